@@ -1,0 +1,236 @@
+"""Audio files to tensors and back, and the change of sample rate."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import struct
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor, nn
+
+FULL_SCALE = 32768
+"""16-bit steps in an amplitude of 1."""
+
+_LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
+_UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
+_STREAMED = 0x7FFFF000  # lengths from here up are what writers to a pipe put for "unknown"
+_CHUNKED = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"FORM": (">", b"SSND")}
+_CHUNK_NAME = re.compile(rb"[ -~]{4}")
+_WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
+
+
+def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[Tensor, int]:
+    """Read a sound file as one channel.
+
+    WAV of any depth, FLAC, OGG, AIFF and what else libsndfile reads. Channels are averaged. A
+    WAV, AIFF or FLAC that was cut short is refused; a WAV written to a pipe, whose header leaves
+    the length open, is read to its end. Samples beyond [-1, 1] (a float file, or the overshoot
+    of a lossy codec or of resampling) are clipped, with a warning that counts them.
+
+    Args:
+        path: the file.
+        sample_rate: the rate wanted, Hz; None keeps the file's own.
+
+    Returns:
+        audio (time,), float32 in [-1, 1], and its sample rate in Hz.
+
+    Raises:
+        FileNotFoundError: there is no such file (and other ``OSError`` as ``open`` raises them).
+        ValueError: no sound file, cut short, without samples, or with NaN or infinity in it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/half.wav", torch.full((4,), 0.5), 22050)
+    ...     read_audio(f"{folder}/half.wav")
+    (tensor([0.5000, 0.5000, 0.5000, 0.5000]), 22050)
+    """
+    if sample_rate is not None:
+        _check_rate("sample_rate", sample_rate)
+    samples, file_rate = _decode(path)
+    if len(samples) == 0:
+        raise ValueError(f"{path}: expected audio; got a file of 0 samples")
+    if not np.isfinite(samples).all():
+        raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
+    audio = torch.from_numpy(samples).mean(dim=1)
+    peak = audio.abs().max().item()
+    if peak >= _LOUD:
+        raise ValueError(f"{path}: expected samples in [-1, 1]; got a peak of {peak:.6g}")
+    rate = sample_rate or file_rate
+    return _clip(resample(audio, file_rate, rate), path), rate
+
+
+def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Change the sample rate by a band-limited, linear-phase filter (soxr, high quality).
+
+    Args:
+        audio: (..., time), floating point.
+        from_rate: its sample rate, Hz.
+        to_rate: the rate wanted, Hz.
+
+    Returns:
+        (..., ceil(time * to_rate / from_rate)) on the same device and of the same type, with no
+        gradient; ``audio`` itself where the rates agree.
+
+    Raises:
+        ValueError: a rate that is no positive integer, or audio that is no floating-point tensor.
+
+    >>> resample(torch.zeros(2, 480), 48000, 22050).shape
+    torch.Size([2, 221])
+    """
+    _check_rate("from_rate", from_rate)
+    _check_rate("to_rate", to_rate)
+    if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() == 0:
+        raise ValueError(
+            f"expected floating-point audio of shape (..., time); got {_describe(audio)}"
+        )
+    if from_rate == to_rate:
+        return audio
+    length = -(-audio.shape[-1] * to_rate // from_rate)
+    if audio.numel() == 0:
+        return audio.new_zeros(*audio.shape[:-1], length)
+    import soxr  # imported late: few callers need it
+
+    flat = audio.detach().cpu().reshape(-1, audio.shape[-1])
+    flat = flat if flat.dtype == torch.float64 else flat.float()
+    # Silence beyond the end lets soxr, which rounds its length, make the last sample too.
+    flat = nn.functional.pad(flat, (0, from_rate // to_rate + 1))
+    rows = [soxr.resample(row, from_rate, to_rate, quality="HQ")[:length] for row in flat.numpy()]
+    return torch.from_numpy(np.stack(rows)).view(*audio.shape[:-1], length).to(audio)
+
+
+def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -> None:
+    """Write one channel as 16-bit PCM, all of it or nothing.
+
+    Samples are rounded to the nearest 16-bit step, so that what ``read_audio`` got from a 16-bit
+    file is written back bit for bit. The file appears under its name only when it is complete;
+    an older one of that name stays until then.
+
+    Args:
+        path: where to; ``.wav`` or ``.flac`` says the format. Its folder must exist.
+        audio: (time,), floating point in [-1, 1]; what lies beyond is clipped, with a warning
+            that counts it.
+        sample_rate: of the audio, Hz.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: another extension, another shape or type, no samples, NaN or infinity, or a
+            sample rate that the format cannot hold.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _WRITABLE:
+        raise ValueError(f"{path}: expected a name in .wav or .flac; got {path.suffix!r}")
+    _check_rate("sample_rate", sample_rate)
+    if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 1:
+        raise ValueError(
+            f"{path}: expected floating-point audio of shape (time,); got {_describe(audio)}"
+        )
+    if len(audio) == 0:
+        raise ValueError(f"{path}: expected audio; got 0 samples")
+    if not audio.isfinite().all():
+        raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+    steps = (_clip(audio.detach().double(), path) * FULL_SCALE).round().clamp_max(FULL_SCALE - 1)
+    encoded = BytesIO()
+    try:
+        pcm = steps.to(torch.int16).cpu().numpy()
+        soundfile.write(
+            encoded, pcm, sample_rate, subtype="PCM_16", format=_WRITABLE[path.suffix.lower()]
+        )
+    except soundfile.SoundFileError as error:
+        raise ValueError(
+            f"{path}: expected a sample rate that the format can hold; got {sample_rate}"
+        ) from error
+    _replace(path, encoded.getvalue())
+
+
+def _decode(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
+    """The file's samples, (time, channels) float32, and its rate."""
+    contents = bytearray(Path(path).read_bytes())
+    _check_length(path, contents)
+    try:
+        with soundfile.SoundFile(BytesIO(contents)) as file:
+            rate, promised = file.samplerate, file.frames
+            if promised >= _UNKNOWN:
+                raise ValueError(
+                    f"{path}: expected a {file.format} that says its length; got one that was "
+                    "written to a pipe and does not"
+                )
+            samples = file.read(dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        reason = getattr(error, "error_string", error)
+        raise ValueError(f"{path}: expected a whole sound file; got: {reason}") from error
+    if len(samples) < promised:
+        raise ValueError(f"{path}: expected {promised} samples as promised; got {len(samples)}")
+    return samples, rate
+
+
+def _check_length(path: str | os.PathLike[str], contents: bytearray) -> None:
+    """Refuse a WAV or AIFF that ends before its samples do; libsndfile would shorten it unasked.
+
+    A streamed WAV that gives its length as 0 (and has more than further chunks behind it) gets
+    the true one, in place: libsndfile would take it to be empty.
+    """
+    size = len(contents)
+    order, wanted = _CHUNKED.get(bytes(contents[:4]), ("", b""))
+    place = 12
+    while order and place + 8 <= size:
+        name, length = struct.unpack_from(order + "4sI", contents, place)
+        place += 8
+        if name == wanted:
+            (whole,) = struct.unpack_from(order + "I", contents, 4)
+            streamed = whole + 8 <= place or whole >= _STREAMED
+            if length == 0 and (streamed or not _CHUNK_NAME.match(contents, place)):
+                struct.pack_into(order + "I", contents, place - 4, size - place)
+            elif place + length > size and length < _STREAMED:
+                raise ValueError(
+                    f"{path}: expected {length} bytes of samples as its header promises; "
+                    f"got {size - place}: the file was cut short"
+                )
+            return
+        place += length + length % 2
+
+
+def _replace(path: Path, contents: bytes) -> None:
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(contents)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _clip(audio: Tensor, path: str | os.PathLike[str]) -> Tensor:
+    beyond = int((audio.abs() > 1).sum())
+    if beyond:
+        peak = audio.abs().max().item()
+        warnings.warn(
+            f"{path}: clipped {beyond} of {len(audio)} samples to [-1, 1]; the peak was {peak:.6g}",
+            stacklevel=3,
+        )
+    return audio.clamp(-1, 1)
+
+
+def _check_rate(name: str, rate: int) -> None:
+    if not isinstance(rate, int) or rate < 1:
+        raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    return type(value).__name__

@@ -1,0 +1,32 @@
+"""Invertible maps with exact log-determinants: the mathematics of waveflow."""
+
+from waveflow.bijections.actnorm import ActNorm
+from waveflow.bijections.base import Bijection, Chain, Inverse
+from waveflow.bijections.conv1x1 import InvertibleConv1x1, PLUConv1x1
+from waveflow.bijections.coupling import ContextAffine, Coupling
+from waveflow.bijections.early_output import EarlyOutput
+from waveflow.bijections.elementwise import Additive, Affine, Elementwise, Scale
+from waveflow.bijections.lapped import Lapped
+from waveflow.bijections.partition import Channels, Checkerboard, Partition
+from waveflow.bijections.squeeze import Polyphase
+
+__all__ = [
+    "ActNorm",
+    "Additive",
+    "Affine",
+    "Bijection",
+    "Chain",
+    "Channels",
+    "Checkerboard",
+    "ContextAffine",
+    "Coupling",
+    "EarlyOutput",
+    "Elementwise",
+    "Inverse",
+    "InvertibleConv1x1",
+    "Lapped",
+    "PLUConv1x1",
+    "Partition",
+    "Polyphase",
+    "Scale",
+]

@@ -1,0 +1,51 @@
+"""ActNorm: a learned scale and shift a channel, set from the first batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from waveflow.bijections.base import Bijection, full_precision, zero_log_det
+
+
+class ActNorm(Bijection):
+    r"""Glow's activation normalisation, :math:`z = (x + \text{shift})\,e^{\text{log\_scale}}`
+    a channel, :math:`\log|\det J| = \text{steps}\cdot\sum\text{log\_scale}`.
+
+    The first batch seen in training mode sets both so that each channel leaves with zero mean
+    and unit variance; a buffer remembers that this has happened. Channels with no variance are
+    scaled by no more than ``1 / floor``. Before that batch the map is the identity.
+    Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039), section 3.1.
+
+    Args:
+        channels: the map takes (batch, channels, steps).
+        floor: the smallest standard deviation believed.
+    """
+
+    initialized: Tensor
+
+    def __init__(self, channels: int, *, floor: float = 1e-5):
+        super().__init__()
+        self.floor = floor
+        self.shift = nn.Parameter(torch.zeros(channels, 1))
+        self.log_scale = nn.Parameter(torch.zeros(channels, 1))
+        self.register_buffer("initialized", torch.tensor(False))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self.training and not self.initialized:
+            self._initialize(x)
+        with full_precision(x):
+            z = (x + self.shift) * self.log_scale.exp()
+        return z, zero_log_det(x) + x.shape[-1] * self.log_scale.sum()
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        with full_precision(z):
+            return z * (-self.log_scale).exp() - self.shift
+
+    @torch.no_grad()
+    def _initialize(self, x: Tensor) -> None:
+        mean = x.mean(dim=(0, 2))[:, None]
+        deviation = x.std(dim=(0, 2), correction=0)[:, None]
+        self.shift.copy_(-mean)
+        self.log_scale.copy_(-deviation.clamp_min(self.floor).log())
+        self.initialized.fill_(True)

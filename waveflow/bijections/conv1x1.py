@@ -1,0 +1,85 @@
+"""Invertible 1x1 convolutions: a learned mixing of channels, the same at every step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from waveflow.bijections.base import Bijection, full_precision
+
+
+class InvertibleConv1x1(Bijection):
+    r"""Glow's invertible 1x1 convolution with a dense matrix: :math:`z_t = W x_t`,
+    :math:`\log|\det J| = \text{steps}\cdot\log|\det W|`.
+
+    W starts as a random rotation. Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039),
+    section 3.2. The inverse matrix is computed in float64 whatever the precision of W.
+
+    Args:
+        channels: the number of channels mixed; the map takes (batch, channels, steps).
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(random_rotation(channels))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        with full_precision(x):
+            log_det = x.shape[-1] * torch.linalg.slogdet(self.weight).logabsdet
+            return self.weight @ x, log_det.expand(x.shape[0])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        with full_precision(z):
+            return torch.linalg.inv(self.weight.double()).to(z.dtype) @ z
+
+
+class PLUConv1x1(Bijection):
+    r"""Glow's invertible 1x1 convolution in PLU form: :math:`W = P L (U + \text{diag}(s))`.
+
+    P is a fixed permutation, L unit lower triangular, U strictly upper triangular, so
+    :math:`\log|\det W| = \sum \log|s|` costs nothing, the inverse is two triangular solves, and
+    W cannot become singular. Starts as a random rotation
+    (https://arxiv.org/abs/1807.03039, equations 10 and 11).
+
+    Args:
+        channels: the number of channels mixed; the map takes (batch, channels, steps).
+    """
+
+    permutation: Tensor
+    sign: Tensor
+
+    def __init__(self, channels: int):
+        super().__init__()
+        permutation, lower, upper = torch.linalg.lu(random_rotation(channels))
+        diagonal = upper.diagonal()
+        self.register_buffer("permutation", permutation)
+        self.register_buffer("sign", diagonal.sign())
+        self.log_diagonal = nn.Parameter(diagonal.abs().log())
+        self.lower = nn.Parameter(lower.tril(-1))
+        self.upper = nn.Parameter(upper.triu(1))
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        with full_precision(x):
+            lower, upper = self._factors()
+            log_det = x.shape[-1] * self.log_diagonal.sum()
+            return (self.permutation @ lower @ upper) @ x, log_det.expand(x.shape[0])
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        with full_precision(z):
+            lower, upper = self._factors()
+            x = torch.linalg.solve_triangular(
+                lower, self.permutation.mT @ z, upper=False, unitriangular=True
+            )
+            return torch.linalg.solve_triangular(upper, x, upper=True)
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        lower = self.lower.tril(-1) + torch.eye(len(self.lower)).to(self.lower)
+        upper = self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
+        return lower, upper
+
+
+def random_rotation(channels: int) -> Tensor:
+    """A random orthonormal matrix with determinant +1, (channels, channels)."""
+    rotation = torch.linalg.qr(torch.randn(channels, channels)).Q
+    rotation[:, 0] *= torch.linalg.det(rotation).sign()
+    return rotation.contiguous()

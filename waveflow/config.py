@@ -1,0 +1,260 @@
+"""Configurations: frozen dataclasses, read from YAML and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from torch import nn
+
+from waveflow import models
+from waveflow.audio.mel import MelConfig
+from waveflow.bijections import Bijection
+from waveflow.nets import MelEncoder, TransposedUpsampler
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What every model is made of: a context network and a bijection on audio.
+
+    A new model is one builder in ``waveflow/models``, one subclass of this class, one line in
+    :data:`MODELS`, and one YAML.
+    """
+
+    name: ClassVar[str]
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        """The context network (mel -> context) and the bijection (audio <-> latent)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _EncodedConfig(ModelConfig):
+    """The fields of the models that read the mel through a :class:`~waveflow.nets.MelEncoder`.
+
+    Attributes:
+        groups: channels that audio is squeezed into.
+        channels: hidden channels of a coupling's WaveNet.
+        layers: its gated layers; layer i is dilated by 2 ** i.
+        kernel_size: its kernel.
+        context_channels: channels of the context.
+        context_layers: residual blocks of the mel encoder.
+        context_kernel_size: frames that one of its convolutions sees.
+    """
+
+    groups: int = 64
+    channels: int = 112
+    layers: int = 4
+    kernel_size: int = 3
+    context_channels: int = 192
+    context_layers: int = 2
+    context_kernel_size: int = 3
+
+    def _context_net(self, mel: MelConfig, *, slowest: int) -> nn.Module:
+        if mel.hop_length % slowest:
+            raise ValueError(
+                f"{self.name}: expected groups to divide hop_length {mel.hop_length}; got {slowest}"
+            )
+        return MelEncoder(
+            mel.n_mels,
+            channels=self.context_channels,
+            layers=self.context_layers,
+            kernel_size=self.context_kernel_size,
+        )
+
+    def _sizes(self) -> dict[str, int]:
+        """The arguments that every builder of these models takes."""
+        return {
+            "groups": self.groups,
+            "context_channels": self.context_channels,
+            "channels": self.channels,
+            "layers": self.layers,
+            "kernel_size": self.kernel_size,
+        }
+
+
+@dataclass(frozen=True)
+class NiceConfig(_EncodedConfig):
+    """:func:`waveflow.models.nice`. ``flows``: number of couplings."""
+
+    name: ClassVar[str] = "nice"
+    flows: int = 6
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel, slowest=self.groups)
+        return context_net, models.nice(flows=self.flows, **self._sizes())
+
+
+@dataclass(frozen=True)
+class RealNVPConfig(_EncodedConfig):
+    """:func:`waveflow.models.realnvp`. ``couplings``: of either kind, at each of ``scales``."""
+
+    name: ClassVar[str] = "realnvp"
+    scales: int = 2
+    couplings: int = 2
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel, slowest=self.groups)
+        flow = models.realnvp(scales=self.scales, couplings=self.couplings, **self._sizes())
+        return context_net, flow
+
+
+@dataclass(frozen=True)
+class GlowConfig(_EncodedConfig):
+    """:func:`waveflow.models.glow`. ``flows``: steps at each of ``levels``."""
+
+    name: ClassVar[str] = "glow"
+    levels: int = 2
+    flows: int = 3
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel, slowest=self.groups)
+        return context_net, models.glow(levels=self.levels, flows=self.flows, **self._sizes())
+
+
+@dataclass(frozen=True)
+class LapflowConfig(_EncodedConfig):
+    """:func:`waveflow.models.lapflow`. ``whitening_groups``: bands of the whitening; ``flows``:
+    number of Glow steps."""
+
+    name: ClassVar[str] = "lapflow"
+    whitening_groups: int = 256
+    flows: int = 6
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel, slowest=max(self.groups, self.whitening_groups))
+        flow = models.lapflow(
+            whitening_groups=self.whitening_groups, flows=self.flows, **self._sizes()
+        )
+        return context_net, flow
+
+
+@dataclass(frozen=True)
+class WaveGlowConfig(ModelConfig):
+    """:func:`waveflow.models.waveglow`, with the public model's sizes.
+
+    Attributes:
+        groups: samples a step.
+        flows: number of flows.
+        early_every: flows between early outputs.
+        early_size: channels of an early output.
+        channels: hidden channels of a coupling's WaveNet.
+        layers: its gated layers.
+        kernel_size: its kernel.
+        upsampler_kernel_size: samples that one mel frame reaches.
+    """
+
+    name: ClassVar[str] = "waveglow"
+    groups: int = 8
+    flows: int = 12
+    early_every: int = 4
+    early_size: int = 2
+    channels: int = 256
+    layers: int = 8
+    kernel_size: int = 3
+    upsampler_kernel_size: int = 1024
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        upsampler = TransposedUpsampler(
+            mel.n_mels,
+            hop_length=mel.hop_length,
+            groups=self.groups,
+            kernel_size=self.upsampler_kernel_size,
+        )
+        flow = models.waveglow(
+            groups=self.groups,
+            flows=self.flows,
+            early_every=self.early_every,
+            early_size=self.early_size,
+            context_channels=mel.n_mels * self.groups,
+            channels=self.channels,
+            layers=self.layers,
+            kernel_size=self.kernel_size,
+        )
+        return upsampler, flow
+
+
+MODELS: dict[str, type[ModelConfig]] = {
+    config.name: config
+    for config in (NiceConfig, RealNVPConfig, GlowConfig, WaveGlowConfig, LapflowConfig)
+}
+"""The model configurations by name."""
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """A vocoder in a page of YAML: which model, and which mel it reads."""
+
+    model: ModelConfig
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as :meth:`from_dict` takes them."""
+        return {"model": {"name": self.model.name, **asdict(self.model)}, "mel": asdict(self.mel)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VocoderConfig:
+        """Read plain values.
+
+        Raises:
+            ValueError: an unknown key, a missing model, a value of the wrong type.
+        """
+        return cls(**parse(values, {"model": ModelConfig, "mel": MelConfig}))
+
+
+def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, Any]:
+    """Turn plain values into one dataclass a section; a section left out gets its defaults.
+
+    The section ``model`` names its class (``name: lapflow``); the section ``mel`` may be the name
+    of a convention (``mel: hifigan-22k``).
+
+    Raises:
+        ValueError: an unknown section or key, or a value of the wrong type; names it.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    if not isinstance(values, Mapping):
+        raise ValueError(f"config: expected keys and values; got {type(values).__name__}")
+    values = dict(values)
+    sections = dict(sections)
+    for section in values:
+        if section not in sections:
+            raise ValueError(f"config: expected sections {', '.join(sections)}; got {section!r}")
+    if isinstance(values.get("mel"), str):
+        values["mel"] = asdict(MelConfig.named(values["mel"]))
+    if "model" in sections:
+        values["model"], sections["model"] = _choose_model(values.get("model"))
+    parser = ArgumentParser(exit_on_error=False)
+    for section, cls in sections.items():
+        parser.add_class_arguments(cls, section)
+    try:
+        namespace = parser.parse_object(values)
+    except ArgumentError as error:
+        raise ValueError(f"config: {' '.join(str(error).split())}") from None
+    instances = parser.instantiate_classes(namespace)
+    return {section: instances[section] for section in sections}
+
+
+def _choose_model(values: Any) -> tuple[dict[str, Any], type[ModelConfig]]:
+    """The values of the section ``model`` without its name, and the class of that name."""
+    values = dict(values) if isinstance(values, Mapping) else {}
+    name = values.pop("name", None)
+    if name not in MODELS:
+        raise ValueError(f"config: expected model.name among {', '.join(MODELS)}; got {name!r}")
+    return values, MODELS[name]
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The plain values in a YAML file.
+
+    Raises:
+        ValueError: the file is not YAML.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: expected YAML; got {' '.join(str(error).split())}") from None

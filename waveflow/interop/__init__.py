@@ -1,0 +1,1 @@
+"""Other projects' checkpoints, call shapes and mel conventions."""

@@ -1,0 +1,9 @@
+"""Builders: each reads like its paper's figure and returns one bijection on audio."""
+
+from waveflow.models.glow import glow
+from waveflow.models.lapflow import lapflow
+from waveflow.models.nice import nice
+from waveflow.models.realnvp import realnvp
+from waveflow.models.waveglow import waveglow
+
+__all__ = ["glow", "lapflow", "nice", "realnvp", "waveglow"]

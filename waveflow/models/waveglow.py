@@ -1,0 +1,70 @@
+"""WaveGlow, with exactly the structure of the public model."""
+
+from __future__ import annotations
+
+from waveflow.bijections import (
+    Affine,
+    Bijection,
+    Chain,
+    Channels,
+    Coupling,
+    EarlyOutput,
+    InvertibleConv1x1,
+    Polyphase,
+)
+from waveflow.nets import WaveNet
+
+
+def waveglow(
+    *,
+    groups: int,
+    flows: int,
+    early_every: int,
+    early_size: int,
+    context_channels: int,
+    channels: int,
+    layers: int,
+    kernel_size: int,
+) -> Bijection:
+    """Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), figure 1.
+
+    Every flow is a 1x1 convolution, then an affine coupling of the second half of the channels;
+    before each ``early_every``-th flow but the first, ``early_size`` channels leave.
+    (batch, time) -> (batch, groups, time / groups).
+
+    Args:
+        groups: samples a step.
+        flows: number of flows.
+        early_every: flows between early outputs.
+        early_size: channels of an early output.
+        context_channels: channels of the context, which comes at the squeezed rate.
+        channels: hidden channels of a coupling's WaveNet.
+        layers: its gated layers; layer i is dilated by 2 ** i.
+        kernel_size: its kernel.
+    """
+    left = groups - early_size * ((flows - 1) // early_every)
+    if left < 2:
+        raise ValueError(
+            f"waveglow: expected at least 2 channels after the early outputs; got {left}"
+        )
+
+    def flow(size: int) -> Bijection:
+        kept, moved = Channels().sizes(size)
+        conditioner = WaveNet(
+            kept,
+            Affine.n_params * moved,
+            context_channels,
+            channels=channels,
+            layers=layers,
+            kernel_size=kernel_size,
+        )
+        return Chain(InvertibleConv1x1(size), Coupling(Channels(), conditioner, Affine()))
+
+    def flows_from(index: int, size: int) -> Bijection:
+        stop = min(index + early_every, flows)
+        steps = [flow(size) for _ in range(index, stop)]
+        if stop < flows:
+            steps.append(EarlyOutput(early_size, flows_from(stop, size - early_size)))
+        return Chain(*steps)
+
+    return Chain(Polyphase(groups), flows_from(0, groups))

@@ -1,0 +1,7 @@
+"""Networks that need not be invertible: conditioners of couplings, and context networks."""
+
+from waveflow.nets.mel_encoder import MelEncoder
+from waveflow.nets.upsampler import TransposedUpsampler
+from waveflow.nets.wavenet import WaveNet
+
+__all__ = ["MelEncoder", "TransposedUpsampler", "WaveNet"]

@@ -1,0 +1,95 @@
+"""The WaveNet-like network that gives a coupling its parameters: the papers' F and H."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+
+class WaveNet(nn.Module):
+    r"""Non-causal dilated convolutions with gates, residuals and skips, steered by a context.
+
+    .. math::
+        h_0 = \text{start}(x), \qquad
+        a_i = \text{dilated}_i(h_i) + \text{condition}_i(c), \qquad
+        g_i = \tanh(a_i^{(1)})\,\sigma(a_i^{(2)}), \qquad
+        h_{i+1} = h_i + \text{residual}_i(g_i)
+
+    and the output is :math:`\text{end}(\sum_i \text{skip}_i(g_i))`. Layer i is dilated by
+    :math:`2^{i \bmod \text{cycle}}`; padding keeps the number of steps. ``end`` starts at zero, so
+    a coupling starts as the identity. A context slower than the data by a whole factor is
+    convolved at its own rate and repeated.
+
+    Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), section 2.1, after van den Oord
+    et al., *WaveNet* (https://arxiv.org/abs/1609.03499).
+
+    Args:
+        in_channels: channels of ``x``.
+        out_channels: channels of the output.
+        context_channels: channels of the context.
+        channels: channels of the hidden layers.
+        layers: number of gated layers.
+        kernel_size: odd.
+        cycle: dilations restart at 1 after this many layers; by default they never do.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        context_channels: int,
+        *,
+        channels: int,
+        layers: int,
+        kernel_size: int = 3,
+        cycle: int | None = None,
+    ):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"WaveNet: expected an odd kernel_size; got {kernel_size}")
+        self.channels = channels
+        self.start = weight_norm(nn.Conv1d(in_channels, channels, 1))
+        self.condition = weight_norm(nn.Conv1d(context_channels, 2 * channels * layers, 1))
+        self.dilated = nn.ModuleList()
+        self.residual_skip = nn.ModuleList()
+        for i in range(layers):
+            dilation = 2 ** (i % (cycle or layers))
+            padding = dilation * (kernel_size - 1) // 2
+            self.dilated.append(
+                weight_norm(
+                    nn.Conv1d(
+                        channels, 2 * channels, kernel_size, dilation=dilation, padding=padding
+                    )
+                )
+            )
+            outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
+            self.residual_skip.append(weight_norm(nn.Conv1d(channels, outputs, 1)))
+        self.end = nn.Conv1d(channels, out_channels, 1)
+        nn.init.zeros_(self.end.weight)
+        nn.init.zeros_(self.end.bias)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(batch, in_channels, steps), (batch, context_channels, steps / ratio) ->
+        (batch, out_channels, steps)."""
+        hidden = self.start(x)
+        conditions = self.condition(context).chunk(len(self.dilated), dim=1)
+        ratio = x.shape[-1] // context.shape[-1]
+        total = torch.zeros_like(hidden)
+        for dilated, residual_skip, condition in zip(
+            self.dilated, self.residual_skip, conditions, strict=True
+        ):
+            if ratio > 1:
+                condition = condition.repeat_interleave(ratio, dim=-1)
+            gate = _gate(dilated(hidden) + condition)
+            update = residual_skip(gate)
+            if update.shape[1] > self.channels:
+                hidden = hidden + update[:, : self.channels]
+                update = update[:, self.channels :]
+            total = total + update
+        return self.end(total)
+
+
+def _gate(activation: Tensor) -> Tensor:
+    filtered, gate = activation.chunk(2, dim=1)
+    return filtered.tanh() * gate.sigmoid()

@@ -1,0 +1,147 @@
+"""A folder of recordings, which of them train, and each as audio and mel in register."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from waveflow.audio.io import read_audio
+from waveflow.audio.mel import LogMel
+from waveflow.training.config import DataConfig
+
+AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+QUANTUM = 2.0**-15
+"""Width of one step of 16-bit audio in [-1, 1)."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips by what they are for."""
+
+    training: list[Path]
+    validation: list[Path]
+
+
+def find_clips(folder: str | Path) -> dict[str, Path]:
+    """Clips of a data set by id, sorted: the file name without its ending.
+
+    The folder may have LJSpeech's layout (``metadata.csv`` beside ``wavs`` or ``flac``), or be
+    any tree of audio files.
+
+    Raises:
+        FileNotFoundError: no such folder, or a clip that ``metadata.csv`` names is missing.
+        ValueError: no audio there, or two clips of one name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected a folder of recordings; there is none")
+    clips: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
+            if path.stem in clips:
+                raise ValueError(
+                    f"{folder}: expected one clip a name; got {clips[path.stem]} and {path}"
+                )
+            clips[path.stem] = path
+    if not clips:
+        raise ValueError(f"{folder}: expected audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
+    metadata = folder / "metadata.csv"
+    if metadata.is_file():
+        lines = metadata.read_text(encoding="utf-8").splitlines()
+        ids = [line.split("|")[0] for line in lines if line.strip()]
+        missing = [clip for clip in ids if clip not in clips]
+        if missing:
+            raise FileNotFoundError(
+                f"{metadata}: names {len(ids)} clips, {len(missing)} of them have no audio file, "
+                f"such as {missing[0]}"
+            )
+        clips = {clip: clips[clip] for clip in ids}
+    return clips
+
+
+def read_list(path: str | Path) -> list[str]:
+    """Clip ids, one a line; what follows a ``|`` is ignored."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return [line.split("|")[0].strip() for line in lines if line.strip()]
+
+
+def split_clips(clips: dict[str, Path], config: DataConfig) -> Split:
+    """Take the held-out clips away from the training clips.
+
+    Raises:
+        ValueError: nothing is left to train or to validate on.
+    """
+    excluded = set(read_list(config.exclude_list)) if config.exclude_list else set()
+    kept = [clip for clip in clips if clip not in excluded]
+    held_out = set(read_list(config.validation_list) if config.validation_list else kept[::20])
+    training = [clips[clip] for clip in kept if clip not in held_out]
+    validation = [clips[clip] for clip in kept if clip in held_out]
+    if not training or not validation:
+        raise ValueError(
+            f"expected clips to train and to validate on; got {len(training)} and "
+            f"{len(validation)} of {len(clips)}: check the lists against the clips' names"
+        )
+    return Split(training, validation)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording in memory: ``audio`` (time,) int16 and ``mel`` (n_mels, time / hop_length).
+
+    The mel is that of the whole clip, so a crop of both has no reflected edges in it.
+    """
+
+    name: str
+    audio: Tensor
+    mel: Tensor
+
+
+def load_clips(paths: list[Path], log_mel: LogMel, *, min_frames: int = 1) -> list[Clip]:
+    """Read recordings, leaving out, with one warning, those too short or digitally silent.
+
+    Args:
+        paths: audio files of any rate and format.
+        log_mel: the front end; audio is resampled to its rate.
+        min_frames: shorter clips are left out.
+
+    Raises:
+        ValueError: no clip is left.
+    """
+    config = log_mel.config
+    clips, short, silent = [], [], []
+    for path in paths:
+        audio, _ = read_audio(path, sample_rate=config.sample_rate)
+        frames = audio.shape[0] // config.hop_length
+        if frames < min_frames or audio.shape[0] <= config.n_fft:
+            short.append(path)
+            continue
+        audio = audio[: frames * config.hop_length]
+        if audio.abs().max() < 2 * QUANTUM:
+            silent.append(path)
+            continue
+        mel = log_mel(audio[None])[0, :, :frames]
+        quantised = (audio / QUANTUM).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
+        clips.append(Clip(path.stem, quantised, mel))
+    for left_out, why in ((short, f"shorter than {min_frames} frames"), (silent, "silent")):
+        if left_out:
+            warnings.warn(f"left out {len(left_out)} clips {why}: {left_out[0]} ...", stacklevel=2)
+    if not clips:
+        raise ValueError(f"expected clips of at least {min_frames} frames; got none")
+    return clips
+
+
+def dequantise(audio: Tensor, noise: Tensor) -> Tensor:
+    """Spread each 16-bit value evenly over its quantum: (..., time) int16 -> float32.
+
+    A density can be arbitrarily high on a lattice; on dequantised audio its mean log is a lower
+    bound on the log-probability of the 16-bit values themselves (``docs/theory.md``).
+
+    Args:
+        audio: int16 samples.
+        noise: uniform in [0, 1), of the same shape.
+    """
+    return ((audio.double() + noise.double() - 0.5) * QUANTUM).float()

@@ -1,0 +1,252 @@
+"""The public object: mel to sound, sound to latent, and the exact likelihood of both."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from waveflow.audio.mel import LogMel, MelConfig, check_mel
+from waveflow.config import VocoderConfig, read_yaml
+from waveflow.files import write_atomically
+from waveflow.flow import Flow, Gaussian
+from waveflow.noise import positional_noise
+
+CONFIG_FILE = "config.yaml"
+WEIGHTS_FILE = "model.safetensors"
+
+
+class Vocoder(nn.Module):
+    """A mel front end, a context network and a flow, used in both directions.
+
+    ``vocoder(mel)`` is sound, ``vocoder.log_prob(audio)`` its exact log-likelihood. Audio is
+    (batch, time) in [-1, 1], mel (batch, n_mels, frames) in the convention ``vocoder.config.mel``,
+    and ``time == frames * hop_length`` wherever the two meet. Likelihood, latent and mel are
+    differentiable; synthesis is not recorded by autograd, ``decode`` is.
+
+    Args:
+        config: sizes and mel convention; the weights start random, the flow near the identity.
+
+    >>> import torch
+    >>> from waveflow import Vocoder
+    >>> vocoder = Vocoder.from_pretrained("ljspeech")
+    >>> audio = 0.1 * torch.randn(1, 5120)
+    >>> vocoder(vocoder.mel(audio), seed=0).shape
+    torch.Size([1, 5120])
+    """
+
+    def __init__(self, config: VocoderConfig):
+        super().__init__()
+        context_net, bijection = config.model.build(config.mel)
+        self.config = config
+        self._log_mel = LogMel(config.mel)
+        self.context_net = context_net
+        self.flow = Flow(bijection, Gaussian())
+
+    @torch.no_grad()
+    def forward(
+        self,
+        mel: Tensor,
+        *,
+        temperature: float = 1.0,
+        seed: int | None = None,
+        mel_config: MelConfig | None = None,
+    ) -> Tensor:
+        """Synthesise.
+
+        Args:
+            mel: (batch, n_mels, frames).
+            temperature: standard deviation of the latent noise, 0 or more.
+            seed: the noise is a function of (seed, example, position) alone, on every device; left
+                out, it is drawn from torch's global generator.
+            mel_config: how the mel was made, if the caller knows; refused if it differs.
+
+        Returns:
+            audio, (batch, frames * hop_length).
+
+        Raises:
+            ValueError: the mel does not fit this vocoder, or a negative temperature.
+        """
+        if not temperature >= 0:
+            raise ValueError(f"expected a temperature of 0 or more; got {temperature}")
+        if mel_config is not None:
+            self.config.mel.require_same(mel_config)
+        check_mel(mel, self._log_mel)
+        if seed is None:
+            seed = int(torch.randint(2**63 - 1, ()))
+        noise = positional_noise(seed, mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
+        return self.decode(self._as_latent(temperature * noise), mel)
+
+    def mel(self, audio: Tensor, *, sample_rate: int | None = None) -> Tensor:
+        """The log-mel of audio, (batch, time) -> (batch, n_mels, frames).
+
+        Args:
+            audio: (batch, time) in [-1, 1].
+            sample_rate: rate of the audio, if the caller knows; refused if it differs.
+        """
+        expected = self.config.mel.sample_rate
+        if sample_rate is not None and sample_rate != expected:
+            raise ValueError(f"audio: expected a sample rate of {expected} Hz; got {sample_rate}")
+        return self._log_mel(self._check_audio(audio))
+
+    def encode(self, audio: Tensor, mel: Tensor | None = None) -> Tensor:
+        """The latent of audio, (batch, time) -> (batch, groups, time / groups).
+
+        Args:
+            audio: (batch, time), ``time`` a multiple of ``hop_length``.
+            mel: the mel to condition on, used as it is; by default that of the audio itself.
+        """
+        audio, context = self._with_context(audio, mel)
+        return self.flow.bijection(audio, context)[0]
+
+    def decode(self, z: Tensor, mel: Tensor) -> Tensor:
+        """The audio of a latent: ``decode(encode(audio, mel), mel)`` is ``audio``.
+
+        Args:
+            z: (batch, groups, steps) as ``encode`` gives it.
+            mel: (batch, n_mels, frames).
+
+        Returns:
+            audio, (batch, frames * hop_length).
+        """
+        check_mel(mel, self._log_mel)
+        expected = self._latent_shape(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
+        if z.shape != expected:
+            raise ValueError(
+                f"latent: expected shape {expected} for {mel.shape[-1]} mel frames; "
+                f"got {tuple(z.shape)}"
+            )
+        return self.flow.bijection.inverse(z.to(self._like), self.context_net(mel.to(self._like)))
+
+    def log_prob(self, audio: Tensor, mel: Tensor | None = None) -> Tensor:
+        r"""Exact log-likelihood of audio given its mel, in nats, constant included: (batch,).
+
+        Divide by ``time`` for nats per sample. With :math:`\ell` nats per sample,
+
+        - 16-bit recordings, uniformly dequantised, cost at most :math:`15 - \ell / \ln 2` bits a
+          sample, one quantum being :math:`2^{-15}` wide;
+        - WaveGlow prints :math:`-\ell - \tfrac12\log 2\pi` as its loss (:math:`\sigma = 1`): it
+          leaves the constant out.
+
+        Args:
+            audio: (batch, time), ``time`` a multiple of ``hop_length``.
+            mel: the mel to condition on, used as it is; by default that of the audio itself.
+        """
+        audio, context = self._with_context(audio, mel)
+        return self.flow.log_prob(audio, context)
+
+    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+        """Write ``config.yaml`` and ``model.safetensors`` into a folder, made if missing.
+
+        Args:
+            folder: where to.
+            dtype: precision to store floating-point weights in; by default the one they have.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {
+            name: (value.to(dtype) if dtype and value.is_floating_point() else value).contiguous()
+            for name, value in self.state_dict().items()
+        }
+        text = yaml.safe_dump(self.config.to_dict(), sort_keys=False)
+        write_atomically(folder / WEIGHTS_FILE, save(weights))
+        write_atomically(folder / CONFIG_FILE, text.encode())
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path) -> Vocoder:
+        """Load a vocoder, ready for synthesis: in evaluation mode, float32, on the CPU.
+
+        Args:
+            name_or_folder: a bundled name (``"ljspeech"``), or a folder that
+                :meth:`save_pretrained` wrote.
+
+        Raises:
+            FileNotFoundError: no such name or folder, or a file is missing there.
+            ValueError: the config or the weights cannot be used; says why.
+        """
+        folder = _find(name_or_folder)
+        vocoder = cls(VocoderConfig.from_dict(read_yaml(folder / CONFIG_FILE)))
+        path = folder / WEIGHTS_FILE
+        try:
+            weights = load_file(path)
+            vocoder.load_state_dict(weights)
+        except SafetensorError as error:
+            raise ValueError(f"{path}: expected safetensors; got a damaged file ({error})") from None
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: the weights do not fit {CONFIG_FILE}: {reason}") from None
+        damaged = [name for name, value in weights.items() if not value.isfinite().all()]
+        if damaged:
+            raise ValueError(f"{path}: expected finite weights; got NaN or infinity in {damaged[0]}")
+        return vocoder.eval()
+
+    @property
+    def _like(self) -> Tensor:
+        """A weight, for its dtype and device."""
+        return next(self.parameters())
+
+    def _latent_shape(self, batch: int, time: int) -> tuple[int, int, int]:
+        groups = self.config.model.groups
+        return batch, groups, time // groups
+
+    def _as_latent(self, noise: Tensor) -> Tensor:
+        """(batch, time) -> the shape of the latent, earlier positions in earlier steps."""
+        batch, groups, steps = self._latent_shape(*noise.shape)
+        return noise.view(batch, steps, groups).mT
+
+    def _with_context(self, audio: Tensor, mel: Tensor | None) -> tuple[Tensor, Tensor]:
+        hop_length = self.config.mel.hop_length
+        audio = self._check_audio(audio)
+        frames, rest = divmod(audio.shape[-1], hop_length)
+        if rest:
+            raise ValueError(
+                f"audio: expected a multiple of {hop_length} samples; got {audio.shape[-1]}: "
+                f"cut it to audio[..., :{frames * hop_length}]"
+            )
+        if mel is None:
+            mel = self._log_mel(audio)[..., :frames]  # a centred mel has one frame more
+        check_mel(mel, self._log_mel)
+        if (mel.shape[0], mel.shape[-1]) != (audio.shape[0], frames):
+            raise ValueError(
+                f"mel: expected {audio.shape[0]} x {frames} frames for audio of shape "
+                f"{tuple(audio.shape)}; got {mel.shape[0]} x {mel.shape[-1]}"
+            )
+        return audio, self.context_net(mel.to(self._like))
+
+    def _check_audio(self, audio: Tensor) -> Tensor:
+        """Audio in the precision of the model, once it is known to be audio."""
+        if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 2:
+            got = f"{audio.dtype} {tuple(audio.shape)}" if isinstance(audio, Tensor) else type(audio)
+            raise ValueError(
+                f"audio: expected a floating-point tensor of shape (batch, time); got {got}"
+            )
+        if not audio.isfinite().all():
+            raise ValueError("audio: expected finite samples; got NaN or infinity")
+        return audio.to(self._like)
+
+
+def bundled() -> list[str]:
+    """Names of the vocoders that come with the package."""
+    return sorted(
+        path.name for path in Path(str(files("waveflow") / "pretrained")).iterdir() if path.is_dir()
+    )
+
+
+def _find(name_or_folder: str | Path) -> Path:
+    """The folder of a bundled name or of a path, known to hold both files."""
+    folder = Path(name_or_folder)
+    if not folder.is_dir() and str(name_or_folder) in bundled():
+        folder = Path(str(files("waveflow") / "pretrained" / str(name_or_folder)))
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"expected a folder or a bundled name ({', '.join(bundled())}); got {name_or_folder}"
+        )
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder}: expected {name} there; it is missing")
+    return folder
