@@ -22,9 +22,13 @@ class ModelConfig:
 
     A new model is one builder in ``waveflow/models``, one subclass of this class, one line in
     :data:`MODELS`, and one YAML.
+
+    Attributes:
+        groups: channels that audio is squeezed into, which are those of the latent.
     """
 
     name: ClassVar[str]
+    groups: int = 8
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         """The context network (mel -> context) and the bijection (audio <-> latent)."""
@@ -118,7 +122,8 @@ class GlowConfig(_EncodedConfig):
 @dataclass(frozen=True)
 class LapflowConfig(_EncodedConfig):
     """:func:`waveflow.models.lapflow`. ``whitening_groups``: bands of the whitening; ``flows``:
-    number of Glow steps."""
+    number of Glow steps.
+    """
 
     name: ClassVar[str] = "lapflow"
     whitening_groups: int = 256
@@ -234,7 +239,7 @@ def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, 
         namespace = parser.parse_object(values)
     except ArgumentError as error:
         raise ValueError(f"config: {' '.join(str(error).split())}") from None
-    instances = parser.instantiate_classes(namespace)
+    instances = parser.instantiate(namespace)
     return {section: instances[section] for section in sections}
 
 

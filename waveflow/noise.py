@@ -40,7 +40,8 @@ def positional_noise(seed: int, batch: int, length: int, *, start: int = 0) -> T
 
 def _example_noise(seed: int, example: int, start: int, length: int) -> np.ndarray:
     skipped = start % _LANES
-    generator = np.random.Philox(key=[seed, example], counter=start // _LANES)
+    key = np.array([seed, example], dtype=np.uint64)
+    generator = np.random.Philox(key=key, counter=start // _LANES)
     words = generator.random_raw(skipped + length)[skipped:]
     high, low = words >> np.uint64(32), words & np.uint64(0xFFFFFFFF)
     radius = np.sqrt(-2 * np.log((high + 0.5) / 2**32))

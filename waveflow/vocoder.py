@@ -176,13 +176,17 @@ class Vocoder(nn.Module):
             weights = load_file(path)
             vocoder.load_state_dict(weights)
         except SafetensorError as error:
-            raise ValueError(f"{path}: expected safetensors; got a damaged file ({error})") from None
+            raise ValueError(
+                f"{path}: expected safetensors; got a damaged file ({error})"
+            ) from None
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{path}: the weights do not fit {CONFIG_FILE}: {reason}") from None
         damaged = [name for name, value in weights.items() if not value.isfinite().all()]
         if damaged:
-            raise ValueError(f"{path}: expected finite weights; got NaN or infinity in {damaged[0]}")
+            raise ValueError(
+                f"{path}: expected finite weights; got NaN or infinity in {damaged[0]}"
+            )
         return vocoder.eval()
 
     @property
@@ -221,7 +225,9 @@ class Vocoder(nn.Module):
     def _check_audio(self, audio: Tensor) -> Tensor:
         """Audio in the precision of the model, once it is known to be audio."""
         if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 2:
-            got = f"{audio.dtype} {tuple(audio.shape)}" if isinstance(audio, Tensor) else type(audio)
+            got = (
+                f"{audio.dtype} {tuple(audio.shape)}" if isinstance(audio, Tensor) else type(audio)
+            )
             raise ValueError(
                 f"audio: expected a floating-point tensor of shape (batch, time); got {got}"
             )

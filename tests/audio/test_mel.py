@@ -1,4 +1,4 @@
-"""The mel front end against librosa and torchaudio on recordings, and the refusal of foreign mels."""
+"""The mel front end against librosa and torchaudio on recordings; foreign mels refused."""
 
 from __future__ import annotations
 
@@ -92,20 +92,23 @@ def test_recordings_match_librosa_and_torchaudio(convention, clip, float64) -> N
 @clips
 @conventions
 def test_float32_is_as_near_as_float32_allows(convention, clip) -> None:
-    """Rounding is relative to the loudest bin of a frame, so quiet bands beside it suffer most.
+    """Rounding is relative to the loudest bin of a frame, so the quiet bands beside it suffer most.
 
-    Bands within 80 dB of the loudest agree to 1e-4 in the logarithm; the others to 1e-4 of what
-    lies 80 dB down, measured in magnitude, which is the error that rounding makes there.
+    In magnitude the error is a few steps of float32 at the frame's loudest band, everywhere. In
+    the logarithm that is less than 1e-4 down to 60 dB below it. (torchaudio rounds its filters
+    too, so only the second is asked of it; in float64, above, all agree everywhere.)
     """
     config = MelConfig.named(convention)
     audio = read_audio(clip)[0]
-    mel, exact = LogMel(config)(audio[None])[0], by_librosa(audio, config)
+    mel = LogMel(config)(audio[None])[0]
     assert mel.dtype == torch.float32
-    threshold = exact.amax(0) - math.log(1e4)
+    mel, exact = mel.double(), by_librosa(audio, config)
+    loudest = exact.amax(0)
+    steps = (mel.exp() - exact.exp()).abs() / loudest.exp() / torch.finfo(torch.float32).eps
+    assert steps.max() < 8
+    near = exact > loudest - math.log(1e3)
     for other in (exact, by_torchaudio(audio, config).double()):
-        error = (mel.double() - other).abs()
-        assert error[exact > threshold].max() < 1e-4
-        assert ((mel.double().exp() - other.exp()).abs() / threshold.exp()).max() < 1e-4
+        torch.testing.assert_close(mel[near], other[near], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("samples", [2560, 2559, 2815, 1024])
@@ -140,8 +143,10 @@ def test_gradient_of_silence_is_finite(convention) -> None:
     audio[:, 4000:] = 0.1 * torch.randn(1120, generator=torch.Generator().manual_seed(0))
     audio.requires_grad_()
     LogMel(MelConfig.named(convention))(audio).sum().backward()
-    assert audio.grad is not None and audio.grad.isfinite().all()
-    assert audio.grad[:, :2000].eq(0).all() and audio.grad[:, 4000:].abs().max() > 0
+    assert audio.grad is not None
+    assert audio.grad.isfinite().all()
+    assert audio.grad[:, :2000].eq(0).all()
+    assert audio.grad[:, 4000:].abs().max() > 0
 
 
 @conventions
@@ -169,7 +174,8 @@ def test_autocast_does_not_coarsen_the_mel() -> None:
 
 def test_nothing_is_saved_or_learned() -> None:
     log_mel = LogMel(MelConfig())
-    assert not log_mel.state_dict() and not list(log_mel.parameters())
+    assert not log_mel.state_dict()
+    assert not list(log_mel.parameters())
     assert log_mel.double()(torch.zeros(1, 2560)).dtype == torch.float64
 
 
@@ -223,12 +229,12 @@ def test_impossible_configs_are_refused(changes, message) -> None:
 def test_require_same_names_the_fields_that_differ() -> None:
     mine = MelConfig()
     mine.require_same(replace(mine))
-    with pytest.raises(ValueError) as caught:
-        mine.require_same(replace(mine, sample_rate=24000, framing="centred"))
-    assert str(caught.value) == (
-        "mel convention differs: expected sample_rate 22050, framing hop; "
-        "got sample_rate 24000, framing centred"
+    message = (
+        "^mel convention differs: expected sample_rate 22050, framing hop; "
+        "got sample_rate 24000, framing centred$"
     )
+    with pytest.raises(ValueError, match=message):
+        mine.require_same(replace(mine, sample_rate=24000, framing="centred"))
 
 
 @conventions
@@ -263,6 +269,7 @@ FOREIGN = {
     "infinity": (lambda mel: mel.where(mel < mel.max(), math.inf), "finite values; got NaN or inf"),
     "magnitudes": (lambda mel: mel.exp(), "natural-log .* got 0.0 to .* not logarithmic"),
     "decibels": (lambda mel: mel * 20 / math.log(10), r"natural-log values from -11.5 to 3.2; got"),
+    "too quiet": (lambda mel: mel - 10, r"natural-log values from -11.5 to 3.2; got"),
     "too loud": (lambda mel: mel + 10, r"natural-log values from -11.5 to 3.2; got"),
 }
 

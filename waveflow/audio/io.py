@@ -16,8 +16,7 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-FULL_SCALE = 32768
-"""16-bit steps in an amplitude of 1."""
+from waveflow.audio.quantise import quantise
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
@@ -142,12 +141,11 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
         raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
-    steps = (_clip(audio.detach().double(), path) * FULL_SCALE).round().clamp_max(FULL_SCALE - 1)
+    steps = quantise(_clip(audio.double(), path)).cpu().numpy()
     encoded = BytesIO()
     try:
-        pcm = steps.to(torch.int16).cpu().numpy()
         soundfile.write(
-            encoded, pcm, sample_rate, subtype="PCM_16", format=_WRITABLE[path.suffix.lower()]
+            encoded, steps, sample_rate, subtype="PCM_16", format=_WRITABLE[path.suffix.lower()]
         )
     except soundfile.SoundFileError as error:
         raise ValueError(

@@ -111,7 +111,7 @@ class LogMel(nn.Module):
     window: Tensor
     filters: Tensor
 
-    def __init__(self, config: MelConfig):
+    def __init__(self, config: MelConfig) -> None:
         super().__init__()
         from librosa.filters import mel as mel_filters  # imported late: it brings numba along
 

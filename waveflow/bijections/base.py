@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ class Chain(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         for bijection in reversed(self.bijections):
-            z = bijection.inverse(z, context)
+            z = cast(Bijection, bijection).inverse(z, context)
         return z
 
 

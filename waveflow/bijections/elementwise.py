@@ -36,7 +36,8 @@ class Additive(Elementwise):
 
 class Scale(Elementwise):
     r"""A zero-mean scaling, :math:`z = x\,e^{\text{log\_scale}}`,
-    :math:`\log|\det J| = \sum \text{log\_scale}`."""
+    :math:`\log|\det J| = \sum \text{log\_scale}`.
+    """
 
     n_params = 1
 

@@ -29,8 +29,10 @@ class Lapped(Bijection):
     2. *DCT-IV* of every block:
        :math:`X_k = \sqrt{2/M} \sum_n x_n \cos\frac{\pi}{M}(n + \tfrac12)(k + \tfrac12)`.
 
-    Nothing is folded at the two ends, which is the MDCT with a rectangular half-window there: the
-    map stays square and orthonormal, no sample is tied to the far end, and ``log_det`` is 0.
+    A block is thus continued evenly before its start and oddly behind its end: up to signs this is
+    the textbook MDCT of the signal played backwards. Nothing is folded at the two ends, which is
+    the MDCT with a rectangular half-window there: the map stays square and orthonormal, no sample
+    is tied to the far end, and ``log_det`` is 0.
     A coefficient sees 2 M samples. The DCT-IV is one matrix product of M multiply-adds a sample,
     faster than an FFT at these sizes (``benchmarks/lapped.py``).
 
@@ -58,8 +60,9 @@ class Lapped(Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with full_precision(x):
-            folded = self._rotate(x, sign=1)
-            z = _dct4(self.groups, x.dtype, x.device) @ blocks(folded, self.groups).mT
+            steps = blocks(x, self.groups).shape[1]
+            folded = self._rotate(x, sign=1).unflatten(1, (steps, self.groups))
+            z = _dct4(self.groups, x.dtype, x.device) @ folded.mT
         return z, zero_log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:

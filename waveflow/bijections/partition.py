@@ -58,7 +58,7 @@ class Checkerboard(Partition):
 
     An element is kept where ``channel + step`` is even (odd with ``swap``). Both parts are
     dense, with half the channels and every step, so ordinary convolutions read them. The number
-    of channels must be even; squeeze audio by two first to get a checkerboard in time.
+    of channels must be even.
 
     >>> import torch
     >>> kept, moved = Checkerboard().split(torch.arange(4.0).reshape(1, 2, 2))

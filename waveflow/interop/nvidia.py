@@ -79,7 +79,9 @@ def vocoder_from_state_dict(
 def _infer_config(state_dict: Mapping[str, Tensor]) -> WaveGlowConfig:
     """The sizes that the shapes tell. Early outputs show where the 1x1 matrices shrink."""
     flows = sum(name.startswith("convinv.") for name in state_dict)
-    layers = sum(re.fullmatch(r"WN\.0\.in_layers\.\d+\.bias", name) is not None for name in state_dict)
+    layers = sum(
+        re.fullmatch(r"WN\.0\.in_layers\.\d+\.bias", name) is not None for name in state_dict
+    )
     sizes = [state_dict[f"convinv.{flow}.conv.weight"].shape[0] for flow in range(max(flows, 1))]
     shrinks = [flow for flow in range(1, flows) if sizes[flow] < sizes[flow - 1]]
     _, channels, kernel_size = state_dict["WN.0.in_layers.0.weight_v"].shape

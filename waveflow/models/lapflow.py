@@ -74,6 +74,6 @@ def lapflow(
 def _linear(in_channels: int, out_channels: int) -> nn.Module:
     """A map of each context frame to parameters that start at zero."""
     linear = nn.Conv1d(in_channels, out_channels, 1)
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
     return linear

@@ -43,7 +43,9 @@ def realnvp(
         kernel_size: its kernel.
     """
     if groups % 2**scales:
-        raise ValueError(f"realnvp: expected groups to be a multiple of 2 ** {scales}; got {groups}")
+        raise ValueError(
+            f"realnvp: expected groups to be a multiple of 2 ** {scales}; got {groups}"
+        )
 
     def affine_coupling(partition: Partition, size: int) -> Bijection:
         kept, moved = partition.sizes(size)

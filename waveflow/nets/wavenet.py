@@ -66,12 +66,13 @@ class WaveNet(nn.Module):
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
             self.residual_skip.append(weight_norm(nn.Conv1d(channels, outputs, 1)))
         self.end = nn.Conv1d(channels, out_channels, 1)
-        nn.init.zeros_(self.end.weight)
-        nn.init.zeros_(self.end.bias)
+        for parameter in self.end.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """(batch, in_channels, steps), (batch, context_channels, steps / ratio) ->
-        (batch, out_channels, steps)."""
+        (batch, out_channels, steps).
+        """
         hidden = self.start(x)
         conditions = self.condition(context).chunk(len(self.dilated), dim=1)
         ratio = x.shape[-1] // context.shape[-1]

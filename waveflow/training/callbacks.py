@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import lightning.pytorch as lightning
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -52,10 +53,21 @@ class KeepRun(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         self._save(trainer, module)
 
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        exception: BaseException,
+    ) -> None:
+        if isinstance(exception, KeyboardInterrupt):
+            self._save(trainer, module)
+
     def _save(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         with atomic_path(self.folder / CHECKPOINT_FILE) as path:
             trainer.save_checkpoint(path)
-        module.averaged_vocoder.save_pretrained(self.folder / MODEL_FOLDER)
+        cast(LikelihoodTraining, module).averaged_vocoder.save_pretrained(
+            self.folder / MODEL_FOLDER
+        )
 
 
 class LogAudio(lightning.Callback):
@@ -71,10 +83,10 @@ class LogAudio(lightning.Callback):
     def on_validation_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        logger, corpus = trainer.logger, trainer.datamodule
+        logger, corpus = trainer.logger, getattr(trainer, "datamodule", None)
         if not isinstance(logger, TensorBoardLogger) or not isinstance(corpus, Corpus):
             return
-        assert isinstance(module, LikelihoodTraining)
+        module = cast(LikelihoodTraining, module)
         for clip in corpus.validation[: self.clips]:
             mel = clip.mel[None].to(module.device)
             audio = module.averaged_vocoder(mel, seed=0)[0].clamp(-1, 1)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from waveflow.config import ModelConfig, VocoderConfig, parse, read_yaml
 from waveflow.audio.mel import MelConfig
+from waveflow.config import ModelConfig, VocoderConfig, parse, read_yaml
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,14 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
+from waveflow.audio.quantise import QUANTUM, quantise
 from waveflow.training.config import DataConfig
 
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
-QUANTUM = 2.0**-15
-"""Width of one step of 16-bit audio in [-1, 1)."""
 
 
 @dataclass(frozen=True)
@@ -124,24 +122,10 @@ def load_clips(paths: list[Path], log_mel: LogMel, *, min_frames: int = 1) -> li
             silent.append(path)
             continue
         mel = log_mel(audio[None])[0, :, :frames]
-        quantised = (audio / QUANTUM).round().clamp(-(2**15), 2**15 - 1).to(torch.int16)
-        clips.append(Clip(path.stem, quantised, mel))
+        clips.append(Clip(path.stem, quantise(audio), mel))
     for left_out, why in ((short, f"shorter than {min_frames} frames"), (silent, "silent")):
         if left_out:
             warnings.warn(f"left out {len(left_out)} clips {why}: {left_out[0]} ...", stacklevel=2)
     if not clips:
         raise ValueError(f"expected clips of at least {min_frames} frames; got none")
     return clips
-
-
-def dequantise(audio: Tensor, noise: Tensor) -> Tensor:
-    """Spread each 16-bit value evenly over its quantum: (..., time) int16 -> float32.
-
-    A density can be arbitrarily high on a lattice; on dequantised audio its mean log is a lower
-    bound on the log-probability of the 16-bit values themselves (``docs/theory.md``).
-
-    Args:
-        audio: int16 samples.
-        noise: uniform in [0, 1), of the same shape.
-    """
-    return ((audio.double() + noise.double() - 0.5) * QUANTUM).float()

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from waveflow.audio.mel import LogMel
+from waveflow.audio.quantise import dequantise
 from waveflow.training.config import TrainingConfig
-from waveflow.training.corpus import Clip, dequantise, find_clips, load_clips, split_clips
+from waveflow.training.corpus import Clip, find_clips, load_clips, split_clips
 
 REDRAWS = 8
 QUIET = 8
@@ -48,7 +49,8 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         """``audio`` (time,) and ``mel`` (n_mels, segment_frames)."""
         epoch, place = divmod(index, len(self._owners))
         clip = self.clips[self._owners[self._order(epoch)[place]]]
-        random = np.random.Generator(np.random.Philox(key=[self.seed, index]))
+        key = np.array([self.seed, index], dtype=np.uint64)
+        random = np.random.Generator(np.random.Philox(key=key))
         for _ in range(REDRAWS):
             start = int(random.integers(clip.mel.shape[-1] - self.segment_frames + 1))
             stop = start + self.segment_frames
@@ -59,7 +61,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return dequantise(audio, noise), clip.mel[:, start:stop]
 
     def _shuffled(self, epoch: int) -> np.ndarray:
-        key = [self.seed, 2**63 + epoch]  # apart from the keys of the crops
+        key = np.array([self.seed, 2**63 + epoch], dtype=np.uint64)  # apart from those of the crops
         return np.random.Generator(np.random.Philox(key=key)).permutation(len(self._owners))
 
 
@@ -85,7 +87,7 @@ class WholeClips(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """``audio`` (time,) and ``mel`` (n_mels, frames)."""
         clip = self.clips[index]
-        noise = torch.from_numpy(np.random.Generator(np.random.Philox(index)).random(len(clip.audio)))
+        noise = torch.from_numpy(np.random.Generator(np.random.Philox(0)).random(len(clip.audio)))
         return dequantise(clip.audio, noise), clip.mel
 
 
@@ -105,7 +107,7 @@ class Corpus(lightning.LightningDataModule):
         self.training = load_clips(split.training, log_mel, min_frames=config.data.segment_frames)
         self.validation = load_clips(split.validation, log_mel)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         data = self.config.data
         crops = Crops(
             self.training,
@@ -122,5 +124,5 @@ class Corpus(lightning.LightningDataModule):
             persistent_workers=data.workers > 0,
         )
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         return DataLoader(WholeClips(self.validation), batch_size=1)

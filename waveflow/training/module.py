@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias, cast
 
 import lightning.pytorch as lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from waveflow.training.config import TrainingConfig
 from waveflow.vocoder import Vocoder
+
+_Tensors: TypeAlias = list[Tensor] | tuple[Tensor, ...]
 
 
 class LikelihoodTraining(lightning.LightningModule):
@@ -38,7 +43,7 @@ class LikelihoodTraining(lightning.LightningModule):
     @property
     def averaged_vocoder(self) -> Vocoder:
         """The vocoder to keep."""
-        return self.average.module
+        return cast(Vocoder, self.average.module)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         audio, mel = batch
@@ -77,7 +82,7 @@ class LikelihoodTraining(lightning.LightningModule):
         nats = (self._nats / self._samples).float()
         self.log("validation/nats_per_sample", nats, prog_bar=True)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.config.optimizer
         optimizer = torch.optim.Adam(
             self.vocoder.parameters(),
@@ -92,14 +97,17 @@ class LikelihoodTraining(lightning.LightningModule):
             return warmup * 0.5 * (1 + math.cos(math.pi * progress))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
 
-def _moving_average(decay: float):  # noqa: ANN202 (a callable of torch's own kind)
+def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
     """An exponential moving average that forgets its beginning: decay min(decay, (1+n)/(10+n))."""
 
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+    def update(averaged: _Tensors, current: _Tensors, count: Tensor | int) -> None:
         n = int(count)
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
 

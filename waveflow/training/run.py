@@ -65,6 +65,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / RUN_FILE, yaml.safe_dump(config.to_dict(), sort_keys=False).encode())
 
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     torch.manual_seed(config.run.seed)
     module = LikelihoodTraining(config)
     callbacks: list[lightning.Callback] = [KeepRun(out, every=config.run.validate_every)]
@@ -83,9 +84,9 @@ def train(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
     )
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning on this torch
         trainer.fit(
             module,
             corpus,

@@ -1,0 +1,68 @@
+"""Copy synthesis of a folder of recordings: WAV files, a picture, and a table of figures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+import torch
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from waveflow import Vocoder
+from waveflow.audio import read_audio, write_audio
+from waveflow.evaluation import evaluate
+
+SECONDS = 1.5
+KILOHERTZ = 5
+"""Shown of each clip in the picture."""
+
+
+def main() -> None:
+    """Vocode every clip of a folder and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, help="folder of recordings")
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write")
+    parser.add_argument("--model", default="ljspeech", help="bundled name or folder")
+    parser.add_argument("--temperature", type=float, default=0.8)
+    arguments = parser.parse_args()
+
+    vocoder = Vocoder.from_pretrained(arguments.model)
+    paths = sorted(arguments.clips.glob("*.flac"))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rate = vocoder.config.mel.sample_rate
+    figure, axes = pyplot.subplots(
+        len(paths), 2, figsize=(14, 2.6 * len(paths)), sharex=True, sharey=True, squeeze=False
+    )
+    for path, (left, right) in zip(paths, axes, strict=True):
+        recorded, _ = read_audio(path, sample_rate=rate)
+        mel = vocoder.mel(recorded[None])
+        vocoded = vocoder(mel, temperature=arguments.temperature, seed=0)[0]
+        write_audio(arguments.out / f"{path.stem}.wav", vocoded.clamp(-1, 1), rate)
+        draw(left, recorded, rate, f"{path.stem}: recorded")
+        draw(right, vocoded, rate, f"{path.stem}: vocoded")
+    figure.supxlabel("seconds")
+    figure.supylabel("kHz")
+    figure.tight_layout()
+    figure.savefig(arguments.out / "demo.png", dpi=80)
+
+    report = evaluate(vocoder, paths, temperature=arguments.temperature, seed=0)
+    print(report.to_table())
+    print(f"\nWrote {len(paths)} files and demo.png to {arguments.out}/")
+
+
+def draw(axis: pyplot.Axes, audio: torch.Tensor, rate: int, title: str) -> None:
+    """A narrow-band spectrogram in dB of the first seconds: harmonics are horizontal lines."""
+    audio = audio[rate // 4 :][: int(SECONDS * rate)]
+    spectrum = torch.stft(audio, 1024, 128, window=torch.hann_window(1024), return_complex=True)
+    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
+    extent = (0, len(audio) / rate, 0, rate / 2000)
+    axis.imshow(level, origin="lower", aspect="auto", extent=extent, vmin=-60, vmax=30)
+    axis.set_ylim(0, KILOHERTZ)
+    axis.set_title(title, fontsize=9)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Every bijection, by name: (constructor, shape of x, shape of the context or None)."""
+
+import torch
+from torch import nn
+
+from waveflow.bijections import (
+    ActNorm,
+    Additive,
+    Affine,
+    Chain,
+    Channels,
+    Checkerboard,
+    ContextAffine,
+    Coupling,
+    EarlyOutput,
+    Inverse,
+    InvertibleConv1x1,
+    Lapped,
+    PLUConv1x1,
+    Polyphase,
+    Scale,
+)
+from waveflow.nets import WaveNet
+
+
+def _coupling(partition, elementwise, channels, context_channels=3):
+    kept, moved = partition.sizes(channels)
+    outputs = elementwise.n_params * moved
+    return Coupling(
+        partition, WaveNet(kept, outputs, context_channels, channels=4, layers=2), elementwise
+    )
+
+
+def _trained_actnorm(channels):
+    actnorm = ActNorm(channels)
+    actnorm(3 + 2 * torch.randn(2, channels, 5))
+    return actnorm
+
+
+CASES = {
+    "polyphase": (lambda: Polyphase(4), (2, 24), None),
+    "lapped": (lambda: Lapped(8), (2, 40), None),
+    "lapped of two": (lambda: Lapped(2), (2, 12), None),
+    "lapped, one block": (lambda: Lapped(12), (2, 12), None),
+    "additive": (Additive, (2, 3, 4), (2, 3, 4)),
+    "scale": (Scale, (2, 3, 4), (2, 3, 4)),
+    "affine": (Affine, (2, 3, 4), (2, 6, 4)),
+    "conv1x1": (lambda: InvertibleConv1x1(4), (2, 4, 5), None),
+    "conv1x1, plu": (lambda: PLUConv1x1(4), (2, 4, 5), None),
+    "actnorm": (lambda: _trained_actnorm(4), (2, 4, 5), None),
+    "nice coupling": (lambda: _coupling(Channels(), Additive(), 4), (2, 4, 6), (2, 3, 6)),
+    "coupling": (lambda: _coupling(Channels(), Affine(), 5), (2, 5, 6), (2, 3, 6)),
+    "coupling, swapped": (
+        lambda: _coupling(Channels(swap=True), Affine(), 5),
+        (2, 5, 6),
+        (2, 3, 6),
+    ),
+    "coupling, slow context": (lambda: _coupling(Channels(), Affine(), 4), (2, 4, 6), (2, 3, 2)),
+    "checkerboard coupling": (lambda: _coupling(Checkerboard(), Affine(), 4), (2, 4, 5), (2, 3, 5)),
+    "checkerboard coupling, swapped": (
+        lambda: _coupling(Checkerboard(swap=True), Affine(), 4),
+        (2, 4, 5),
+        (2, 3, 5),
+    ),
+    "context affine": (
+        lambda: ContextAffine(nn.Conv1d(3, 4, 1), Scale()),
+        (2, 4, 6),
+        (2, 3, 3),
+    ),
+    "early output": (
+        lambda: EarlyOutput(2, _coupling(Channels(), Affine(), 4)),
+        (2, 6, 4),
+        (2, 3, 4),
+    ),
+    "chain": (
+        lambda: Chain(
+            Polyphase(4),
+            _trained_actnorm(4),
+            InvertibleConv1x1(4),
+            _coupling(Channels(), Affine(), 4),
+        ),
+        (2, 24),
+        (2, 3, 6),
+    ),
+    "inverse": (lambda: Inverse(_coupling(Channels(), Affine(), 4)), (2, 4, 6), (2, 3, 6)),
+    "inverse lapped": (lambda: Inverse(Lapped(8)), (2, 8, 4), None),
+    "whitening": (
+        lambda: Chain(Lapped(8), ContextAffine(nn.Conv1d(3, 8, 1), Scale()), Inverse(Lapped(8))),
+        (2, 32),
+        (2, 3, 2),
+    ),
+}

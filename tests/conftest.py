@@ -1,0 +1,79 @@
+"""Shared by all tests: real clips, a tiny vocoder, and a fixed seed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from waveflow import Vocoder, VocoderConfig
+from waveflow.audio import read_audio
+
+ROOT = Path(__file__).parents[1]
+CLIPS = ROOT / "data" / "clips"
+
+SMALL = {
+    "nice": {"groups": 8, "flows": 2},
+    "realnvp": {"groups": 8, "scales": 2, "couplings": 2},
+    "glow": {"groups": 8, "levels": 2, "flows": 2},
+    "waveglow": {"groups": 8, "flows": 3, "early_every": 2, "upsampler_kernel_size": 64},
+    "lapflow": {"groups": 8, "whitening_groups": 16, "flows": 2},
+}
+"""Every model builder at a size that tests can afford."""
+
+TINY = {
+    "name": "lapflow",
+    "whitening_groups": 64,
+    "groups": 32,
+    "flows": 2,
+    "channels": 16,
+    "layers": 2,
+    "context_channels": 32,
+    "context_layers": 1,
+}
+"""A model of the usual mel that makes sound at once."""
+
+MEL = {"n_fft": 32, "win_length": 32, "hop_length": 16, "n_mels": 4}
+
+
+def small_config(name):
+    """A vocoder config of model ``name`` with hop 16, so that few samples are many frames."""
+    model = {"name": name, "channels": 6, "layers": 2, **SMALL[name]}
+    if name != "waveglow":
+        model |= {"context_channels": 5, "context_layers": 1}
+    return VocoderConfig.from_dict({"model": model, "mel": MEL})
+
+
+def randomise(module, scale=0.2):
+    """Move every parameter off its initial value: zero-initialised ends would hide mistakes."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter += scale * noise.to(parameter.dtype)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def double():
+    """Float64 as the default, where mathematics is tested."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(scope="session")
+def speech():
+    """Two seconds of a recording, (1, time), a whole number of hops."""
+    audio, _ = read_audio(CLIPS / "LJ001-0016.flac")
+    return audio[None, 5120 : 5120 + 172 * 256]
+
+
+@pytest.fixture(scope="session")
+def ljspeech():
+    """The bundled vocoder."""
+    return Vocoder.from_pretrained("ljspeech")

@@ -1,0 +1,54 @@
+"""What couplings and vocoders rely on in the networks."""
+
+import pytest
+import torch
+
+from tests.conftest import randomise
+from waveflow.nets import MelEncoder, TransposedUpsampler, WaveNet
+
+
+def test_a_wavenet_starts_at_zero():
+    net = WaveNet(3, 4, 5, channels=6, layers=2)
+    assert (net(torch.randn(2, 3, 8), torch.randn(2, 5, 8)) == 0).all()
+
+
+def test_a_slow_context_is_repeated(double):
+    net = randomise(WaveNet(3, 4, 5, channels=6, layers=2).double())
+    x, slow = torch.randn(2, 3, 12), torch.randn(2, 5, 4)
+    assert torch.allclose(net(x, slow), net(x, slow.repeat_interleave(3, dim=-1)))
+
+
+@pytest.mark.parametrize(("layers", "cycle", "reach"), [(3, None, 7), (4, 2, 6), (1, None, 1)])
+def test_the_receptive_field_is_that_of_the_dilations(layers, cycle, reach):
+    net = randomise(WaveNet(1, 1, 1, channels=4, layers=layers, cycle=cycle))
+    x = torch.zeros(1, 1, 41, requires_grad=True)
+    net(x, torch.zeros(1, 1, 41))[0, 0, 20].backward()
+    touched = x.grad[0, 0].nonzero().flatten()
+    assert (touched.min(), touched.max()) == (20 - reach, 20 + reach)
+
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(ValueError, match="odd kernel_size; got 4"):
+        WaveNet(1, 1, 1, channels=2, layers=1, kernel_size=4)
+    with pytest.raises(ValueError, match="odd kernel_size; got 2"):
+        MelEncoder(8, channels=4, layers=1, kernel_size=2)
+
+
+def test_the_upsampler_puts_samples_of_a_band_side_by_side(double):
+    upsampler = TransposedUpsampler(2, hop_length=8, groups=4, kernel_size=16).double()
+    mel = torch.randn(1, 2, 5)
+    context = upsampler(mel)
+    assert context.shape == (1, 8, 10)
+    samples = upsampler.convolution(mel)[..., :40]
+    for band in range(2):
+        for offset in range(4):
+            assert torch.equal(context[0, 4 * band + offset], samples[0, band, offset::4])
+
+
+def test_a_hop_that_groups_do_not_divide_is_refused():
+    with pytest.raises(ValueError, match="multiple of groups; got 10 and 4"):
+        TransposedUpsampler(2, hop_length=10, groups=4)
+
+
+def test_the_mel_encoder_keeps_the_frame_rate():
+    assert MelEncoder(8, channels=4, layers=2)(torch.zeros(2, 8, 7)).shape == (2, 4, 7)

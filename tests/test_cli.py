@@ -1,0 +1,542 @@
+"""The command line: what it makes, and that it fails in one line and leaves nothing behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import subprocess
+import sys
+import types
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import TINY
+from waveflow import MelConfig, Vocoder, VocoderConfig
+from waveflow.audio import read_audio, write_audio
+from waveflow.cli import main
+
+ROOT = Path(__file__).parents[1]
+SPEECH = ROOT / "data" / "clips" / "LJ001-0016.flac"
+QUIET = ["--temperature", "0.1"]  # random weights are loud
+
+
+@pytest.fixture(scope="module")
+def vocoder():
+    torch.manual_seed(0)
+    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
+
+
+@pytest.fixture(scope="module")
+def model(vocoder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    vocoder.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A second of speech that is no whole number of hops."""
+    audio, rate = read_audio(SPEECH)
+    path = tmp_path_factory.mktemp("clips") / "speech.wav"
+    write_audio(path, audio[11000:33000], rate)
+    return path
+
+
+@pytest.fixture
+def mel(vocoder, clip):
+    return vocoder.mel(read_audio(clip)[0][None])[0].numpy()
+
+
+def error_line(capsys):
+    """The one line that a failed command says."""
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("waveflow: error: ")
+    return line.removeprefix("waveflow: error: ")
+
+
+def fails(capsys, *arguments, code=1):
+    assert main([str(argument) for argument in arguments]) == code
+    return error_line(capsys)
+
+
+class Test_vocode:
+    def test_of_a_recording_is_the_vocoders_audio(self, vocoder, model, clip, tmp_path):
+        out = tmp_path / "new" / "copy.wav"
+        assert (
+            main(["vocode", str(clip), "-o", str(out), "--model", model, "--seed", "3", *QUIET])
+            == 0
+        )
+        audio, rate = read_audio(out)
+        original = read_audio(clip)[0]
+        whole = original[: len(original) // 256 * 256]
+        expected = vocoder(vocoder.mel(whole[None]), temperature=0.1, seed=3)[0]
+        assert rate == 22050
+        assert len(audio) == len(whole) < len(original)
+        assert (audio - expected).abs().max() <= 2**-16 + 1e-6
+
+    @pytest.mark.parametrize("suffix", [".npz", ".npy", ".pt"])
+    def test_of_a_written_mel_is_bit_for_bit_that_of_the_recording(
+        self, suffix, model, clip, tmp_path
+    ):
+        mel, direct, by_mel = tmp_path / f"x{suffix}", tmp_path / "direct.wav", tmp_path / "mel.wav"
+        assert main(["mel", str(clip), "-o", str(mel), "--model", model]) == 0
+        assert main(["vocode", str(clip), "-o", str(direct), "--model", model, *QUIET]) == 0
+        assert main(["vocode", str(mel), "-o", str(by_mel), "--model", model, *QUIET]) == 0
+        assert direct.read_bytes() == by_mel.read_bytes()
+
+    def test_of_a_centred_mel_keeps_the_length_of_the_recording(self, clip, tmp_path):
+        config = VocoderConfig.from_dict({"model": TINY, "mel": "nvidia-22k"})
+        Vocoder(config).save_pretrained(tmp_path / "model")
+        out = tmp_path / "copy.wav"
+        model = str(tmp_path / "model")
+        assert main(["vocode", str(clip), "-o", str(out), "--model", model, *QUIET]) == 0
+        assert len(read_audio(out)[0]) == 22000 // 256 * 256
+
+    @pytest.mark.parametrize("kind", ["silent", "8-bit", "stereo", "48 kHz"])
+    def test_takes_any_recording(self, kind, model, clip, tmp_path):
+        samples, rate = read_audio(clip)[0].numpy(), 22050
+        subtype = "PCM_U8" if kind == "8-bit" else "PCM_16"
+        if kind == "silent":
+            samples = 0 * samples
+        if kind == "stereo":
+            samples = np.stack([samples, 0 * samples], axis=1)
+        if kind == "48 kHz":
+            rate = 48000
+        soundfile.write(tmp_path / "in.wav", samples, rate, subtype=subtype)
+        out = tmp_path / "out.flac"
+        arguments = ["vocode", str(tmp_path / "in.wav"), "-o", str(out), "--model", model, *QUIET]
+        assert main(arguments) == 0
+        audio, out_rate = read_audio(out)
+        assert out_rate == 22050
+        assert len(audio) == int(len(samples) * 22050 / rate) // 256 * 256
+
+    @pytest.mark.parametrize("dtype", [">f8", "<f4", "<f2"])
+    @pytest.mark.parametrize("batched", [False, True])
+    def test_takes_mels_of_any_precision(self, dtype, batched, mel, model, tmp_path):
+        mel = mel.astype(dtype)
+        np.save(tmp_path / "x.npy", mel[None] if batched else mel)
+        out = tmp_path / "x.wav"
+        arguments = ["vocode", str(tmp_path / "x.npy"), "-o", str(out), "--model", model, *QUIET]
+        assert main(arguments) == 0
+        assert len(read_audio(out)[0]) == mel.shape[1] * 256
+
+    def test_does_the_others_when_one_fails(self, model, clip, mel, tmp_path, capsys):
+        np.save(tmp_path / "fine.npy", mel)
+        (tmp_path / "bad.wav").write_text("no sound")
+        out = tmp_path / "out"
+        files = [str(tmp_path / "bad.wav"), str(clip), str(tmp_path / "fine.npy")]
+        assert main(["vocode", *files, "-o", str(out), "--model", model, *QUIET]) == 1
+        assert error_line(capsys).startswith(f"{tmp_path / 'bad.wav'}: ")
+        assert sorted(path.name for path in out.iterdir()) == ["fine.wav", "speech.wav"]
+
+    @pytest.mark.filterwarnings("default")
+    def test_warns_of_clipping_in_one_line(self, model, clip, tmp_path, capsys):
+        out = str(tmp_path / "loud.wav")
+        assert main(["vocode", str(clip), "-o", out, "--model", model, "--temperature", "9"]) == 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"waveflow: warning: {out}: clipped ")
+
+
+class Runs:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.target),)
+
+
+def npz(path, **arrays):
+    np.savez(path, **arrays)
+
+
+def truncate(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+
+
+BAD_RECORDINGS = {
+    "missing.wav": lambda path, clip: None,
+    "empty.wav": lambda path, clip: path.touch(),
+    "folder.wav": lambda path, clip: path.mkdir(),
+    "text.flac": lambda path, clip: path.write_text("no sound\n" * 99),
+    "truncated.wav": lambda path, clip: path.write_bytes(clip.read_bytes()[:9999]),
+    "truncated.flac": lambda path, clip: path.write_bytes(SPEECH.read_bytes()[:9999]),
+    "no_samples.wav": lambda path, clip: soundfile.write(path, np.zeros(0), 22050),
+    "one_hop.wav": lambda path, clip: soundfile.write(path, np.zeros(300), 22050),
+    "nan.wav": lambda path, clip: soundfile.write(
+        path, np.full(9999, np.nan, "float32"), 22050, subtype="FLOAT"
+    ),
+}
+
+BAD_MELS = {
+    "missing.npy": lambda path, mel: None,
+    "empty.npy": lambda path, mel: path.touch(),
+    "empty.npz": lambda path, mel: path.touch(),
+    "empty.pt": lambda path, mel: path.touch(),
+    "text.npy": lambda path, mel: path.write_text("no array"),
+    "text.npz": lambda path, mel: path.write_text("no array"),
+    "text.pt": lambda path, mel: path.write_text("no array"),
+    "truncated.npy": lambda path, mel: (np.save(path, mel), truncate(path, 999)),
+    "truncated.npz": lambda path, mel: (npz(path, mel=mel), truncate(path, 999)),
+    "truncated.pt": lambda path, mel: (torch.save(torch.tensor(mel), path), truncate(path, 999)),
+    "nan.npy": lambda path, mel: np.save(path, np.where(mel < -5, np.nan, mel)),
+    "integers.npy": lambda path, mel: np.save(path, mel.astype(int)),
+    "complex.npy": lambda path, mel: np.save(path, mel.astype(complex)),
+    "text_array.npy": lambda path, mel: np.save(path, mel.astype(str)),
+    "bands.npy": lambda path, mel: np.save(path, mel[:40]),
+    "transposed.npy": lambda path, mel: np.save(path, mel.T),
+    "batch.npy": lambda path, mel: np.save(path, np.stack([mel, mel])),
+    "frame.npy": lambda path, mel: np.save(path, mel[:, 0]),
+    "no_frames.npy": lambda path, mel: np.save(path, mel[:, :0]),
+    "not_logarithmic.npy": lambda path, mel: np.save(path, np.exp(mel)),
+    "unnamed.npz": lambda path, mel: npz(path, other=mel),
+    "no_json.npz": lambda path, mel: npz(path, mel=mel, config="{"),
+    "no_mapping.npz": lambda path, mel: npz(path, mel=mel, config="3"),
+    "unknown_key.npz": lambda path, mel: npz(path, mel=mel, config='{"hop": 256}'),
+    "dictionary.pt": lambda path, mel: torch.save({"mel": torch.tensor(mel)}, path),
+    "sparse.pt": lambda path, mel: torch.save(torch.tensor(mel).to_sparse(), path),
+}
+
+
+class Test_bad_inputs:
+    def fail(self, bad, model, tmp_path, capsys):
+        """One line that names the file, and nothing written."""
+        before = set(tmp_path.rglob("*"))
+        line = fails(capsys, "vocode", bad, "-o", tmp_path / "out" / "x.wav", "--model", model)
+        assert line.startswith(f"{bad}: ")
+        assert set(tmp_path.rglob("*")) == before
+        return line
+
+    @pytest.mark.parametrize("name", BAD_RECORDINGS)
+    def test_recording(self, name, clip, model, tmp_path, capsys):
+        BAD_RECORDINGS[name](tmp_path / name, clip)
+        self.fail(tmp_path / name, model, tmp_path, capsys)
+        for command in (["mel", "-o", str(tmp_path / "x.npz")], ["score"]):
+            fails(capsys, *command, tmp_path / name, "--model", model)
+            assert not (tmp_path / "x.npz").exists()
+
+    @pytest.mark.parametrize("name", BAD_MELS)
+    def test_mel(self, name, mel, model, tmp_path, capsys):
+        BAD_MELS[name](tmp_path / name, mel)
+        self.fail(tmp_path / name, model, tmp_path, capsys)
+
+    def test_transposed_mel_is_told_so(self, mel, model, tmp_path, capsys):
+        np.save(tmp_path / "x.npy", mel.T)
+        assert "transposed" in self.fail(tmp_path / "x.npy", model, tmp_path, capsys)
+
+    def test_mel_of_another_convention_is_told_the_differing_fields(
+        self, mel, model, tmp_path, capsys
+    ):
+        npz(tmp_path / "x.npz", mel=mel, config='{"f_max": 7600, "power_floor": 0}')
+        line = self.fail(tmp_path / "x.npz", model, tmp_path, capsys)
+        assert "f_max 8000.0" in line
+        assert "f_max 7600" in line
+        assert "power_floor" in line
+        assert "n_fft" not in line
+
+    @pytest.mark.parametrize("name", ["x.npy", "mel.npz", "config.npz", "x.pt", "legacy.pt"])
+    def test_hostile_file_runs_nothing(self, name, mel, model, tmp_path, capsys):
+        target, path = tmp_path / "was_run", tmp_path / name
+        hostile = Runs(target)
+        array = np.array([hostile], dtype=object)
+        if name == "x.npy":
+            np.save(path, array, allow_pickle=True)
+        elif name == "mel.npz":
+            npz(path, mel=array)
+        elif name == "config.npz":
+            npz(path, mel=mel, config=array)
+        elif name == "x.pt":
+            torch.save(hostile, path)
+        else:
+            path.write_bytes(pickle.dumps(hostile))
+        line = self.fail(path, model, tmp_path, capsys)
+        assert not target.exists()
+        assert "code" in line
+        pickle.loads(pickle.dumps(hostile))  # noqa: S301
+        assert target.exists()  # it would have
+
+
+class Test_outputs:
+    def test_are_never_inputs(self, clip, model, tmp_path, capsys):
+        own = tmp_path / "own.wav"
+        own.write_bytes(clip.read_bytes())
+        (tmp_path / "link.wav").symlink_to(own)
+        for out in (own, tmp_path, tmp_path / "link.wav"):
+            assert "input" in fails(capsys, "vocode", own, "-o", out, "--model", model)
+        assert own.read_bytes() == clip.read_bytes()
+
+    def test_are_never_shared(self, clip, model, tmp_path, capsys):
+        line = fails(capsys, "vocode", clip, "other/speech.npy", "-o", tmp_path / "out/")
+        assert "speech.wav" in line
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize("out", ["copy.mp3", "copy.npy", "file", "file/"])
+    def test_are_files_of_a_known_kind_or_folders(self, out, clip, tmp_path, capsys):
+        (tmp_path / "file").write_text("mine")
+        assert "--out" in fails(capsys, "vocode", clip, "-o", f"{tmp_path}/{out}")
+        assert (tmp_path / "file").read_text() == "mine"
+
+    def test_of_many_need_a_folder(self, clip, tmp_path, capsys):
+        assert "folder" in fails(capsys, "vocode", clip, SPEECH, "-o", tmp_path / "copy.wav")
+
+
+class Test_mel:
+    def test_in_a_folder_carries_its_convention(self, vocoder, model, clip, tmp_path):
+        assert main(["mel", str(clip), "-o", str(tmp_path / "mels"), "--model", model]) == 0
+        with np.load(tmp_path / "mels" / "speech.npz", allow_pickle=False) as content:
+            mel, config = content["mel"], json.loads(str(content["config"]))
+        assert mel.shape == (80, 85)
+        assert mel.dtype == np.float32
+        assert MelConfig(**config) == vocoder.config.mel
+
+
+class Test_score:
+    def test_is_a_line_of_json_each(self, model, clip, capsys):
+        assert main(["score", str(clip), str(clip), "--model", model]) == 0
+        first, second = map(json.loads, capsys.readouterr().out.splitlines())
+        assert first == second
+        assert first["file"] == str(clip)
+        assert first["seconds"] == 85 * 256 / 22050
+        bits = 15 - first["nats_per_sample"] / np.log(2)
+        assert first["bits_per_sample"] == pytest.approx(bits)
+
+
+class Test_evaluate:
+    @pytest.fixture
+    def folder(self, clip, tmp_path):
+        (tmp_path / "clips").mkdir()
+        for name in ("a", "b"):
+            (tmp_path / "clips" / f"{name}.wav").write_bytes(clip.read_bytes())
+        return tmp_path / "clips"
+
+    def test_prints_a_table_and_writes_a_report(self, folder, model, tmp_path, capsys):
+        (tmp_path / "list.txt").write_text("b\n")
+        split, out = str(tmp_path / "list.txt"), tmp_path / "report.json"
+        arguments = ["evaluate", str(folder), "--split", split, "-o", str(out), "--model", model]
+        assert main(arguments) == 0
+        report = json.loads(out.read_text())
+        lines = capsys.readouterr().out.splitlines()
+        assert [clip["file"] for clip in report["clips"]] == [str(folder / "b.wav")]
+        assert [line.split(" | ")[0] for line in lines[2:]] == ["| b.wav", "| all 1"]
+
+    def test_refuses_a_list_of_clips_that_are_not_there(self, folder, model, tmp_path, capsys):
+        (tmp_path / "list.txt").write_text("b\nc\n")
+        line = fails(capsys, "evaluate", folder, "--split", tmp_path / "list.txt")
+        assert "1 of 2" in line
+        assert "such as c" in line
+
+    def test_refuses_a_bad_clip_before_any_work(self, folder, model, tmp_path, capsys):
+        (folder / "z.wav").write_text("no sound")
+        out = tmp_path / "report.json"
+        line = fails(capsys, "evaluate", folder, "-o", out, "--model", model)
+        assert line.startswith(str(folder / "z.wav"))
+        assert not out.exists()
+
+    def test_names_the_extra_that_is_missing(self, folder, model, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pesq", None)
+        assert "waveflow[evaluate]" in fails(capsys, "evaluate", folder, "--model", model)
+
+
+def without_weights(folder):
+    (folder / "model.safetensors").unlink()
+
+
+def with_truncated_weights(folder):
+    truncate(folder / "model.safetensors", 5000)
+
+
+def with_foreign_weights(folder):
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["model"]["channels"] = 24
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def with_nan_weights(folder):
+    weights = load_file(folder / "model.safetensors")
+    next(iter(weights.values())).view(-1)[0] = float("nan")
+    save_file(weights, folder / "model.safetensors")
+
+
+class Test_bad_models:
+    @pytest.mark.parametrize(
+        "spoil",
+        [without_weights, with_truncated_weights, with_foreign_weights, with_nan_weights],
+        ids=lambda spoil: spoil.__name__,
+    )
+    @pytest.mark.parametrize("command", ["vocode", "mel", "score", "evaluate"])
+    def test_are_refused(self, spoil, command, vocoder, clip, tmp_path, capsys):
+        folder = tmp_path / "model"
+        vocoder.save_pretrained(folder)
+        spoil(folder)
+        out = [] if command in ("score", "evaluate") else ["-o", tmp_path / "out/"]
+        assert str(folder) in fails(capsys, command, clip, *out, "--model", folder)
+        assert not (tmp_path / "out").exists()
+
+    def test_unknown_name(self, clip, tmp_path, capsys):
+        line = fails(capsys, "vocode", clip, "-o", tmp_path / "x.wav", "--model", "nobody")
+        assert "nobody" in line
+
+
+class Test_train:
+    @pytest.fixture
+    def recipe(self, tmp_path):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump({"model": TINY}))
+        return path
+
+    @pytest.fixture
+    def run(self, monkeypatch):
+        """Stands in for the module that needs Lightning."""
+        calls = []
+
+        def train(config, **options):
+            calls.append((config, options))
+            return 1.25
+
+        module = types.ModuleType("waveflow.training.run")
+        module.train = train
+        monkeypatch.setitem(sys.modules, "waveflow.training.run", module)
+        return calls
+
+    def test_hands_everything_on(self, recipe, run, capsys):
+        options = "--data clips --out run --max-steps 7 --max-time 01:02:03 --seed 5".split()
+        assert main(["train", str(recipe), *options]) == 0
+        ((config, options),) = run
+        assert config.vocoder == VocoderConfig.from_dict({"model": TINY})
+        assert options == {
+            "data": "clips",
+            "out": "run",
+            "max_steps": 7,
+            "max_time": timedelta(hours=1, minutes=2, seconds=3),
+            "seed": 5,
+        }
+        assert "1.2500" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("time", ["90", "1:30", "00:60:00", "1h", "-1:00:00", ""])
+    def test_refuses_other_times(self, time, recipe, run, capsys):
+        options = ["--data", "clips", "--out", "run", f"--max-time={time}"]
+        assert "HH:MM:SS" in fails(capsys, "train", recipe, *options, code=2)
+        assert not run
+
+    def test_names_an_unknown_key(self, recipe, run, capsys):
+        recipe.write_text(yaml.safe_dump({"model": TINY, "optimizer": {"lerning_rate": 1}}))
+        line = fails(capsys, "train", recipe, "--data", "clips", "--out", "run")
+        assert "lerning_rate" in line
+        assert not run
+
+    def test_names_the_extra_that_is_missing(self, recipe, tmp_path, capsys, monkeypatch):
+        monkeypatch.delitem(sys.modules, "waveflow.training.run", raising=False)
+        monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+        monkeypatch.setitem(sys.modules, "lightning", None)
+        line = fails(capsys, "train", recipe, "--data", "clips", "--out", tmp_path / "run")
+        assert "waveflow[train]" in line
+        assert not (tmp_path / "run").exists()
+
+    def test_interrupted_is_as_any_command_interrupted(self, recipe, run, monkeypatch):
+        def train(*args, **options):  # as Lightning does
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                sys.exit(1)
+
+        monkeypatch.setattr(sys.modules["waveflow.training.run"], "train", train)
+        assert main(["train", str(recipe), "--data", "clips", "--out", "run"]) == 130
+
+
+class Test_info:
+    def test_is_yaml(self, vocoder, model, capsys):
+        assert main(["info", model]) == 0
+        info = yaml.safe_load(capsys.readouterr().out)
+        assert info["parameters"] == sum(weight.numel() for weight in vocoder.parameters())
+        assert info["torch"] == torch.__version__
+        assert info["hop_length"] == 256
+        assert VocoderConfig.from_dict(info["config"]) == vocoder.config
+
+
+class Test_main:
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            ([], "command"),
+            (["sing"], "sing"),
+            (["vocode", "x.wav"], "out"),
+            (["vocode", "x.wav", "-o", "y.wav", "--temperature", "-1"], "-1"),
+            (["vocode", "x.wav", "-o", "y.wav", "--temperature", "inf"], "inf"),
+            (["vocode", "x.wav", "-o", "y.wav", "--seed", "1.5"], "1.5"),
+            (["vocode", "x.wav", "-o", "y.wav", "--device", "tpu"], "tpu"),
+            (["vocode", "x.wav", "-o", "y.wav", "--temp", "1"], "--temp"),
+        ],
+    )
+    def test_wrong_arguments_are_told_in_one_line(self, arguments, named, capsys):
+        assert named in fails(capsys, *arguments, code=2)
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+    def test_absent_device_is_told(self, clip, model, capsys):
+        assert "cuda" in fails(capsys, "score", clip, "--model", model, "--device", "cuda")
+
+    def test_interrupt_is_quiet(self, clip, capsys, monkeypatch):
+        def interrupt(model):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("waveflow.cli._load", interrupt)
+        assert main(["score", str(clip)]) == 130
+        assert capsys.readouterr().err == ""
+
+    def test_closed_stdout_is_quiet(self, clip, model, capsys, monkeypatch):
+        class Closed(io.StringIO):
+            def write(self, text):
+                raise BrokenPipeError
+
+        monkeypatch.setattr(sys, "stdout", Closed())
+        assert main(["score", str(clip), str(clip), "--model", model]) == 141
+        assert capsys.readouterr().err == ""
+
+    def test_debugging_shows_the_traceback(self, monkeypatch):
+        monkeypatch.setenv("WAVEFLOW_DEBUG", "1")
+        with pytest.raises(FileNotFoundError):
+            main(["info", "nobody"])
+
+    @pytest.mark.parametrize("command", ["vocode", "mel", "score", "evaluate", "train", "info"])
+    def test_every_command_has_help_with_an_example(self, command, capsys):
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        assert f"Examples:\n  waveflow {command}" in capsys.readouterr().out
+
+    def test_help_imports_nothing_heavy(self):
+        script = """
+import sys, types
+package = types.ModuleType("waveflow")  # without what its __init__ imports
+package.__path__ = ["waveflow"]
+sys.modules["waveflow"] = package
+from waveflow.cli import main
+try:
+    main(["vocode", "--help"])
+finally:
+    assert not {"torch", "numpy", "librosa", "lightning"} & set(sys.modules)
+"""
+        subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+
+    def test_as_a_module_needs_no_lightning_to_score(self, clip, model):
+        script = f"""
+import runpy, sys
+sys.modules["lightning"] = None
+sys.argv = ["waveflow", "score", {str(clip)!r}, "missing.wav", "--model", {model!r}]
+runpy.run_module("waveflow", run_name="__main__")
+"""
+        run = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 1
+        assert json.loads(run.stdout)["file"] == str(clip)
+        assert run.stderr == "waveflow: error: missing.wav: No such file or directory\n"

@@ -1,0 +1,51 @@
+"""Densities are densities: they integrate to one."""
+
+import math
+
+import pytest
+import torch
+
+from tests.conftest import randomise
+from waveflow.bijections import Polyphase
+from waveflow.flow import Flow, Gaussian
+from waveflow.models import glow, nice, realnvp
+
+SIZES = {"groups": 2, "context_channels": 1, "channels": 8, "layers": 1, "kernel_size": 1}
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize(
+    "bijection",
+    [
+        lambda: nice(flows=4, **SIZES),
+        lambda: realnvp(scales=1, couplings=2, **SIZES),
+        lambda: glow(levels=1, flows=3, **SIZES),
+    ],
+    ids=["nice", "realnvp", "glow"],
+)
+def test_a_2d_density_integrates_to_one(bijection):
+    flow = Flow(randomise(bijection().double(), 0.3).eval(), Gaussian())
+    axis = torch.linspace(-20, 20, 641)
+    points = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        log_prob = flow.log_prob(points, torch.zeros(len(points), 1, 1))
+    area = (axis[1] - axis[0]) ** 2
+    assert abs(log_prob.exp().sum() * area - 1) < 1e-3
+    gaussian = Flow(Polyphase(2), Gaussian()).log_prob(points)
+    assert (log_prob.exp() - gaussian.exp()).abs().max() > 0.01  # not the base left as it is
+
+
+def test_gaussian_constant():
+    assert Gaussian().log_prob(torch.zeros(1, 3)).item() == pytest.approx(
+        -1.5 * math.log(2 * math.pi)
+    )
+
+
+def test_samples_follow_the_base_and_the_temperature():
+    flow = Flow(Polyphase(4), Gaussian())
+    generator = torch.Generator().manual_seed(3)
+    audio = flow.sample((8, 4, 2000), temperature=0.5, generator=generator)
+    assert audio.shape == (8, 8000)
+    assert audio.std().item() == pytest.approx(0.5, rel=0.02)
+    again = flow.sample((8, 4, 2000), temperature=0.5, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(audio, again)

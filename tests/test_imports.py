@@ -1,0 +1,68 @@
+"""Imports point down DESIGN's table, and importing the package stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import waveflow
+
+PACKAGE = Path(waveflow.__file__).parent
+ALLOWED = {
+    "bijections": set(),
+    "nets": set(),
+    "audio": {"files"},
+    "models": {"bijections", "nets"},
+    "flow": {"bijections"},
+    "noise": set(),
+    "files": set(),
+    "version": set(),
+    "config": {"audio", "models", "bijections", "nets"},
+    "mel_file": {"audio", "config", "files"},
+    "vocoder": {"audio", "nets", "models", "flow", "config", "files", "noise"},
+}
+BELOW = {*ALLOWED}
+ALLOWED |= {
+    "interop": {*BELOW},
+    "evaluation": {*BELOW},
+    "training": {*BELOW},
+    "cli": {*BELOW, "evaluation", "training", "interop"},
+    "__main__": {"cli"},
+    "__init__": {*BELOW},
+}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from names if node.module == "waveflow" else [node.module]
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_point_down(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(path):
+        if name.startswith("waveflow."):
+            target = name.split(".")[1]
+            assert target == room or target in ALLOWED[room], f"{room} imports {name}"
+        assert "lightning" not in name or room == "training"
+
+
+def test_import_is_light():
+    heavy = "torchaudio lightning gradio librosa scipy matplotlib"
+    check = f"import sys, waveflow; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", check], check=True, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "[]"
+    clock = "import time, torch; t = time.process_time(); import waveflow; "
+    timed = [sys.executable, "-c", clock + "print(time.process_time() - t)"]
+    seconds = [float(subprocess.run(timed, check=True, capture_output=True).stdout) for _ in "123"]
+    assert min(seconds) < 0.5

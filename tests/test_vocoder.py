@@ -1,0 +1,208 @@
+"""The public object, on the bundled weights and real speech."""
+
+import math
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import CLIPS, SMALL, randomise, small_config
+from waveflow import MelConfig, Vocoder
+from waveflow.audio import read_audio
+
+
+@pytest.fixture(params=SMALL)
+def small(request):
+    """A small vocoder of every model, off its initial state."""
+    vocoder = Vocoder(small_config(request.param))
+    return randomise(vocoder, 0.05).eval()
+
+
+def mel_like(vocoder, batch, frames):
+    return -5 + torch.randn(batch, vocoder.config.mel.n_mels, frames)
+
+
+def test_audio_to_latent_and_back_through_the_bundled_model(ljspeech, speech):
+    with torch.no_grad():
+        z = ljspeech.encode(speech)
+        audio = ljspeech.decode(z, ljspeech.mel(speech))
+    assert z.shape == (1, 64, speech.shape[1] // 64)
+    assert (audio - speech).abs().max() <= 1e-4
+
+
+def test_bundled_likelihood_tells_speech_from_other_sound(ljspeech, speech):
+    with torch.no_grad():
+        mel = ljspeech.mel(speech)
+        nats = ljspeech.log_prob(speech, mel) / speech.shape[1]
+        backwards = ljspeech.log_prob(speech.flip(-1), mel) / speech.shape[1]
+    assert nats > 4.0
+    assert backwards < nats - 1
+
+
+@pytest.mark.parametrize("clip", ["LJ001-0001", "LJ001-0003", "LJ001-0005"])
+def test_bundled_model_speaks(ljspeech, clip):
+    """The main job: recorded speech, mel, speech. The bounds are the prototype's."""
+    from waveflow.evaluation import pesq_wideband, stoi
+
+    recorded, rate = read_audio(CLIPS / f"{clip}.flac")
+    vocoded = ljspeech(ljspeech.mel(recorded[None]), seed=0)[0]
+    recorded = recorded[: len(vocoded)]
+    assert stoi(recorded, vocoded, rate) > 0.83
+    assert pesq_wideband(recorded, vocoded, rate) > 1.25
+
+
+def test_lengths_and_latents_of_every_model(small):
+    audio = 0.1 * torch.randn(2, 96)
+    mel = small.mel(audio)
+    assert mel.shape == (2, 4, 6)
+    assert small(mel, seed=1).shape == audio.shape
+    z = small.encode(audio, mel)
+    assert (small.decode(z, mel) - audio).abs().max() < 1e-4
+    assert torch.allclose(small.log_prob(audio), small.log_prob(audio, mel))
+
+
+def test_every_model_learns_from_likelihood(small):
+    small.train()
+    audio = 0.1 * torch.randn(4, 96)
+    optimizer = torch.optim.Adam(small.parameters(), lr=1e-2)
+    before = small.log_prob(audio).mean().item()
+    for _ in range(20):
+        optimizer.zero_grad()
+        (-small.log_prob(audio).mean() / 96).backward()
+        optimizer.step()
+    assert small.log_prob(audio).mean().item() > before + 5
+
+
+def test_noise_depends_on_seed_example_and_position_alone(small):
+    mel = mel_like(small, 1, 8).expand(3, -1, -1)
+    audio = small(mel, seed=3)
+    assert torch.equal(small(mel, seed=3), audio)
+    assert not torch.allclose(small(mel, seed=4), audio)
+    assert not torch.allclose(audio[0], audio[1])
+    assert torch.allclose(small(mel[:2], seed=3), audio[:2], atol=1e-5)
+    z_long = small.encode(audio, mel)
+    short = small(mel[:, :, :4], seed=3)
+    z_short = small.encode(short, mel[:, :, :4])
+    assert torch.allclose(z_short, z_long[..., : z_short.shape[-1]], atol=1e-3)
+
+
+def test_without_a_seed_torch_decides(small):
+    mel = mel_like(small, 1, 4)
+    torch.manual_seed(1)
+    first = small(mel)
+    assert not torch.equal(small(mel), first)
+    torch.manual_seed(1)
+    assert torch.equal(small(mel), first)
+
+
+def test_temperature(small):
+    mel = mel_like(small, 1, 4)
+    calm = small.encode(small(mel, temperature=0.5, seed=0), mel)
+    full = small.encode(small(mel, temperature=1.0, seed=0), mel)
+    assert torch.allclose(2 * calm, full, atol=1e-3)
+    with pytest.raises(ValueError, match="temperature of 0 or more; got -1"):
+        small(mel, temperature=-1)
+
+
+def test_likelihood_is_the_change_of_variables():
+    vocoder = randomise(Vocoder(small_config("glow")), 0.05).double().eval()
+    audio = 0.1 * torch.randn(1, 48, dtype=torch.float64)
+    mel = vocoder.mel(audio).detach()
+    jacobian = torch.autograd.functional.jacobian(
+        lambda flat: vocoder.encode(flat[None], mel).flatten(), audio[0]
+    )
+    z = vocoder.encode(audio, mel)
+    expected = -0.5 * (z.square() + math.log(2 * math.pi)).sum()
+    expected = expected + torch.linalg.slogdet(jacobian).logabsdet
+    assert abs(vocoder.log_prob(audio, mel) - expected) < 1e-8
+
+
+def test_centred_mels_lose_their_last_frame():
+    config = small_config("nice").to_dict()
+    config["mel"]["framing"] = "centred"
+    vocoder = Vocoder(type(small_config("nice")).from_dict(config))
+    audio = 0.1 * torch.randn(1, 96)
+    assert vocoder.mel(audio).shape[-1] == 7
+    assert vocoder.encode(audio).numel() == 96
+
+
+def test_misfitting_mels_are_refused(ljspeech):
+    good = torch.full((1, 80, 4), -6.0)
+    ljspeech(good, seed=0)
+    for mel, message in [
+        (good[0], r"shape \(batch, 80, frames\); got \(80, 4\)"),
+        (good.mT, "transposed"),
+        (good[:, :40], r"got \(1, 40, 4\)"),
+        (good.long(), "floating-point tensor; got torch.int64"),
+        (good.exp(), "not logarithmic"),
+        (good * 10, "natural-log values"),
+        (good * float("nan"), "finite"),
+        (good[..., :0], r"got \(1, 80, 0\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ljspeech(mel)
+    with pytest.raises(ValueError, match="expected sample_rate 22050; got sample_rate 24000"):
+        ljspeech(good, mel_config=MelConfig(sample_rate=24000))
+    with pytest.raises(ValueError, match="sample rate of 22050 Hz; got 48000"):
+        ljspeech.mel(torch.zeros(1, 4000), sample_rate=48000)
+
+
+def test_misfitting_audio_and_latents_are_refused(ljspeech):
+    with pytest.raises(ValueError, match=r"multiple of 256 samples.*audio\[..., :2048\]"):
+        ljspeech.encode(torch.zeros(1, 2100))
+    with pytest.raises(ValueError, match=r"expected 1 x 8 frames.*got 1 x 7"):
+        ljspeech.log_prob(torch.zeros(1, 2048), torch.full((1, 80, 7), -6.0))
+    with pytest.raises(ValueError, match=r"\(batch, time\)"):
+        ljspeech.mel(torch.zeros(4000))
+    with pytest.raises(ValueError, match="NaN"):
+        ljspeech.log_prob(torch.full((1, 2048), float("nan")))
+    with pytest.raises(ValueError, match=r"latent: expected shape \(1, 64, 16\)"):
+        ljspeech.decode(torch.zeros(1, 64, 15), torch.full((1, 80, 4), -6.0))
+
+
+def test_save_and_load(small, tmp_path):
+    small.save_pretrained(tmp_path / "model")
+    loaded = Vocoder.from_pretrained(tmp_path / "model")
+    assert loaded.config == small.config
+    mel = mel_like(small, 1, 4)
+    assert torch.equal(loaded(mel, seed=0), small(mel, seed=0))
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "config.yaml",
+        "model.safetensors",
+    ]
+
+
+def test_half_precision_storage_loads_as_float32(tmp_path):
+    Vocoder(small_config("glow")).save_pretrained(tmp_path, dtype=torch.float16)
+    vocoder = Vocoder.from_pretrained(tmp_path)
+    assert all(parameter.dtype == torch.float32 for parameter in vocoder.parameters())
+
+
+def test_unusable_folders_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="bundled name .*ljspeech.*; got nobody"):
+        Vocoder.from_pretrained("nobody")
+    with pytest.raises(FileNotFoundError, match=r"expected config\.yaml there"):
+        Vocoder.from_pretrained(tmp_path)
+    Vocoder(small_config("nice")).save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    good = weights.read_bytes()
+
+    weights.write_bytes(good[: len(good) // 2])
+    with pytest.raises(ValueError, match="damaged"):
+        Vocoder.from_pretrained(tmp_path)
+
+    weights.write_bytes(good)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    for change, message in [({"channels": 8}, "do not fit"), ({"chanels": 8}, "chanels")]:
+        changed = {**config, "model": {**config["model"], **change}}
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(changed))
+        with pytest.raises(ValueError, match=message):
+            Vocoder.from_pretrained(tmp_path)
+
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    tensors = load_file(weights)
+    next(iter(tensors.values())).fill_(float("nan"))
+    save_file(tensors, weights)
+    with pytest.raises(ValueError, match="NaN"):
+        Vocoder.from_pretrained(tmp_path)

@@ -1,0 +1,66 @@
+"""A recording as a vocoder sees it: audio and mel in register, and its exact likelihood."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from waveflow.audio.io import read_audio
+from waveflow.audio.mel import LogMel
+from waveflow.audio.quantise import dequantise, quantise
+from waveflow.vocoder import Vocoder
+
+
+@dataclass(frozen=True)
+class Recording:
+    """``audio`` (time,) and its ``mel`` (n_mels, frames), ``time == frames * hop_length``."""
+
+    path: Path
+    audio: Tensor
+    mel: Tensor
+
+
+def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
+    """Read a sound file at the rate of a front end, cut it to whole hops, and make its mel.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: no sound file, or one too short for a mel; names it.
+    """
+    config = log_mel.config
+    audio, _ = read_audio(path, sample_rate=config.sample_rate)
+    frames = len(audio) // config.hop_length
+    try:
+        audio = audio[: frames * config.hop_length]
+        mel = log_mel(audio[None])[0, :, :frames]  # a centred mel has one frame more
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return Recording(Path(path), audio, mel)
+
+
+@torch.no_grad()
+def nats_per_sample(vocoder: Vocoder, recording: Recording) -> float:
+    r"""Exact log-likelihood of a recording given its mel, as training's validation measures it.
+
+    The audio is rounded to 16 bits and dequantised by uniform noise, which is the same for every
+    recording and every call: the figure depends on the vocoder and the recording alone.
+
+    Raises:
+        ValueError: the likelihood is not finite.
+    """
+    noise = np.random.Generator(np.random.Philox(0)).random(len(recording.audio))
+    audio = dequantise(quantise(recording.audio), torch.from_numpy(noise))
+    nats = vocoder.log_prob(audio[None], recording.mel[None]).item() / len(audio)
+    if not math.isfinite(nats):
+        raise ValueError(f"{recording.path}: expected a finite likelihood; got {nats}")
+    return nats
+
+
+def bits_per_sample(nats: float) -> float:
+    """What a 16-bit recording of that many nats per sample costs at most to encode."""
+    return 15 - nats / math.log(2)
