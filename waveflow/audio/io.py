@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import struct
 import warnings
 from io import BytesIO
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.audio.quantise import quantise
+from waveflow.files import write_atomically
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
@@ -151,7 +151,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
         raise ValueError(
             f"{path}: expected a sample rate that the format can hold; got {sample_rate}"
         ) from error
-    _replace(path, encoded.getvalue())
+    write_atomically(path, encoded.getvalue())
 
 
 def _decode(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
@@ -199,17 +199,6 @@ def _check_length(path: str | os.PathLike[str], contents: bytearray) -> None:
                 )
             return
         place += length + length % 2
-
-
-def _replace(path: Path, contents: bytes) -> None:
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(contents)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _clip(audio: Tensor, path: str | os.PathLike[str]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,3 +29,11 @@ def dequantise(audio: Tensor, noise: Tensor) -> Tensor:
     tensor([0.2500])
     """
     return ((audio.double() + noise.double() - 0.5) * QUANTUM).float()
+
+
+def fixed_noise(length: int) -> Tensor:
+    """Uniform noise in [0, 1) for :func:`dequantise`, (length,), the same at every call.
+
+    Likelihoods measured with it depend on the recording and the model alone.
+    """
+    return torch.from_numpy(np.random.Generator(np.random.Philox(0)).random(length))

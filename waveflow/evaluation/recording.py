@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
-from waveflow.audio.quantise import dequantise, quantise
+from waveflow.audio.quantise import dequantise, fixed_noise, quantise
 from waveflow.vocoder import Vocoder
 
 
@@ -53,8 +52,7 @@ def nats_per_sample(vocoder: Vocoder, recording: Recording) -> float:
     Raises:
         ValueError: the likelihood is not finite.
     """
-    noise = np.random.Generator(np.random.Philox(0)).random(len(recording.audio))
-    audio = dequantise(quantise(recording.audio), torch.from_numpy(noise))
+    audio = dequantise(quantise(recording.audio), fixed_noise(len(recording.audio)))
     nats = vocoder.log_prob(audio[None], recording.mel[None]).item() / len(audio)
     if not math.isfinite(nats):
         raise ValueError(f"{recording.path}: expected a finite likelihood; got {nats}")

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from waveflow.audio.mel import LogMel
-from waveflow.audio.quantise import dequantise
+from waveflow.audio.quantise import dequantise, fixed_noise
 from waveflow.training.config import TrainingConfig
 from waveflow.training.corpus import Clip, find_clips, load_clips, split_clips
 
@@ -87,8 +87,7 @@ class WholeClips(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """``audio`` (time,) and ``mel`` (n_mels, frames)."""
         clip = self.clips[index]
-        noise = torch.from_numpy(np.random.Generator(np.random.Philox(0)).random(len(clip.audio)))
-        return dequantise(clip.audio, noise), clip.mel
+        return dequantise(clip.audio, fixed_noise(len(clip.audio))), clip.mel
 
 
 class Corpus(lightning.LightningDataModule):

@@ -23,6 +23,15 @@ from waveflow.training.data import Corpus
 from waveflow.training.module import LikelihoodTraining
 
 RUN_FILE = "run.yaml"
+_MAY_CHANGE = {
+    "optimizer.max_steps",
+    "data.validation_list",
+    "data.exclude_list",
+    "run.validate_every",
+    "run.log_every",
+    "run.audio_clips",
+}
+"""Keys of a recipe that may differ when a run goes on."""
 
 
 def train(
@@ -98,15 +107,12 @@ def train(
 
 
 def _require_same_run(then: Any, now: Mapping[str, Any]) -> None:
-    """Only how long to train and how often to look may change when a run goes on."""
+    """Raise ValueError naming the keys that differ and may not."""
     different = [
         f"{section}.{key}: {then.get(section, {}).get(key)!r} then, {value!r} now"
         for section, values in now.items()
         for key, value in values.items()
-        if then.get(section, {}).get(key) != value
-        and (section, key) != ("optimizer", "max_steps")
-        and (section == "run") <= (key == "seed")
-        and not key.endswith("_list")
+        if then.get(section, {}).get(key) != value and f"{section}.{key}" not in _MAY_CHANGE
     ]
     if different:
         raise ValueError(f"the run was started with another recipe: {'; '.join(different)}")
