@@ -156,3 +156,13 @@ def test_ljspeech_layout(tmp_path, config):
     metadata.write_text("a|x|x\nz|x|x\n")
     with pytest.raises(FileNotFoundError, match="such as z"):
         find_clips(tmp_path)
+
+
+def test_a_checkpoint_within_a_run_holds_the_average_of_all_its_steps(
+    config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("waveflow.training.callbacks.KeepRun.on_train_end", lambda *args: None)
+    train(config, data=CLIPS, out=tmp_path, max_steps=4)
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 4
+    assert checkpoint["state_dict"]["average.n_averaged"] == 4

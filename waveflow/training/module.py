@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import lightning.pytorch as lightning
 import torch
@@ -65,7 +65,9 @@ class LikelihoodTraining(lightning.LightningModule):
         self.log("train/grad_norm", norm)
         self.log("train/skipped_steps", self.skipped_steps.float())
 
-    def on_train_batch_end(self, *args: object) -> None:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and average at once: callbacks that save come right after."""
+        super().optimizer_step(*args, **kwargs)
         if self._step_is_finite:
             self.average.update_parameters(self.vocoder)
 
