@@ -401,7 +401,7 @@ class Test_train:
 
         def train(config, **options):
             calls.append((config, options))
-            return 1.25
+            return types.SimpleNamespace(stopped_by=None, nats_per_sample=1.25, is_main=True)
 
         module = types.ModuleType("waveflow.training.run")
         module.train = train
@@ -410,16 +410,22 @@ class Test_train:
 
     def test_hands_everything_on(self, recipe, run, capsys):
         options = "--data clips --out run --max-steps 7 --max-time 01:02:03 --seed 5".split()
+        options += "--resume --init-from old --devices 2 --nodes 3 --device cpu".split()
         assert main(["train", str(recipe), *options]) == 0
         ((config, options),) = run
         assert config.vocoder == VocoderConfig.from_dict({"model": TINY})
         assert options == {
             "data": "clips",
             "out": "run",
-            "max_steps": 7,
+            "resume": True,
             "max_time": timedelta(hours=1, minutes=2, seconds=3),
-            "seed": 5,
+            "device": "cpu",
+            "devices": 2,
+            "nodes": 3,
         }
+        assert config.optimizer.max_steps == 7
+        assert config.run.seed == 5
+        assert config.run.init_from == "old"
         assert "1.2500" in capsys.readouterr().out
 
     @pytest.mark.parametrize("time", ["90", "1:30", "00:60:00", "1h", "-1:00:00", ""])

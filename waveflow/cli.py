@@ -239,6 +239,14 @@ def _describe_train(parser: ArgumentParser) -> None:
         "--out", required=True, metavar="RUN", help="folder of the run; one begun there goes on"
     )
     parser.add_argument(
+        "--resume", action="store_true", help="refuse to begin: a run must be there to go on with"
+    )
+    parser.add_argument(
+        "--init-from",
+        metavar="MODEL",
+        help="begin with this model's weights (bundled name or folder), instead of the recipe's",
+    )
+    parser.add_argument(
         "--max-steps", type=_number(int, low=1), metavar="N", help="length, instead of the recipe's"
     )
     parser.add_argument(
@@ -247,40 +255,136 @@ def _describe_train(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=_number(int, high=2**32), metavar="S", help="seed, instead of the recipe's"
     )
+    for which, what in (("validation", "validated on"), ("exclude", "left out")):
+        parser.add_argument(
+            f"--{which}-list",
+            metavar="LIST",
+            help=f"file of clip ids that are {what}, instead of the recipe's",
+        )
+    _add_device(parser)
+    for which in ("devices", "nodes"):
+        parser.add_argument(
+            f"--{which}",
+            type=_number(int, low=1),
+            default=1,
+            metavar="N",
+            help={"devices": "on each machine", "nodes": "machines"}[which]
+            + " that share each step (default: %(default)s)",
+        )
 
 
 def _train(arguments: Namespace) -> int:
-    """Train a model by exact likelihood, or go on training it.
+    r"""Train a model by exact likelihood, or go on training it.
 
-    RUN gets run.yaml, a checkpoint, TensorBoard's events, and RUN/model, which every --model
-    takes. The same command again resumes. Needs: pip install 'waveflow[train]'.
+    RUN gets run.yaml, checkpoints, TensorBoard's events, and RUN/model, which every --model takes.
+    The same command again goes on, as if the run had not been interrupted: by --max-time, SIGTERM,
+    Ctrl-C (once: after the step), or worse. DIR is a folder of recordings, or a folder or address
+    of what `waveflow shard` made. Needs: pip install 'waveflow[train]'.
 
     Examples:
       waveflow train recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out run
       waveflow train recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out run --max-time 08:00:00
+      torchrun --nproc-per-node 8 -m waveflow train recipes/ljspeech/waveglow.yaml \
+        --data LJSpeech-1.1 --out run --devices 8
     """
     from waveflow.training.config import TrainingConfig
 
-    config = TrainingConfig.from_yaml(arguments.config)
+    config = TrainingConfig.from_yaml(arguments.config).override(
+        {
+            "optimizer.max_steps": arguments.max_steps,
+            "run.seed": arguments.seed,
+            "run.init_from": arguments.init_from,
+            "data.validation_list": arguments.validation_list,
+            "data.exclude_list": arguments.exclude_list,
+        }
+    )
     try:
         from waveflow.training.run import train
-
-        nats = train(
+    except ImportError as error:
+        raise ImportError(f"training needs pip install 'waveflow[train]' ({error})") from error
+    try:
+        outcome = train(
             config,
             data=arguments.data,
             out=arguments.out,
-            max_steps=arguments.max_steps,
+            resume=arguments.resume,
             max_time=arguments.max_time,
-            seed=arguments.seed,
+            device=_device(arguments.device),
+            devices=arguments.devices,
+            nodes=arguments.nodes,
         )
-    except ImportError as error:
-        raise ImportError(f"training needs pip install 'waveflow[train]' ({error})") from error
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning ends on Ctrl-C by exiting
             raise KeyboardInterrupt from stop
         raise
+    if not outcome.is_main:
+        return 0
+    model = Path(arguments.out) / "model"
+    if outcome.stopped_by is not None:
+        print(
+            f"stopped after step {outcome.steps} ({outcome.stopped_by}); the same command goes on; "
+            f"model so far in {model}"
+        )
+        return 130 if outcome.stopped_by == "SIGINT" else 0
+    nats = outcome.nats_per_sample
+    print(f"{nats:.4f} nats per sample on the validation clips; model in {model}")
+    return 0
+
+
+def _describe_shard(parser: ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG.yaml", help="recipe: mel and data.mels")
+    parser.add_argument("--data", required=True, metavar="DIR", help="folder of recordings")
+    parser.add_argument("--out", required=True, metavar="SHARDS", help="folder; made if missing")
+    parser.add_argument(
+        "--megabytes",
+        type=_number(int, low=1),
+        default=256,
+        metavar="N",
+        help="most that a shard takes (default: %(default)s)",
+    )
+
+
+def _shard(arguments: Namespace) -> int:
+    """Make shards of a corpus, to train without holding it in memory, or on the local disk.
+
+    SHARDS gets WebDataset tar files of all recordings, shuffled and at the recipe's sample rate,
+    and index.npz. Mels are stored if the recipe has data.mels. `waveflow train --data` takes the
+    folder, or the address of a copy (https://..., s3://...); the recipe's lists apply there, its
+    data.mels only here.
+
+    Examples:
+      waveflow shard recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out shards
+      waveflow train recipes/ljspeech/lapflow.yaml --data shards --out run
+    """
+    from random import Random
+
+    from tqdm import tqdm
+
+    from waveflow.audio import LogMel
+    from waveflow.training.config import TrainingConfig
+    from waveflow.training.corpus import find_clips, load_clips
+    from waveflow.training.shards import check_name, write_shards
+
+    config = TrainingConfig.from_yaml(arguments.config)
+    clips = find_clips(arguments.data)
+    for name in clips:
+        check_name(name)
+    paths = list(clips.values())
+    Random(0).shuffle(paths)
+    mels = Path(arguments.data) / config.data.mels if config.data.mels else None
+    bar = tqdm(paths, unit="file", leave=False, disable=None)
+    index = write_shards(
+        load_clips(bar, LogMel(config.mel), mels=mels),
+        arguments.out,
+        config.mel,
+        megabytes=arguments.megabytes,
+        store_mels=mels is not None,
+    )
+    hours = index.rows["samples"].sum() / config.mel.sample_rate / 3600
+    size = sum(shard.size for shard in index.shards) / 1e6
     print(
-        f"{nats:.4f} nats per sample on the validation clips; model in {Path(arguments.out)}/model"
+        f"{len(index.names)} clips, {hours:.2f} hours, in {len(index.shards)} shards of "
+        f"{size:.1f} megabytes together; in {arguments.out}"
     )
     return 0
 
@@ -336,6 +440,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[[Name
     "score": ("exact log-likelihood of recordings", _describe_score, _score),
     "evaluate": ("likelihood, PESQ, STOI and speed on a set", _describe_evaluate, _evaluate),
     "train": ("train a model", _describe_train, _train),
+    "shard": ("shards of a corpus that is too large for memory or disk", _describe_shard, _shard),
     "info": ("versions, bundled models, and what a model is", _describe_info, _info),
 }
 

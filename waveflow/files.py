@@ -26,12 +26,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp is private, the file need not be
+        _flush_to_disk(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
+def write_atomically(path: str | Path, content: bytes | memoryview) -> None:
     """Write a whole file, or leave the old one."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """So that a power failure after the renaming finds the content there, too."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

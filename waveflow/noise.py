@@ -38,6 +38,48 @@ def positional_noise(seed: int, batch: int, length: int, *, start: int = 0) -> T
     )
 
 
+def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
+    """Uniform noise in [0, 1) whose every value depends on (seed, key, position) alone.
+
+    A counter through the finaliser of SplitMix64, in the wrapping int64 arithmetic that every
+    device has: the CPU and a GPU give the same bits.
+
+    Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014.
+
+    Args:
+        seed: any integer.
+        keys: (batch,) int64; a row of noise for each.
+        length: number of positions.
+
+    Returns:
+        (batch, length), float64, on the device of ``keys``.
+
+    >>> rows = uniform_noise(7, torch.tensor([3, 4]), 5)
+    >>> bool((rows[1:, :3] == uniform_noise(7, torch.tensor([4]), 3)).all())
+    True
+    """
+    positions = torch.arange(1, length + 1, device=keys.device)
+    start = _mix(_mix(torch.full_like(keys, _signed(seed))) + keys)
+    words = _mix(start[:, None] + _signed(0x9E3779B97F4A7C15) * positions)
+    return _unsigned_shift(words, 11).double() / 2**53
+
+
+def _mix(words: Tensor) -> Tensor:
+    """The finaliser of SplitMix64: a bijection of 64-bit words under which neighbours part."""
+    words = (words ^ _unsigned_shift(words, 30)) * _signed(0xBF58476D1CE4E5B9)
+    words = (words ^ _unsigned_shift(words, 27)) * _signed(0x94D049BB133111EB)
+    return words ^ _unsigned_shift(words, 31)
+
+
+def _unsigned_shift(words: Tensor, bits: int) -> Tensor:
+    return (words >> bits) & (2 ** (64 - bits) - 1)
+
+
+def _signed(word: int) -> int:
+    """The int64 of the same 64 bits."""
+    return (word + 2**63) % 2**64 - 2**63
+
+
 def _example_noise(seed: int, example: int, start: int, length: int) -> np.ndarray:
     skipped = start % _LANES
     key = np.array([seed, example], dtype=np.uint64)

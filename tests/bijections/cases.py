@@ -18,6 +18,7 @@ from waveflow.bijections import (
     Lapped,
     PLUConv1x1,
     Polyphase,
+    Reversible,
     Scale,
 )
 from waveflow.nets import WaveNet
@@ -83,6 +84,19 @@ CASES = {
         (2, 3, 6),
     ),
     "inverse": (lambda: Inverse(_coupling(Channels(), Affine(), 4)), (2, 4, 6), (2, 3, 6)),
+    "reversible": (
+        lambda: Reversible(
+            Polyphase(8),
+            _trained_actnorm(8),
+            Chain(
+                InvertibleConv1x1(8),
+                EarlyOutput(2, Chain(PLUConv1x1(6), _coupling(Channels(), Affine(), 6))),
+            ),
+            Inverse(_coupling(Channels(swap=True), Affine(), 8)),
+        ),
+        (2, 48),
+        (2, 3, 6),
+    ),
     "inverse lapped": (lambda: Inverse(Lapped(8)), (2, 8, 4), None),
     "whitening": (
         lambda: Chain(Lapped(8), ContextAffine(nn.Conv1d(3, 8, 1), Scale()), Inverse(Lapped(8))),

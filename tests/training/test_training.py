@@ -18,7 +18,7 @@ from waveflow.training.module import LikelihoodTraining
 from waveflow.training.run import train
 
 ROOT = Path(__file__).parents[2]
-CLIPS = ROOT / "tests" / "data" / "training"
+CLIPS = ROOT / "data" / "smoke"
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers:UserWarning", "ignore:.*LeafSpec.*"
 )

@@ -8,6 +8,7 @@ from waveflow.bijections.early_output import EarlyOutput
 from waveflow.bijections.elementwise import Additive, Affine, Elementwise, Scale
 from waveflow.bijections.lapped import Lapped
 from waveflow.bijections.partition import Channels, Checkerboard, Partition
+from waveflow.bijections.reversible import Reversible
 from waveflow.bijections.squeeze import Polyphase
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "PLUConv1x1",
     "Partition",
     "Polyphase",
+    "Reversible",
     "Scale",
 ]

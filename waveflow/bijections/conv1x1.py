@@ -23,6 +23,10 @@ class InvertibleConv1x1(Bijection):
         super().__init__()
         self.weight = nn.Parameter(random_rotation(channels))
 
+    def matrix(self) -> Tensor:
+        """W, (channels, channels)."""
+        return self.weight
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with full_precision(x):
             log_det = x.shape[-1] * torch.linalg.slogdet(self.weight).logabsdet
@@ -58,11 +62,15 @@ class PLUConv1x1(Bijection):
         self.lower = nn.Parameter(lower.tril(-1))
         self.upper = nn.Parameter(upper.triu(1))
 
+    def matrix(self) -> Tensor:
+        """W, (channels, channels)."""
+        lower, upper = self._factors()
+        return self.permutation @ lower @ upper
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with full_precision(x):
-            lower, upper = self._factors()
             log_det = x.shape[-1] * self.log_diagonal.sum()
-            return (self.permutation @ lower @ upper) @ x, log_det.expand(x.shape[0])
+            return self.matrix() @ x, log_det.expand(x.shape[0])
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         with full_precision(z):
@@ -76,6 +84,22 @@ class PLUConv1x1(Bijection):
         lower = self.lower.tril(-1) + torch.eye(len(self.lower)).to(self.lower)
         upper = self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
         return lower, upper
+
+
+@torch.no_grad()
+def condition_numbers(bijection: Bijection) -> dict[str, float]:
+    """Condition number of every 1x1 matrix in a bijection, by module name.
+
+    A map with condition number k loses log10(k) digits when it is inverted; infinity or NaN means
+    that there is no inverse.
+    """
+    found = {}
+    for name, module in bijection.named_modules():
+        if isinstance(module, InvertibleConv1x1 | PLUConv1x1):
+            matrix = module.matrix().double()
+            finite = bool(matrix.isfinite().all())
+            found[name] = torch.linalg.cond(matrix).item() if finite else float("nan")
+    return found
 
 
 def random_rotation(channels: int) -> Tensor:

@@ -1,127 +1,174 @@
-"""Crops for training and whole clips for validation."""
+"""The corpus of a run: crops for every device to train on, whole clips to validate on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from itertools import count
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as lightning
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import dequantise, fixed_noise
-from waveflow.training.config import TrainingConfig
-from waveflow.training.corpus import Clip, find_clips, load_clips, split_clips
-
-REDRAWS = 8
-QUIET = 8
-"""A crop whose samples all stay below this many quanta is drawn again."""
-
-
-class Crops(Dataset[tuple[Tensor, Tensor]]):
-    """Random crops without end; crop ``index`` is a function of (seed, index) alone.
-
-    An epoch deals every clip out in proportion to its length, in an order shuffled anew; the
-    place within the clip is uniform. As nothing else is remembered, a run resumes at any step.
-
-    Args:
-        clips: each at least ``segment_frames`` long.
-        segment_frames: mel frames of a crop.
-        hop_length: samples a frame.
-        seed: of order, places and dequantisation.
-    """
-
-    def __init__(self, clips: list[Clip], *, segment_frames: int, hop_length: int, seed: int):
-        self.clips = clips
-        self.segment_frames = segment_frames
-        self.hop_length = hop_length
-        self.seed = seed
-        counts = [clip.mel.shape[-1] // segment_frames for clip in clips]
-        self._owners = np.repeat(np.arange(len(clips)), counts)
-        self._order = lru_cache(maxsize=2)(self._shuffled)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """``audio`` (time,) and ``mel`` (n_mels, segment_frames)."""
-        epoch, place = divmod(index, len(self._owners))
-        clip = self.clips[self._owners[self._order(epoch)[place]]]
-        key = np.array([self.seed, index], dtype=np.uint64)
-        random = np.random.Generator(np.random.Philox(key=key))
-        for _ in range(REDRAWS):
-            start = int(random.integers(clip.mel.shape[-1] - self.segment_frames + 1))
-            stop = start + self.segment_frames
-            audio = clip.audio[start * self.hop_length : stop * self.hop_length]
-            if audio.abs().max() >= QUIET:
-                break
-        noise = torch.from_numpy(random.random(audio.shape[0]))
-        return dequantise(audio, noise), clip.mel[:, start:stop]
-
-    def _shuffled(self, epoch: int) -> np.ndarray:
-        key = np.array([self.seed, 2**63 + epoch], dtype=np.uint64)  # apart from those of the crops
-        return np.random.Generator(np.random.Philox(key=key)).permutation(len(self._owners))
-
-
-class From(Sampler[int]):
-    """All the integers from ``start``."""
-
-    def __init__(self, start: int):
-        self.start = start
-
-    def __iter__(self) -> Iterator[int]:
-        return count(self.start)
+from waveflow.training.clips import Clip, Clips, MemoryClips
+from waveflow.training.config import DataConfig, TrainingConfig
+from waveflow.training.corpus import find_clips, load_clips, split_clips
+from waveflow.training.crops import Bank, Batches, Crops, Places
+from waveflow.training.shards import ShardedClips, ShardIndex, is_sharded
 
 
 class WholeClips(Dataset[tuple[Tensor, Tensor]]):
-    """Whole clips, always with the same dequantisation noise."""
+    """Whole clips, always with the same dequantisation noise; beyond the last, empty ones.
 
-    def __init__(self, clips: list[Clip]):
+    Args:
+        clips: the clips.
+    """
+
+    def __init__(self, clips: Clips):
         self.clips = clips
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.clips.names)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """``audio`` (time,) and ``mel`` (n_mels, frames)."""
-        clip = self.clips[index]
+        clip = self.clip(index)
         return dequantise(clip.audio, fixed_noise(len(clip.audio))), clip.mel
+
+    def clip(self, index: int) -> Clip:
+        """The clip itself."""
+        if index >= len(self):
+            return self.clips.read(0, 0, 0)
+        return self.clips.read(index, 0, self.clips.frames[index])
+
+
+class Share(Sampler[int]):
+    """Every ``devices``-th number below ``size`` from ``rank`` on: together, each number once.
+
+    A device that there is nothing left for gets one number beyond them, as all must take part.
+    """
+
+    def __init__(self, size: int, *, rank: int, devices: int):
+        self.numbers = range(rank, max(size, devices), devices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
 
 
 class Corpus(lightning.LightningDataModule):
-    """A folder of recordings, in memory: crops to train on, whole clips to validate on.
+    """Recordings for a run: crops to train on, whole clips to validate on.
 
     Args:
-        folder: see :func:`waveflow.training.corpus.find_clips`.
+        source: a folder of recordings (see :func:`waveflow.training.corpus.find_clips`), which is
+            held in memory, or a folder or address of shards, which is not.
         config: the recipe.
     """
 
-    def __init__(self, folder: str | Path, config: TrainingConfig):
+    def __init__(self, source: str | Path, config: TrainingConfig):
         super().__init__()
         self.config = config
-        split = split_clips(find_clips(folder), config.data)
+        data = config.data
         log_mel = LogMel(config.mel)
-        self.training = load_clips(split.training, log_mel, min_frames=config.data.segment_frames)
-        self.validation = load_clips(split.validation, log_mel)
+        training: Clips
+        validation: Clips
+        if is_sharded(source):
+            if data.on_device:
+                raise ValueError(
+                    f"data.on_device: expected a folder of recordings; got shards ({source}), "
+                    "which are read as they are needed"
+                )
+            index = ShardIndex.read(source)
+            if data.mels and index.mel is None:
+                raise ValueError(
+                    f"data.mels: expected shards that hold mels; got {source}, which hold none"
+                )
+            split = split_clips(index.names, data)
+            limit = _cache_limit(index, data)
+            training = ShardedClips(
+                index, log_mel, split.training, min_frames=data.segment_frames, cache_bytes=limit
+            )
+            validation = ShardedClips(
+                index, log_mel, split.validation, cache_bytes=limit, whole_shards=False
+            )
+        else:
+            paths = find_clips(source)
+            split = split_clips(paths, data)
+            mels = Path(source) / data.mels if data.mels else None
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        data = self.config.data
-        crops = Crops(
-            self.training,
+            def load(names: list[str], min_frames: int) -> MemoryClips:
+                chosen = [paths[name] for name in names]
+                clips = list(load_clips(chosen, log_mel, min_frames=min_frames, mels=mels))
+                return MemoryClips(clips, hop_length=config.mel.hop_length)
+
+            training = load(split.training, data.segment_frames)
+            validation = load(split.validation, 1)
+        self.crops = Crops(
+            training,
             segment_frames=data.segment_frames,
-            hop_length=self.config.mel.hop_length,
-            seed=self.config.run.seed,
+            seed=config.run.seed,
+            open_groups=data.open_shards,
         )
-        done = self.trainer.global_step * data.batch_size if self.trainer else 0
+        self.validation = WholeClips(validation)
+        self._bank: Bank | None = None
+
+    def first_batch(self) -> tuple[Tensor, Tensor]:
+        """The crops of the first step, of all devices together."""
+        crops = [self.crops[index] for index in range(self.config.data.batch_size)]
+        audio, mel = default_collate(crops)
+        return audio, mel
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        data = self.config.data
+        trainer = self.trainer
+        batches = Batches(
+            data.batch_size,
+            start=trainer.global_step if trainer else 0,
+            rank=trainer.global_rank if trainer else 0,
+            devices=trainer.world_size if trainer else 1,
+            parts=self.config.compute.accumulate,
+        )
+        dataset: Dataset[Any] = self.crops
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        if data.on_device and isinstance(self.crops.clips, MemoryClips):
+            dataset = Places(self.crops)
+            self._bank = Bank(list(self.crops.clips.clips), self.crops, device=device)
         return DataLoader(
-            crops,
-            batch_size=data.batch_size,
-            sampler=From(done),
+            dataset,
+            batch_sampler=batches,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
+            pin_memory=device.type == "cuda",
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        return DataLoader(WholeClips(self.validation), batch_size=1)
+        share = Share(
+            len(self.validation),
+            rank=self.trainer.global_rank if self.trainer else 0,
+            devices=self.trainer.world_size if self.trainer else 1,
+        )
+        return DataLoader(self.validation, batch_size=1, sampler=share)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        """Cut the crops, where the batch is their places."""
+        if isinstance(batch, Tensor) and self._bank is not None:
+            return self._bank.cut(batch)
+        audio, mel = batch
+        return audio, mel
+
+
+def _cache_limit(index: ShardIndex, data: DataConfig) -> int:
+    """Bytes that fetched shards may take: enough for those that crops are shuffled among."""
+    limit = int(data.cache_gigabytes * 1e9)
+    largest = sorted(shard.size for shard in index.shards)[-data.open_shards :]
+    if "://" in index.source and limit < sum(largest):
+        raise ValueError(
+            f"data.cache_gigabytes: expected room for data.open_shards = {data.open_shards} shards "
+            f"of {index.source}, {sum(largest) / 1e9:.6g} GB; got {limit / 1e9:.6g} GB"
+        )
+    return limit

@@ -12,7 +12,8 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from waveflow.training.config import TrainingConfig
+from waveflow.bijections import ActNorm, Chain, Coupling, Reversible
+from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.vocoder import Vocoder
 
 _Tensors: TypeAlias = list[Tensor] | tuple[Tensor, ...]
@@ -25,31 +26,46 @@ class LikelihoodTraining(lightning.LightningModule):
 
     Args:
         config: the recipe.
+        start: a vocoder whose weights to start from.
     """
 
     skipped_steps: Tensor
+    skipped_in_a_row: Tensor
+    rate_scale: Tensor
 
-    def __init__(self, config: TrainingConfig):
+    def __init__(self, config: TrainingConfig, *, start: Vocoder | None = None):
         super().__init__()
         self.config = config
         self.vocoder = Vocoder(config.vocoder)
+        if start is not None:
+            self.vocoder.load_state_dict(start.state_dict())
         self.average = AveragedModel(
             self.vocoder, multi_avg_fn=_moving_average(config.optimizer.ema_decay)
         )
         self.average.requires_grad_(False)
+        _prepare(self.vocoder, config.compute)
         self.register_buffer("skipped_steps", torch.tensor(0))
-        self._step_is_finite = True
+        self.register_buffer("skipped_in_a_row", torch.tensor(0))
+        self.register_buffer("rate_scale", torch.tensor(1.0))
 
     @property
     def averaged_vocoder(self) -> Vocoder:
         """The vocoder to keep."""
         return cast(Vocoder, self.average.module)
 
+    def on_train_start(self) -> None:
+        """Let data set what is to be set from data: by the whole first batch, on every device."""
+        norms = [module for module in self.vocoder.modules() if isinstance(module, ActNorm)]
+        if not all(norm.initialized for norm in norms):
+            audio, mel = cast(Any, self.trainer).datamodule.first_batch()
+            with torch.no_grad():
+                self._log_prob(audio.to(self.device), mel.to(self.device))
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         audio, mel = batch
-        log_prob = self.vocoder.flow.log_prob(audio, self.vocoder.context_net(mel))
-        nats = log_prob.sum() / audio.numel()
-        self.log("train/nats_per_sample", nats, prog_bar=True)
+        nats = self._log_prob(audio, mel).sum() / audio.numel()
+        together = self.trainer.world_size > 1
+        self.log("train/nats_per_sample", nats, sync_dist=together, batch_size=len(audio))
         return -nats
 
     def configure_gradient_clipping(self, *args: object, **kwargs: object) -> None:
@@ -57,9 +73,11 @@ class LikelihoodTraining(lightning.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(
             self.vocoder.parameters(), self.config.optimizer.clip_norm
         )
-        self._step_is_finite = bool(norm.isfinite())
-        if not self._step_is_finite:
+        if norm.isfinite():
+            self.skipped_in_a_row.zero_()
+        else:
             self.skipped_steps += 1
+            self.skipped_in_a_row += 1
             for parameter in self.vocoder.parameters():
                 parameter.grad = None
         self.log("train/grad_norm", norm)
@@ -68,21 +86,26 @@ class LikelihoodTraining(lightning.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, and average at once: callbacks that save come right after."""
         super().optimizer_step(*args, **kwargs)
-        if self._step_is_finite:
+        if not self.skipped_in_a_row:
             self.average.update_parameters(self.vocoder)
 
     def on_validation_epoch_start(self) -> None:
-        self._nats = torch.zeros((), dtype=torch.float64)
-        self._samples = 0
+        self._sums = torch.zeros(2, dtype=torch.float64)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         audio, mel = batch
-        self._nats += self.averaged_vocoder.log_prob(audio, mel).double().sum().cpu()
-        self._samples += audio.numel()
+        if not audio.numel():  # there are fewer clips than devices
+            return
+        nats = self.averaged_vocoder.log_prob(audio, mel).double().sum().cpu()
+        self._sums += torch.stack([nats, torch.tensor(audio.numel(), dtype=torch.float64)])
 
     def on_validation_epoch_end(self) -> None:
-        nats = (self._nats / self._samples).float()
-        self.log("validation/nats_per_sample", nats, prog_bar=True)
+        sums = self._sums.to(self.device)
+        if self.trainer.world_size > 1:
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        nats, samples = sums.tolist()
+        together = self.trainer.world_size > 1
+        self.log("validation/nats_per_sample", nats / samples, sync_dist=together)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.config.optimizer
@@ -96,13 +119,31 @@ class LikelihoodTraining(lightning.LightningModule):
         def schedule(step: int) -> float:
             progress = min(1.0, step / config.max_steps)
             warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
-            return warmup * 0.5 * (1 + math.cos(math.pi * progress))
+            return float(self.rate_scale) * warmup * 0.5 * (1 + math.cos(math.pi * progress))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _log_prob(self, audio: Tensor, mel: Tensor) -> Tensor:
+        """Nats of each crop, (batch,)."""
+        return self.vocoder.flow.log_prob(audio, self.vocoder.context_net(mel))
+
+
+def _prepare(vocoder: Vocoder, config: ComputeConfig) -> None:
+    """Make a vocoder that is to be trained lean and quick; names and values stay."""
+    flow = vocoder.flow
+    if config.reversible:
+        if not isinstance(flow.bijection, Chain):
+            got = type(flow.bijection).__name__
+            raise ValueError(f"compute.reversible: expected a model that is a Chain; got {got}")
+        flow.bijection = Reversible(*flow.bijection.bijections)
+    if config.compile is not None:
+        for block in flow.modules():
+            if isinstance(block, Coupling):
+                block.conditioner.compile(mode=config.compile, dynamic=False)
 
 
 def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:

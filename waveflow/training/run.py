@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,67 @@ from typing import Any
 import lightning.pytorch as lightning
 import torch
 import yaml
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from waveflow.config import read_yaml
 from waveflow.files import write_atomically
-from waveflow.training.callbacks import CHECKPOINT_FILE, KeepRun, LogAudio, TimeLimit
+from waveflow.training.callbacks import GoBack, KeepRun, StopInTime, deadline
+from waveflow.training.checkpoint import (
+    SafeCheckpointIO,
+    checkpoint_step,
+    newest_checkpoint,
+    remove_leftovers,
+)
 from waveflow.training.config import TrainingConfig
 from waveflow.training.data import Corpus
+from waveflow.training.logs import LogFlow, LogSpeech, make_loggers
 from waveflow.training.module import LikelihoodTraining
+from waveflow.training.progress import ShowProgress
+from waveflow.vocoder import Vocoder
 
 RUN_FILE = "run.yaml"
+DONE_FILE = "done"
+CHECKPOINTS_FOLDER = "checkpoints"
+MODEL_FOLDER = "model"
+
 _MAY_CHANGE = {
     "optimizer.max_steps",
+    "optimizer.patience",
+    "optimizer.backoff",
     "data.validation_list",
     "data.exclude_list",
+    "data.workers",
+    "data.on_device",
+    "data.cache_gigabytes",
+    "run.checkpoint_every",
     "run.validate_every",
     "run.log_every",
     "run.audio_clips",
+    "run.loggers",
+    "compute.precision",
+    "compute.reversible",
+    "compute.compile",
+    "compute.accumulate",
 }
 """Keys of a recipe that may differ when a run goes on."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of :func:`train` ended.
+
+    Attributes:
+        steps: done since the run began.
+        stopped_by: what ended it before its last step: ``time limit``, ``SIGTERM`` or ``SIGINT``;
+            None if it is finished.
+        nats_per_sample: on the validation clips; None if the run was stopped.
+        is_main: whether this process speaks for the run; of several, one does.
+    """
+
+    steps: int
+    stopped_by: str | None
+    nats_per_sample: float | None
+    is_main: bool = True
 
 
 def train(
@@ -39,80 +82,153 @@ def train(
     *,
     data: str | Path,
     out: str | Path,
-    max_steps: int | None = None,
+    resume: bool = False,
     max_time: timedelta | None = None,
-    seed: int | None = None,
-) -> float:
+    device: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+) -> Outcome:
     """Train, or go on training.
 
-    ``out`` holds ``run.yaml``, ``last.ckpt``, TensorBoard's events, and ``model``, a folder for
-    :meth:`waveflow.Vocoder.from_pretrained`. Called again on the same folder it resumes.
+    ``out`` holds ``run.yaml``, ``checkpoints``, what the loggers wrote, and ``model``, a folder for
+    :meth:`waveflow.Vocoder.from_pretrained`; ``done`` once the last step is reached. Called again
+    on the same folder it goes on where the last whole checkpoint was written, as if it had never
+    been interrupted.
+
+    With several devices every process of the run calls this; they are started by this very call,
+    by ``torchrun``, or by SLURM.
 
     Args:
         config: the recipe.
-        data: a folder of recordings.
+        data: a folder of recordings; or a folder or address of shards.
         out: the folder of the run.
-        max_steps: overrides the recipe's.
+        resume: expect a run in ``out``; by default one that is there goes on, else one begins.
         max_time: stop, resumably, after this much time of this call.
-        seed: overrides the recipe's.
-
-    Returns:
-        Nats per sample on the validation clips.
+        device: the kind to train on: ``cpu``, ``cuda``, or ``auto``, CUDA where there is one.
+        devices: how many on each machine.
+        nodes: how many machines.
 
     Raises:
-        ValueError: ``out`` holds a run of another recipe; names the differing keys.
+        ValueError: ``out`` holds a run of another recipe, or none where one is expected, or the
+            run diverged for good.
+        OSError: something could not be read or written.
     """
-    if max_steps is not None:
-        config = replace(config, optimizer=replace(config.optimizer, max_steps=max_steps))
-    if seed is not None:
-        config = replace(config, run=replace(config.run, seed=seed))
+    end = deadline(max_time)
     out = Path(out)
-    checkpoint = out / CHECKPOINT_FILE
-    if checkpoint.is_file():
+    checkpoints = out / CHECKPOINTS_FOLDER
+    checkpoint = newest_checkpoint(checkpoints)
+    if resume and checkpoint is None:
+        raise ValueError(f"{out}: expected a run to resume; there is no checkpoint")
+    if (out / RUN_FILE).is_file():
         _require_same_run(read_yaml(out / RUN_FILE), config.to_dict())
+    step = 0 if checkpoint is None else checkpoint_step(checkpoint)
+    start = None
+    if config.run.init_from is not None and checkpoint is None:
+        start = _read_start(config)
     corpus = Corpus(data, config)
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / RUN_FILE, yaml.safe_dump(config.to_dict(), sort_keys=False).encode())
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     torch.manual_seed(config.run.seed)
-    module = LikelihoodTraining(config)
-    callbacks: list[lightning.Callback] = [KeepRun(out, every=config.run.validate_every)]
-    callbacks.append(LogAudio(config.run.audio_clips))
-    if max_time is not None:
-        callbacks.append(TimeLimit(max_time))
-    trainer = lightning.Trainer(
-        max_steps=config.optimizer.max_steps,
-        precision=config.optimizer.precision,
-        logger=TensorBoardLogger(out, name=None, version="events"),
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        log_every_n_steps=config.run.log_every,
-        val_check_interval=config.run.validate_every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-    )
+    module = LikelihoodTraining(config, start=start)
+    stop = StopInTime(end)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning on this torch
-        trainer.fit(
-            module,
-            corpus,
-            ckpt_path=checkpoint if checkpoint.is_file() else None,
-            weights_only=True,
+        _hush()
+        trainer = lightning.Trainer(
+            max_steps=config.optimizer.max_steps,
+            accelerator={"cuda": "gpu"}.get(device, device),
+            devices=devices,
+            num_nodes=nodes,
+            strategy=_strategy(devices * nodes),
+            precision=config.compute.precision,
+            accumulate_grad_batches=config.compute.accumulate,
+            plugins=[SafeCheckpointIO()],
+            logger=make_loggers(config.run.loggers, out, step=step),
+            callbacks=[
+                GoBack(
+                    checkpoints,
+                    patience=config.optimizer.patience,
+                    backoff=config.optimizer.backoff,
+                    look_every=config.run.log_every,
+                ),
+                KeepRun(
+                    checkpoints,
+                    out / MODEL_FOLDER,
+                    every=config.run.checkpoint_every,
+                    export_every=config.run.validate_every,
+                ),
+                stop,
+                LogSpeech(config.run.audio_clips),
+                LogFlow(),
+                ShowProgress(),
+            ],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            log_every_n_steps=config.run.log_every,
+            val_check_interval=config.run.validate_every * config.compute.accumulate,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
         )
+        if trainer.is_global_zero:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(checkpoints)
+            (out / DONE_FILE).unlink(missing_ok=True)
+            recipe = yaml.safe_dump(config.to_dict(), sort_keys=False)
+            write_atomically(out / RUN_FILE, recipe.encode())
+        trainer.fit(module, corpus, ckpt_path=checkpoint, weights_only=True)
+        steps = trainer.global_step
+        if stop.reason is not None and steps < config.optimizer.max_steps:
+            return Outcome(steps, stop.reason, None, trainer.is_global_zero)
         (metrics,) = trainer.validate(module, corpus, verbose=False)
-    return metrics["validation/nats_per_sample"]
+    nats = metrics["validation/nats_per_sample"]
+    if trainer.is_global_zero:
+        done = json.dumps({"steps": steps, "nats_per_sample": nats})
+        write_atomically(out / DONE_FILE, f"{done}\n".encode())
+    return Outcome(steps, None, nats, trainer.is_global_zero)
+
+
+def _strategy(processes: int) -> Strategy | str:
+    if processes == 1:
+        return "auto"
+    # All buffers are the same everywhere: they come of gradients and batches that are.
+    return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+
+
+def _read_start(config: TrainingConfig) -> Vocoder:
+    """The vocoder that a run starts from, once it is known to be of the same make."""
+    start = Vocoder.from_pretrained(str(config.run.init_from))
+    different = _differences(start.config.to_dict(), config.vocoder.to_dict())
+    if different:
+        raise ValueError(
+            f"{config.run.init_from}: expected a model of the recipe's make; it differs in "
+            + "; ".join(f"{key}: {there!r} there, {here!r} here" for key, there, here in different)
+        )
+    return start
 
 
 def _require_same_run(then: Any, now: Mapping[str, Any]) -> None:
     """Raise ValueError naming the keys that differ and may not."""
     different = [
-        f"{section}.{key}: {then.get(section, {}).get(key)!r} then, {value!r} now"
-        for section, values in now.items()
-        for key, value in values.items()
-        if then.get(section, {}).get(key) != value and f"{section}.{key}" not in _MAY_CHANGE
+        f"{key}: {before!r} then, {after!r} now"
+        for key, before, after in _differences(then, now)
+        if key not in _MAY_CHANGE
     ]
     if different:
         raise ValueError(f"the run was started with another recipe: {'; '.join(different)}")
+
+
+def _differences(one: Any, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Keys ``section.key`` whose plain values differ, and both values."""
+    return [
+        (f"{section}.{key}", one.get(section, {}).get(key), value)
+        for section, values in other.items()
+        for key, value in values.items()
+        if one.get(section, {}).get(key) != value
+    ]
+
+
+def _hush() -> None:
+    """What Lightning says that is of no use here."""
+    for package in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(package).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning on this torch

@@ -1,0 +1,64 @@
+"""The table at the end of ``train.sh``: what a run is, and what its model gives on test clips."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from waveflow import Vocoder
+from waveflow.config import read_yaml
+from waveflow.files import write_atomically
+
+
+def results(run: Path, command: str) -> str:
+    """Write ``results.md`` into a run that was evaluated; its text."""
+    recipe = read_yaml(run / "run.yaml")
+    report = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    scores = report["all"]
+    weights = Vocoder.from_pretrained(run / "model").parameters()
+    row = {
+        "model": f"`{recipe['model']['name']}`",
+        "parameters": f"{sum(weight.numel() for weight in weights):,}",
+        "steps": recipe["optimizer"]["max_steps"],
+        "seed": recipe["run"]["seed"],
+        "nats/sample": f"{scores['nats_per_sample']:.3f}",
+        "PESQ-wb": "none" if scores["pesq"] is None else f"{scores['pesq']:.2f}",
+        "STOI": "none" if scores["stoi"] is None else f"{scores['stoi']:.3f}",
+        "× real time": f"{scores['times_real_time']:.1f}",
+        "command": f"`{command}`",
+    }
+    rule = ["---" if name in ("model", "command") else "---:" for name in row]
+    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (row, rule, row.values())]
+    about = (
+        f"{len(report['clips'])} test clips, copy synthesis at temperature "
+        f"{report['temperature']}; {report['device']}, {report['threads']} threads{commit()}."
+    )
+    text = "\n".join([*lines, "", about])
+    write_atomically(run / "results.md", f"{text}\n".encode())
+    return text
+
+
+def commit() -> str:
+    """The repository's commit, if there is one."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(
+            [*git, "--exclude=*"], capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return f"; commit {done.stdout.strip()}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a run, evaluated to evaluation.json")
+    parser.add_argument("--command", required=True, help="that made it, to stand in the table")
+    arguments = parser.parse_args()
+    try:
+        print(results(arguments.run, arguments.command))
+    except (ValueError, OSError) as error:
+        sys.exit(f"results.py: error: {' '.join(str(error).split())}")

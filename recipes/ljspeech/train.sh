@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Usage: recipes/ljspeech/train.sh [OPTION ...]
+
+LJSpeech from nothing to a table of results: download, verify, split, train, evaluate, table.
+A stage that is done leaves RUN/stages/NAME and is skipped when nothing that goes into it has
+changed, so the same command goes on where the last one stopped.
+
+  --data DIR           a copy of LJSpeech that is already there, or part of one
+  --root DIR           else where LJSpeech-1.1 is downloaded to (2.6 GB, 3.8 GB unpacked) (data)
+  --config YAML        model and training (recipes/ljspeech/lapflow.yaml)
+  --out RUN            folder of the run (runs/STEM of the YAML)
+  --split NAME         clips to validate on: ours, or hifigan for the 150 of HiFi-GAN (ours)
+  --devices N          GPUs of each machine, or processes on CPUs
+  --nodes N            machines; start this script on each, or let srun or torchrun do it
+  --max-time HH:MM:SS  stop training after this time, to go on later
+  --max-steps N        length of training, instead of the YAML's
+  --seed S             of weights, order and noise, instead of the YAML's
+  --smoke              smoke.yaml on the 20 clips in data/: a minute, to see that all works
+  --help               this
+
+Defaults are in parentheses; their paths are under the repository. SIGTERM and Ctrl-C save the run.
+END
+}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repository=$(cd "$here/../.." && pwd)
+command=$(printf ' %q' "$@")
+command="recipes/ljspeech/train.sh${*:+$command}"
+
+fail() {
+  echo "train.sh: error: $1" >&2
+  exit "${2:-1}"
+}
+
+# --- options ----------------------------------------------------------------------------------
+
+data='' root=$repository/data config='' run='' split=ours smoke='' max_steps='' seed='' options=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help) usage; exit ;;
+    --smoke) smoke=1; shift; continue ;;
+    --data | --root | --config | --out | --split | --devices | --nodes | --max-time | --max-steps | --seed)
+      [ -n "${2:-}" ] || fail "$1: expected a value" 2 ;;
+    *) fail "unknown option $1 (--help tells more)" 2 ;;
+  esac
+  case $1 in
+    --split) [[ $2 =~ ^(ours|hifigan)$ ]] || fail "--split: expected ours or hifigan; got $2" 2 ;;
+    --max-time) [[ $2 =~ ^[0-9]+:[0-5][0-9]:[0-5][0-9]$ ]] ||
+      fail "--max-time: expected HH:MM:SS; got $2" 2 ;;
+    --devices | --nodes | --max-steps | --seed) [[ $2 =~ ^[0-9]+$ ]] ||
+      fail "$1: expected a whole number; got $2" 2 ;;
+  esac
+  case $1 in
+    --data) data=$2 ;;
+    --root) root=$2 ;;
+    --config) config=$2 ;;
+    --out) run=$2 ;;
+    --split) split=$2 ;;
+    --max-steps) max_steps=$2; options+=("$1" "$2") ;;
+    --seed) seed=$2; options+=("$1" "$2") ;;
+    *) options+=("$1" "$2") ;;
+  esac
+  shift 2
+done
+
+[ -z "$smoke" ] || [ -z "$data" ] || fail "expected --data or --smoke; got both" 2
+if [ -z "$config" ]; then
+  config=$here/lapflow.yaml
+  [ -z "$smoke" ] || config=$here/smoke.yaml
+fi
+[ -f "$config" ] || fail "--config: expected a file; $config is none" 2
+[ -z "$data" ] || [ -d "$data" ] || fail "--data: expected a folder; $data is none" 2
+stem=$(basename "$config")
+run=${run:-$repository/runs/${stem%.*}}
+stages=$run/stages
+rank=${RANK:-${SLURM_PROCID:-${NODE_RANK:-0}}} # of this process, where many are started
+
+bin=$repository/.venv/bin
+if [ ! -x "$bin/waveflow" ]; then
+  bin=$(dirname "$(command -v waveflow)") || fail "expected waveflow; pip install -e '.[recipe]'"
+fi
+python=$bin/python
+[ -x "$python" ] || python=python3
+"$python" -c 'import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, sys.argv[1:])))' \
+  waveflow lightning pesq pystoi ||
+  fail "expected the parts of waveflow that train and evaluate; pip install -e '.[recipe]'"
+
+# --- stages -----------------------------------------------------------------------------------
+
+child='' stopped='' signalled=''
+pass_on() {
+  stopped=1 signalled=1
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
+}
+trap pass_on TERM INT HUP
+
+# Run a command that gets our signals: a shell that waits for a command in front would keep them.
+attend() {
+  local code
+  [ -z "$stopped" ] || return 143
+  "$@" &
+  child=$!
+  [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null || true
+  while true; do # a signal ends the wait, not the command
+    signalled='' code=0
+    wait "$child" || code=$?
+    [ -n "$signalled" ] || break
+  done
+  child=''
+  return "$code"
+}
+
+# is_done NAME INPUTS OUTPUT: whether a stage was done with the same inputs and left its output.
+is_done() {
+  [ -e "$3" ] && [ -f "$stages/$1" ] && [ "$(cat "$stages/$1")" = "$2" ]
+}
+
+mark() {
+  printf '%s\n' "$2" >"$stages/.$1"
+  mv "$stages/.$1" "$stages/$1"
+}
+
+# stage NAME INPUTS OUTPUT COMMAND ...
+stage() {
+  local name=$1 inputs=$2 output=$3
+  shift 3
+  if is_done "$name" "$inputs" "$output"; then
+    echo "== $name: done before"
+    return
+  fi
+  echo "== $name"
+  rm -f "$stages/$name"
+  attend "$@"
+  mark "$name" "$inputs"
+}
+
+# The files of a corpus and their sizes, as one number.
+fingerprint() {
+  find -L "$data" -type f ! -name '.*' -exec wc -c {} + 2>/dev/null | LC_ALL=C sort | cksum
+}
+
+digest() {
+  cat "$@" 2>/dev/null | cksum
+}
+
+copy_clips() {
+  mkdir -p "$data"
+  cp "$repository"/data/clips/*.flac "$repository"/data/smoke/*.flac "$data"
+}
+
+split_inputs() {
+  echo "$data $(fingerprint) $split $(digest "$repository"/data/splits/*.txt)"
+}
+
+mkdir -p "$stages"
+if [ -n "$smoke" ]; then
+  data=$run/data
+  fetch=(copy_clips)
+  source="the clips in data/ $(digest "$repository"/data/{clips,smoke}/*.flac)"
+elif [ -n "$data" ]; then
+  fetch=(echo "not needed: $data is given")
+  source="given: $data"
+else
+  data=$root/LJSpeech-1.1
+  fetch=("$python" "$here/prepare.py" download "$root")
+  source="downloaded: $data"
+fi
+
+if [ "$rank" = 0 ]; then
+  stage download "$source" "$data" "${fetch[@]}"
+  stage verify "$data $(fingerprint)" "$data" "$python" "$here/prepare.py" verify "$data"
+  stage split "$(split_inputs)" "$run/split/training.txt" \
+    "$python" "$here/prepare.py" split "$data" --which "$split" --out "$run/split"
+else
+  until is_done split "$(split_inputs)" "$run/split/training.txt"; do
+    attend sleep 5 # until rank 0 is as far
+  done
+fi
+
+inputs="$data $(digest "$config" "$run"/split/*.txt) steps ${max_steps:-of the recipe}, seed ${seed:-of the recipe}"
+if is_done train "$inputs" "$run/done"; then
+  echo "== train: done before"
+else
+  echo "== train"
+  code=0
+  attend "$bin/waveflow" train "$config" --data "$data" --out "$run" \
+    --validation-list "$run/split/validation.txt" --exclude-list "$run/split/test.txt" \
+    ${options[@]+"${options[@]}"} || code=$?
+  [[ $code =~ ^(0|130|143)$ ]] || exit "$code" # 130, 143: ended by Ctrl-C, SIGTERM
+  [ "$rank" = 0 ] || exit 0
+  if [ "$code" != 0 ] || [ ! -e "$run/done" ]; then
+    echo "Training stopped before its last step; the same command goes on with it:"
+    echo "  $command"
+    exit 0
+  fi
+  mark train "$inputs"
+fi
+[ "$rank" = 0 ] || exit 0
+
+stage evaluate "$(digest "$run"/model/* "$run/split/test.txt")" "$run/evaluation.json" \
+  "$bin/waveflow" evaluate "$data" --split "$run/split/test.txt" \
+  --model "$run/model" -o "$run/evaluation.json"
+stage table "$(digest "$run/run.yaml" "$run/evaluation.json")" "$run/results.md" \
+  "$python" "$here/results.py" "$run" --command "$command"

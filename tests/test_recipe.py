@@ -1,0 +1,394 @@
+"""The LJSpeech recipe: the whole of it on the repository's clips, and its parts on bad data."""
+
+import importlib.util
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+RECIPE = ROOT / "recipes" / "ljspeech"
+STAGES = ["download", "verify", "split", "train", "evaluate", "table"]
+MANY = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_NTASKS", "NODE_RANK"}
+ALONE = {name: value for name, value in os.environ.items() if name not in MANY}
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, RECIPE / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+prepare = load("prepare")
+results = load("results")
+
+
+def start(*arguments, **environment):
+    return subprocess.Popen(
+        [RECIPE / "train.sh", *map(str, arguments)],
+        env=ALONE | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def train(*arguments, code=0, **environment):
+    """What train.sh prints, in lines."""
+    with start(*arguments, **environment) as process:
+        printed = process.communicate(timeout=300)[0]
+    assert process.returncode == code, printed
+    return printed.splitlines()
+
+
+def row(run):
+    """The one row of the table of results, by the names of its columns."""
+    names, _, values, *_ = (run / "results.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (names, values)]
+    return dict(zip(*cells, strict=True))
+
+
+def wait_for(true, *, seconds=120):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """A run of the recipe on the clips of the repository, from nothing to its results."""
+    run = tmp_path_factory.mktemp("recipe") / "run"
+    return run, train("--smoke", "--out", run)
+
+
+class Test_train_sh:
+    def test_goes_from_nothing_to_a_table(self, smoke):
+        run, printed = smoke
+        assert [line for line in printed if line.startswith("==")] == [f"== {s}" for s in STAGES]
+        assert sorted(path.name for path in (run / "stages").iterdir()) == sorted(STAGES)
+        found = row(run)
+        figures = ["parameters", "steps", "seed", "nats/sample", "PESQ-wb", "STOI", "× real time"]
+        assert all(math.isfinite(float(found[name].replace(",", ""))) for name in figures)
+        assert found["model"] == "`lapflow`"
+        assert found["command"] == f"`recipes/ljspeech/train.sh --smoke --out {run}`"
+        assert "\n".join(printed).endswith((run / "results.md").read_text().strip())
+
+    def test_skips_what_is_done(self, smoke):
+        run, _ = smoke
+        before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+        begin = time.monotonic()
+        assert train("--smoke", "--out", run) == [f"== {name}: done before" for name in STAGES]
+        assert time.monotonic() - begin < 10
+        assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()}
+
+    def test_does_again_what_lost_its_output(self, smoke):
+        run, _ = smoke
+        (run / "evaluation.json").unlink()
+        lines = [line for line in train("--smoke", "--out", run) if line.startswith("==")]
+        done = [f"== {name}: done before" for name in STAGES[:4]]
+        assert lines == [*done, "== evaluate", "== table"]
+
+    def test_another_seed_is_another_run(self, smoke, tmp_path):
+        run, _ = smoke
+        (*_, last) = train("--smoke", "--out", run, "--seed", 7, code=1)
+        assert "seed" in last
+        assert train("--smoke", "--out", run)[3] == "== train: done before"
+        train("--smoke", "--out", tmp_path, "--seed", 7, "--max-steps", 2)
+        assert (row(tmp_path)["seed"], row(tmp_path)["steps"]) == ("7", "2")
+        assert row(tmp_path)["nats/sample"] != row(run)["nats/sample"]
+
+    def test_goes_on_after_the_time_limit(self, tmp_path):
+        options = ["--smoke", "--out", tmp_path, "--max-steps", 2]
+        lines = train(*options, "--max-time", "00:00:00")
+        assert "stopped before its last step" in lines[-2]
+        assert lines[-1].strip() == (
+            f"recipes/ljspeech/train.sh --smoke --out {tmp_path} --max-steps 2 --max-time 00:00:00"
+        )
+        assert not (tmp_path / "stages" / "train").exists()
+        assert not (tmp_path / "evaluation.json").exists()
+        lines = train(*options)
+        assert lines[2:4] == ["== split: done before", "== train"]
+        assert row(tmp_path)["steps"] == "2"
+
+    def test_SIGTERM_saves_the_run(self, tmp_path):  # noqa: N802
+        with start("--smoke", "--out", tmp_path, "--max-steps", 100_000) as process:
+            wait_for(lambda: list(tmp_path.glob("model/*.safetensors")))
+            process.send_signal(signal.SIGTERM)
+            printed = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, printed
+        assert "stopped after step" in printed
+        assert "the same command goes on" in printed.splitlines()[-2]
+        assert not (tmp_path / "stages" / "train").exists()
+
+    def test_SIGTERM_ends_other_stages_at_once(self, tmp_path):  # noqa: N802
+        with start("--smoke", "--out", tmp_path, RANK="1") as process:
+            wait_for((tmp_path / "stages").is_dir)
+            time.sleep(0.5)
+            assert process.poll() is None  # it waits for the split of rank 0
+            process.send_signal(signal.SIGTERM)
+            assert process.communicate(timeout=5)[0] == ""
+        assert process.returncode == 143
+
+    @pytest.mark.parametrize("variable", ["RANK", "SLURM_PROCID", "NODE_RANK"])
+    def test_of_many_processes_only_one_does_the_other_stages(self, variable, smoke):
+        lines = train("--smoke", "--out", smoke[0], **{variable: "1"})
+        assert lines == ["== train: done before"]
+
+    def test_has_help(self):
+        text = "\n".join(train("--help"))
+        for option in "data root config out split devices nodes max-time max-steps seed".split():
+            assert f"--{option}" in text
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--sing"], "--sing"),
+            (["--seed"], "value"),
+            (["--seed", "x"], "whole number; got x"),
+            (["--max-time", "90"], "HH:MM:SS; got 90"),
+            (["--split", "mine"], "ours or hifigan; got mine"),
+            (["--data", "missing"], "missing"),
+            (["--config", "missing.yaml"], "missing.yaml"),
+            (["--smoke", "--data", "."], "both"),
+        ],
+    )
+    def test_refuses_wrong_options_in_one_line(self, arguments, told):
+        (line,) = train(*arguments, code=2)
+        assert line.startswith("train.sh: error: ")
+        assert told in line
+
+
+def write_corpus(folder, names, *, seconds=0.5):
+    """A corpus in LJSpeech's layout, of noise."""
+    (folder / "wavs").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for name in names:
+        noise = generator.integers(-3000, 3000, int(22050 * seconds), dtype=np.int16)
+        soundfile.write(folder / "wavs" / f"{name}.wav", noise, 22050)
+    (folder / "metadata.csv").write_text("".join(f"{name}|Word.|word.\n" for name in names))
+    return folder
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+NAMES = ["LJ001-0001", "LJ001-0021", "LJ001-0031", "LJ002-0011"]
+
+
+class Test_verify:
+    @pytest.fixture
+    def corpus(self, tmp_path):
+        return write_corpus(tmp_path / "corpus", NAMES)
+
+    def test_counts_clips_hours_and_rates(self, corpus):
+        soundfile.write(corpus / "wavs" / "LJ001-0001.wav", np.zeros((48000 * 36, 2)), 48000)
+        text = prepare.verify(corpus)
+        assert text.startswith("4 clips, 0.01 hours")
+        assert "3 at 22050 Hz × 1, 1 at 48000 Hz × 2" in text
+        assert "13100 clips" in text  # it is only a part
+
+    def test_takes_a_folder_of_any_recordings(self):
+        assert prepare.verify(ROOT / "data" / "smoke").startswith("15 clips, 0.01 hours")
+
+    @pytest.mark.parametrize(
+        ("spoil", "what"),
+        [
+            (lambda path: path.unlink(), "missing"),
+            (cut, "cut short"),
+            (lambda path: path.write_bytes(path.read_bytes()[:30]), "unreadable"),
+            (lambda path: path.write_bytes(b""), "unreadable"),
+            (lambda path: soundfile.write(path, np.zeros(0), 22050), "empty"),
+        ],
+    )
+    def test_names_bad_clips_and_their_number(self, spoil, what, corpus):
+        for name in NAMES[1:3]:
+            spoil(corpus / "wavs" / f"{name}.wav")
+        with pytest.raises(ValueError, match=r"got 2 bad clips: LJ001-0021 \(" + what):
+            prepare.verify(corpus)
+
+    def test_finds_a_truncated_flac(self, tmp_path):
+        clip = ROOT / "data" / "smoke" / "LJ045-0047.flac"
+        (tmp_path / "LJ045-0047.flac").write_bytes(clip.read_bytes()[:-200])
+        with pytest.raises(ValueError, match="1 bad clips: LJ045-0047"):
+            prepare.verify(tmp_path)
+
+    def test_ends_train_sh_with_its_one_line(self, corpus, tmp_path):
+        cut(corpus / "wavs" / "LJ002-0011.wav")
+        lines = train("--data", corpus, "--out", tmp_path / "run", code=1)
+        assert lines[-1].startswith(f"prepare.py: error: {corpus}: expected whole recordings")
+        assert not (tmp_path / "run" / "stages" / "verify").exists()
+
+
+class Test_split:
+    def parts(self, folder, which, out):
+        prepare.split(folder, which, out)
+        return [
+            (out / f"{part}.txt").read_text().split() for part in ("training", "validation", "test")
+        ]
+
+    def ids(self, name):
+        return (ROOT / "data" / "splits" / name).read_text().split()
+
+    @pytest.mark.parametrize("which", ["ours", "hifigan"])
+    def test_is_disjoint_and_complete(self, which, tmp_path):
+        lists = {name: self.ids(name) for name in os.listdir(ROOT / "data" / "splits")}
+        names = sorted({"LJ003-0001", "LJ003-0002"}.union(*lists.values()))
+        for name in names:
+            (tmp_path / f"{name}.wav").touch()
+        training, validation, test = self.parts(tmp_path, which, tmp_path / "split")
+        assert sorted(training + validation + test) == names
+        assert test == lists["ljspeech_test.txt"]
+        held_out = "ljspeech_validation" if which == "ours" else "hifigan_validation"
+        assert sorted(validation) == sorted(lists[f"{held_out}.txt"])
+        assert len(validation) == (20 if which == "ours" else 150)
+
+    def test_holds_only_what_is_there(self, tmp_path):
+        corpus = write_corpus(tmp_path / "corpus", NAMES)
+        parts = self.parts(corpus, "ours", tmp_path / "split")
+        assert parts == [["LJ001-0031", "LJ002-0011"], ["LJ001-0021"], ["LJ001-0001"]]
+
+    def test_refuses_an_empty_part(self, tmp_path):
+        corpus = write_corpus(tmp_path / "corpus", NAMES)
+        with pytest.raises(ValueError, match="3 training, 0 validation, 1 test"):
+            prepare.split(corpus, "hifigan", tmp_path / "split")
+        assert not (tmp_path / "split").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Python 3.14 will, by default, filter:DeprecationWarning")
+class Test_download:
+    """torchaudio's own download, of a small archive of LJSpeech's layout, by HTTP."""
+
+    @pytest.fixture
+    def site(self, tmp_path, monkeypatch):
+        """The folder that is served; its archive is the one whose checksum torchaudio knows."""
+        ljspeech = pytest.importorskip("torchaudio.datasets.ljspeech")
+        site = tmp_path / "site"
+        corpus = write_corpus(tmp_path / "made" / "LJSpeech-1.1", NAMES)
+        site.mkdir()
+        archive = site / "LJSpeech-1.1.tar.bz2"
+        with tarfile.open(archive, "w:bz2") as tar:
+            tar.add(corpus, "LJSpeech-1.1")
+        checksum = sha256(archive.read_bytes()).hexdigest()
+        monkeypatch.setitem(ljspeech._RELEASE_CONFIGS["release1"], "checksum", checksum)
+        monkeypatch.setattr(prepare, "CLIPS", len(NAMES))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        return site
+
+    @pytest.fixture
+    def url(self, site):
+        class Handler(SimpleHTTPRequestHandler):
+            def log_message(self, *args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site))
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/LJSpeech-1.1.tar.bz2"
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    def whole(self, root):
+        return prepare.verify(root / "LJSpeech-1.1").startswith("4 clips")
+
+    def test_gives_a_whole_corpus(self, url, tmp_path):
+        root = tmp_path / "new" / "root"
+        assert "whole" in prepare.download(root, url)
+        assert self.whole(root)
+        assert sorted(p.name for p in root.iterdir()) == ["LJSpeech-1.1", "LJSpeech-1.1.tar.bz2"]
+
+    def test_of_what_is_there_does_nothing(self, url, site, tmp_path):
+        prepare.download(tmp_path / "root", url)
+        (site / "LJSpeech-1.1.tar.bz2").unlink()
+        (tmp_path / "root" / "LJSpeech-1.1.tar.bz2").unlink()
+        assert "whole" in prepare.download(tmp_path / "root", url)
+
+    @pytest.mark.parametrize("archive", ["kept", "lost"])
+    @pytest.mark.parametrize("interrupted", ["early", "in a clip", "in the list", "late"])
+    def test_mends_an_interrupted_extraction(self, interrupted, archive, url, tmp_path):
+        root = tmp_path / "root"
+        prepare.download(root, url)
+        corpus = root / "LJSpeech-1.1"
+        if interrupted == "early":
+            shutil.rmtree(corpus)
+            (corpus / "wavs").mkdir(parents=True)
+        elif interrupted == "in a clip":
+            cut(corpus / "wavs" / "LJ002-0011.wav")
+        elif interrupted == "in the list":
+            cut_list = (corpus / "metadata.csv").read_text().splitlines()[:2]
+            (corpus / "metadata.csv").write_text("\n".join(cut_list))
+        else:
+            (corpus / "wavs" / "LJ002-0011.wav").unlink()
+        if archive == "lost":
+            (root / "LJSpeech-1.1.tar.bz2").unlink()
+        prepare.download(root, url)
+        assert self.whole(root)
+        assert sorted(p.name for p in root.iterdir()) == ["LJSpeech-1.1", "LJSpeech-1.1.tar.bz2"]
+
+    def refused(self, root, url):
+        with pytest.raises(ValueError, match="--data LJSpeech-1.1") as caught:
+            prepare.download(root, url)
+        assert not (root / "LJSpeech-1.1").exists()
+        return str(caught.value)
+
+    def test_refuses_a_wrong_checksum(self, url, site, tmp_path):
+        with (site / "LJSpeech-1.1.tar.bz2").open("ab") as file:
+            file.write(b"!")
+        assert "invalid hash value" in self.refused(tmp_path / "root", url)
+        assert not list((tmp_path / "root").iterdir())
+
+    def test_tells_of_an_absent_file(self, url, site, tmp_path):
+        (site / "LJSpeech-1.1.tar.bz2").unlink()
+        assert "404" in self.refused(tmp_path / "root", url)
+
+    def test_tells_of_an_absent_server(self, site, tmp_path):
+        url = "http://127.0.0.1:9/LJSpeech-1.1.tar.bz2"
+        assert "refused" in self.refused(tmp_path / "root", url)
+
+    def test_tells_of_a_damaged_archive(self, url, tmp_path):
+        root = tmp_path / "root"
+        prepare.download(root, url)
+        cut(root / "LJSpeech-1.1.tar.bz2")
+        shutil.rmtree(root / "LJSpeech-1.1")
+        assert f"{root / 'LJSpeech-1.1.tar.bz2'}, which may be damaged" in self.refused(root, url)
+
+    def test_keeps_a_part_that_it_cannot_replace(self, url, site, tmp_path):
+        part = write_corpus(tmp_path / "root" / "LJSpeech-1.1", NAMES[:2])
+        (site / "LJSpeech-1.1.tar.bz2").unlink()
+        self.refused(tmp_path / "root", url)
+        aside = part.with_name("LJSpeech-1.1.incomplete")
+        assert len(list(aside.glob("wavs/*.wav"))) == 2
+
+    def test_names_the_extra_that_is_missing(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "torchaudio.datasets", None)
+        with pytest.raises(ImportError, match=r"waveflow\[recipe\]"):
+            prepare.download(tmp_path)
+
+
+class Test_results:
+    def test_name_the_commit(self):
+        git = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
+        done = subprocess.run(git, capture_output=True, text=True, check=False)
+        expected = f"; commit {done.stdout.strip()}" if done.returncode == 0 else ""
+        assert re.sub("-dirty$", "", results.commit()) == expected
+
+    def test_do_without_git(self, monkeypatch):
+        monkeypatch.setenv("PATH", "")
+        assert results.commit() == ""

@@ -1,0 +1,100 @@
+"""Checkpoints that are whole or not there, of which the last good ones are kept."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import shutil
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+
+from waveflow.files import write_atomically
+
+KEPT = 2
+_PATTERN = "step-*.ckpt"
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step is."""
+    return folder / f"step-{step:09d}.ckpt"
+
+
+def checkpoint_step(path: Path) -> int:
+    """The step of a checkpoint."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a run that is whole; a damaged one is passed over with a warning.
+
+    A checkpoint is a zip file; whole means that every checksum in it holds.
+    """
+    for path in sorted(folder.glob(_PATTERN), reverse=True):
+        damage = _damage(path)
+        if damage is None:
+            return path
+        warnings.warn(f"{path}: passed over a damaged checkpoint ({damage})", stacklevel=2)
+    return None
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints atomically, keeps the newest :data:`KEPT`, and tells when the disk is
+    full. A checkpoint that does not get written costs nothing that was there before.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint, then remove those that are too old to keep.
+
+        Raises:
+            OSError: it could not be written; says how much room there is if that is why.
+        """
+        path = Path(path)
+        folder = path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        try:
+            write_atomically(path, buffer.getbuffer())
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise disk_is_full(path, buffer.tell()) from error
+        for old in sorted(folder.glob(_PATTERN))[:-KEPT]:
+            old.unlink()
+
+
+def disk_is_full(path: Path, size: int) -> OSError:
+    """The error that tells of a full disk: what was to be written, and what is safe."""
+    free = shutil.disk_usage(path.parent).free / 1e6
+    kept = sorted(old.name for old in path.parent.glob(_PATTERN))
+    safe = f"{kept[-1]} is safe" if kept else "nothing was written before"
+    return OSError(
+        errno.ENOSPC,
+        f"the disk is full: expected room for {size / 1e6:.1f} MB, got {free:.1f} MB; {safe}: "
+        "make room and give the same command again",
+        str(path),
+    )
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what writers that were killed left behind."""
+    for path in folder.glob(f".{_PATTERN}"):
+        path.unlink()
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint file, if anything."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        return str(error) or type(error).__name__
+    return None if bad is None else f"wrong checksum in {os.path.basename(bad)}"

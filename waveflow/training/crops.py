@@ -1,0 +1,172 @@
+"""Crops of clips to train on: each a function of (seed, number) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import count
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from waveflow.audio.quantise import dequantise
+from waveflow.noise import uniform_noise
+from waveflow.training.clips import Clip, Clips
+
+REDRAWS = 8
+QUIET = 8
+"""A crop whose samples all stay below this many quanta is drawn again."""
+
+
+class Crops(Dataset[tuple[Tensor, Tensor]]):
+    """Random crops without end; crop ``index`` is a function of (seed, index) alone.
+
+    An epoch deals every clip out in proportion to its length; the place within the clip is
+    uniform. Groups of clips come in an order shuffled anew, a window of some of them at a time, and
+    within a window the clips are shuffled, so that a corpus in shards is read a few shards at a
+    time. As nothing else is remembered, a run resumes at any step, on any number of devices.
+
+    Args:
+        clips: each at least ``segment_frames`` long.
+        segment_frames: mel frames of a crop.
+        seed: of order, places and dequantisation.
+        open_groups: groups in a window.
+    """
+
+    def __init__(self, clips: Clips, *, segment_frames: int, seed: int, open_groups: int = 1):
+        self.clips = clips
+        self.segment_frames = segment_frames
+        self.seed = seed
+        self.open_groups = open_groups
+        self._counts = np.asarray(clips.frames) // segment_frames
+        self._sizes = np.array([self._counts[list(group)].sum() for group in clips.groups])
+        self._windows = lru_cache(maxsize=2)(self._shuffled_windows)
+        self._owners = lru_cache(maxsize=2)(self._shuffled_owners)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """``audio`` (time,) float32 and ``mel`` (n_mels, segment_frames)."""
+        _, _, crop = self.draw(index)
+        noise = uniform_noise(self.seed, torch.tensor([index]), len(crop.audio))[0]
+        return dequantise(crop.audio, noise), crop.mel
+
+    def draw(self, index: int) -> tuple[int, int, Clip]:
+        """Crop ``index``: which clip, its first frame there, and what is there, not dequantised."""
+        clip = self._owner(index)
+        random = self._random(index)
+        for _ in range(REDRAWS):
+            start = int(random.integers(self.clips.frames[clip] - self.segment_frames + 1))
+            crop = self.clips.read(clip, start, start + self.segment_frames)
+            if crop.audio.abs().max() >= QUIET:
+                break
+        return clip, start, crop
+
+    def _owner(self, index: int) -> int:
+        """The clip that crop ``index`` is cut from."""
+        epoch, place = divmod(index, int(self._sizes.sum()))
+        _, ends = self._windows(epoch)
+        window = int(np.searchsorted(ends, place, side="right"))
+        start = int(ends[window - 1]) if window else 0
+        return int(self._owners(epoch, window)[place - start])
+
+    def _shuffled_windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The order of the groups in an epoch, and where each window of them ends in it."""
+        order = self._random(2**63 + epoch).permutation(len(self._sizes))
+        ends = self._sizes[order].cumsum()
+        lasts = np.arange(self.open_groups, len(order) + self.open_groups, self.open_groups) - 1
+        return order, ends[lasts.clip(max=len(order) - 1)]
+
+    def _shuffled_owners(self, epoch: int, window: int) -> np.ndarray:
+        """The clips that a window's crops are cut from, in their order."""
+        order, _ = self._windows(epoch)
+        groups = order[window * self.open_groups :][: self.open_groups]
+        members = np.concatenate([np.asarray(self.clips.groups[group]) for group in groups])
+        owners = np.repeat(members, self._counts[members])
+        random = self._random(2**62 + (epoch << 32) + window)
+        return random.permutation(owners)
+
+    def _random(self, stream: int) -> np.random.Generator:
+        """Independent of those of other streams: crops count from 0, orders from 2 ** 62."""
+        key = np.array([self.seed, stream], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(key=key))
+
+
+class Batches(Sampler[list[int]]):
+    """The crops of one device, a list a part of a step, from step ``start`` on.
+
+    Step s is made of the crops ``s * batch_size`` to ``(s + 1) * batch_size``, however many
+    devices share them, and in however many parts.
+
+    Args:
+        batch_size: crops a step, over all devices.
+        start: the first step.
+        rank: of this device.
+        devices: how many there are.
+        parts: that a device cuts its share into.
+    """
+
+    def __init__(
+        self, batch_size: int, *, start: int = 0, rank: int = 0, devices: int = 1, parts: int = 1
+    ):
+        if batch_size % (devices * parts):
+            raise ValueError(
+                f"expected data.batch_size to be a multiple of {devices} devices times "
+                f"{parts} parts (compute.accumulate); got {batch_size}"
+            )
+        self.batch_size = batch_size
+        self.start = start
+        self.rank = rank
+        self.devices = devices
+        self.parts = parts
+
+    def __iter__(self) -> Iterator[list[int]]:
+        size = self.batch_size // (self.devices * self.parts)
+        for step in count(self.start):
+            for part in range(self.parts):
+                first = step * self.batch_size + (part * self.devices + self.rank) * size
+                yield list(range(first, first + size))
+
+
+class Places(Dataset[Tensor]):
+    """Crops by their place in a :class:`Bank`: (2,) int64, the crop's number and first frame.
+
+    Args:
+        crops: of clips in memory.
+    """
+
+    def __init__(self, crops: Crops):
+        self.crops = crops
+        self._firsts = np.concatenate([[0], np.cumsum(crops.clips.frames)])
+
+    def __getitem__(self, index: int) -> Tensor:
+        clip, start, _ = self.crops.draw(index)
+        return torch.tensor([index, self._firsts[clip] + start])
+
+
+class Bank:
+    """All clips end to end on one device, where crops are cut without the host.
+
+    Args:
+        clips: the clips, in the order of :class:`Places`.
+        crops: the crops to cut.
+        device: where to.
+    """
+
+    def __init__(self, clips: list[Clip], crops: Crops, *, device: torch.device):
+        self.seed = crops.seed
+        self.segment_frames = crops.segment_frames
+        self.audio = torch.cat([clip.audio for clip in clips]).to(device)
+        self.mel = torch.cat([clip.mel for clip in clips], dim=1).to(device)
+        self.hop_length = self.audio.shape[0] // self.mel.shape[1]
+
+    def cut(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, 2) of :class:`Places` -> ``audio`` (batch, time), ``mel`` (batch, n_mels,
+        frames), bit for bit what :class:`Crops` gives.
+        """
+        numbers, firsts = places.unbind(1)
+        frames = firsts[:, None] + torch.arange(self.segment_frames, device=places.device)
+        samples = self.segment_frames * self.hop_length
+        times = self.hop_length * firsts[:, None] + torch.arange(samples, device=places.device)
+        noise = uniform_noise(self.seed, numbers, samples)
+        return dequantise(self.audio[times], noise), self.mel[:, frames].transpose(0, 1)

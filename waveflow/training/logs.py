@@ -1,0 +1,163 @@
+"""What a run leaves to be looked at: scalars, sounds and pictures, in one or several places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from waveflow.bijections import EarlyOutput
+from waveflow.bijections.reversible import flatten
+from waveflow.training.clips import Clip
+from waveflow.training.data import Corpus
+from waveflow.training.module import LikelihoodTraining
+from waveflow.vocoder import Vocoder
+
+TEMPERATURES = (0.0, 0.6, 0.8, 1.0)
+PICTURE_SECONDS = 2.0
+
+
+def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logger]:
+    """Loggers by name.
+
+    Args:
+        names: among ``tensorboard``, ``csv`` and ``wandb``.
+        folder: of the run; its name is that of the run at Weights & Biases as well.
+        step: that the run goes on from: TensorBoard forgets what a killed run told beyond it.
+
+    Raises:
+        ImportError: Weights & Biases is wanted but not installed.
+    """
+    loggers: list[Logger] = []
+    for name in dict.fromkeys(names):
+        if name == "tensorboard":
+            loggers.append(TensorBoardLogger(folder, name=None, version="events", purge_step=step))
+        elif name == "csv":
+            loggers.append(CSVLogger(folder, name=None, version=f"csv-{step:09d}"))
+        else:
+            try:
+                import wandb  # noqa: F401
+            except ImportError as error:
+                raise ImportError("run.loggers: wandb needs pip install wandb") from error
+            loggers.append(WandbLogger(project="waveflow", name=folder.name, save_dir=folder))
+    return loggers
+
+
+class LogSpeech(lightning.Callback):
+    """Vocodes the first validation clips at several temperatures after each validation.
+
+    Every sound has a picture: the recording's spectrogram above the vocoded one's.
+
+    Args:
+        clips: how many.
+    """
+
+    def __init__(self, clips: int):
+        self.clips = clips
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        if not trainer.is_global_zero or not _takes_sounds(trainer):
+            return
+        vocoder = _vocoder(module)
+        rate = vocoder.config.mel.sample_rate
+        for clip in _validation_clips(trainer, self.clips):
+            recorded = clip.audio.float() / 2**15
+            _log_sound(trainer, f"{clip.name}/recorded", recorded, rate)
+            for temperature in TEMPERATURES:
+                mel = clip.mel[None].to(module.device)
+                audio = vocoder(mel, temperature=temperature, seed=0)[0].clamp(-1, 1).cpu()
+                name = f"{clip.name}/temperature {temperature}"
+                _log_sound(trainer, name, audio, rate)
+                _log_picture(trainer, name, torch.cat([picture(recorded), picture(audio)]))
+
+
+class LogFlow(lightning.Callback):
+    """What every block does to a validation clip: log_det per sample, and its output's moments.
+
+    A sound flow takes speech to unit variance little by little; a block whose log_det runs away,
+    or whose output is far from that of its neighbours, is where to look for trouble.
+    """
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule
+    ) -> None:
+        if not trainer.is_global_zero:
+            return
+        for clip in _validation_clips(trainer, 1):
+            figures = flow_figures(_vocoder(module), clip, device=module.device)
+            for logger in trainer.loggers:
+                logger.log_metrics(figures, step=trainer.global_step)
+
+
+@torch.no_grad()
+def flow_figures(vocoder: Vocoder, clip: Clip, *, device: torch.device) -> dict[str, float]:
+    """Figures of every block on a clip, by ``flow/<number> <kind>/<figure>``.
+
+    ``log_det`` is in nats per sample; ``mean`` and ``std`` are those of the block's output;
+    ``z/mean``, ``z/std`` and ``z/excess_kurtosis`` are 0, 1 and 0 where the model is right.
+    """
+    x = clip.audio[None].to(device).float() / 2**15
+    context = vocoder.context_net(clip.mel[None].to(device))
+    figures = {}
+    for number, block in enumerate(flatten(vocoder.flow.bijection)):
+        x, log_det = block(x, context)
+        kind = block.rest if isinstance(block, EarlyOutput) else block
+        name = f"flow/{number:02d} {type(kind).__name__}"
+        figures[f"{name}/log_det"] = log_det.item() / len(clip.audio)
+        figures[f"{name}/mean"] = x.mean().item()
+        figures[f"{name}/std"] = x.std().item()
+    standard = (x - x.mean()) / x.std()
+    figures["z/mean"] = x.mean().item()
+    figures["z/std"] = x.std().item()
+    figures["z/excess_kurtosis"] = standard.pow(4).mean().item() - 3
+    return figures
+
+
+def picture(audio: Tensor, *, sample_rate: int = 22050) -> Tensor:
+    """A narrow-band spectrogram as grey levels, (bins, frames) in [0, 1], low frequencies below."""
+    audio = audio[: int(PICTURE_SECONDS * sample_rate)]
+    spectrum = torch.stft(
+        audio, 1024, 256, window=torch.hann_window(1024), return_complex=True, pad_mode="constant"
+    )
+    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
+    return ((level + 60) / 90).clamp(0, 1).flip(0)
+
+
+def _takes_sounds(trainer: lightning.Trainer) -> bool:
+    return any(isinstance(logger, TensorBoardLogger | WandbLogger) for logger in trainer.loggers)
+
+
+def _vocoder(module: lightning.LightningModule) -> Vocoder:
+    assert isinstance(module, LikelihoodTraining)
+    return module.averaged_vocoder
+
+
+def _validation_clips(trainer: lightning.Trainer, count: int) -> list[Clip]:
+    corpus = getattr(trainer, "datamodule", None)
+    if not isinstance(corpus, Corpus):
+        return []
+    return [corpus.validation.clip(i) for i in range(min(count, len(corpus.validation)))]
+
+
+def _log_sound(trainer: lightning.Trainer, name: str, audio: Tensor, rate: int) -> None:
+    step = trainer.global_step
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_audio(name, audio, step, rate)
+        elif isinstance(logger, WandbLogger):
+            logger.log_audio(name, [audio.numpy()], step=step, sample_rate=[rate])
+
+
+def _log_picture(trainer: lightning.Trainer, name: str, grey: Tensor) -> None:
+    step = trainer.global_step
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, grey, step, dataformats="HW")
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(name, [grey.numpy()], step=step)

@@ -1,0 +1,77 @@
+"""How a run is getting on, for whoever watches it: a bar on a terminal, lines in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import timedelta
+from typing import Any
+
+import lightning.pytorch as lightning
+from tqdm import tqdm
+
+from waveflow.training.callbacks import EachStep
+from waveflow.training.module import LikelihoodTraining
+
+
+class ShowProgress(EachStep):
+    """Steps, steps per second, nats per sample, gradient norm and time left, on stderr.
+
+    Args:
+        every: seconds between lines where stderr is no terminal.
+    """
+
+    REFRESH = 0.5
+    """Seconds between looks at the figures, which make a GPU wait."""
+
+    def __init__(self, *, every: float = 60.0):
+        self.every = every
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        super().on_train_start(trainer, module)
+        self._bar: tqdm[Any] = tqdm(
+            total=trainer.max_steps,
+            initial=trainer.global_step,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not trainer.is_global_zero or not sys.stderr.isatty(),
+        )
+        self._began = self._told = time.monotonic()
+        self._first = trainer.global_step
+
+    def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
+        now = time.monotonic()
+        if not trainer.is_global_zero or now - self._told < self._pause:
+            return
+        self._told = now
+        figures = self._figures(trainer)
+        self._bar.set_postfix_str(", ".join(figures), refresh=False)
+        self._bar.update(trainer.global_step - self._bar.n)
+        if self._bar.disable:
+            rate = (trainer.global_step - self._first) / max(now - self._began, 1e-9)
+            left = timedelta(seconds=round((trainer.max_steps - trainer.global_step) / rate))
+            steps = f"step {trainer.global_step}/{trainer.max_steps}"
+            line = [steps, f"{rate:.2f} steps/s", *figures, f"{left} left"]
+            print(", ".join(line), file=sys.stderr, flush=True)
+
+    def on_train_end(self, *args: object) -> None:
+        self._bar.close()
+
+    def on_exception(self, *args: object) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+    @property
+    def _pause(self) -> float:
+        return self.every if self._bar.disable else self.REFRESH
+
+    @staticmethod
+    def _figures(trainer: lightning.Trainer) -> list[str]:
+        metrics = trainer.callback_metrics
+        shown = [f"{float(metrics['train/nats_per_sample']):.3f} nats/sample"]
+        if "validation/nats_per_sample" in metrics:
+            shown.append(f"{float(metrics['validation/nats_per_sample']):.3f} on validation")
+        shown.append(f"grad norm {float(metrics['train/grad_norm']):.0f}")
+        if skipped := int(metrics["train/skipped_steps"]):
+            shown.append(f"{skipped} skipped")
+        return shown

@@ -1,0 +1,134 @@
+"""The index of a corpus in shards: which clips there are, and where in which file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from waveflow.audio.mel import MelConfig
+from waveflow.config import parse
+from waveflow.files import atomic_path
+from waveflow.training.shard_cache import ShardFile, fetch
+
+INDEX = "index.npz"
+FORMAT = 1
+_NAME = re.compile(r"\d{6,}\.tar")
+_SHA256 = re.compile("[0-9a-f]{64}")
+_ROWS = {
+    "samples": np.int64,
+    "shard": np.int32,
+    "flac_offset": np.int64,
+    "flac_size": np.int64,
+    "mel_offset": np.int64,
+    "mel_size": np.int64,
+}
+
+
+def is_sharded(source: str | Path) -> bool:
+    """Whether ``source`` is a folder of shards, or an address (``scheme://…``), which must be."""
+    return "://" in str(source) or (Path(source) / INDEX).is_file()
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """Where every clip of a sharded corpus is.
+
+    Attributes:
+        source: folder or address of the shards.
+        names: id of each clip.
+        rows: by clip: ``samples``, the number of its ``shard``, and ``flac_offset``,
+            ``flac_size``, ``mel_offset``, ``mel_size`` in bytes, the last 0 where no mel is stored.
+        shards: the files.
+        sample_rate: of the audio.
+        hop_length: samples a frame; every clip is whole hops.
+        mel: the convention of the stored mels, if there are any.
+    """
+
+    source: str
+    names: list[str]
+    rows: Mapping[str, np.ndarray[Any, Any]]
+    shards: tuple[ShardFile, ...]
+    sample_rate: int
+    hop_length: int
+    mel: MelConfig | None
+
+    @classmethod
+    def read(cls, source: str | Path) -> ShardIndex:
+        """Read the index in a folder or at an address.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be fetched.
+            ValueError: it is damaged, or of a later format.
+        """
+        source = str(source)
+        if "://" in source:
+            path = f"{source.rstrip('/')}/{INDEX}"
+            content = fetch(path, lambda fs, path: fs.cat_file(path))
+        else:
+            path = str(Path(source) / INDEX)
+            if not Path(path).is_file():
+                raise FileNotFoundError(f"{path}: expected an index of shards; there is none")
+            content = Path(path).read_bytes()
+        try:
+            with np.load(BytesIO(content), allow_pickle=False) as arrays:
+                about = json.loads(str(arrays["about"]))
+                if about["format"] <= FORMAT:
+                    return cls._from_arrays(source, about, arrays)
+        except Exception as error:  # parsers of damaged files raise whatever they like
+            reason = str(error) or type(error).__name__
+            raise ValueError(f"{path}: expected an index of shards; got: {reason}") from error
+        raise ValueError(
+            f"{path}: expected shards of format {FORMAT}; got format {about['format']}, "
+            "of a later waveflow"
+        )
+
+    @classmethod
+    def _from_arrays(
+        cls, source: str, about: dict[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
+    ) -> ShardIndex:
+        names = arrays["names"].tolist()
+        rows = {row: arrays[row].astype(kind) for row, kind in _ROWS.items()}
+        shards = tuple(
+            ShardFile(str(name), int(size), str(sha256))
+            for name, size, sha256 in zip(
+                arrays["shard_names"], arrays["shard_sizes"], arrays["shard_sha256"], strict=True
+            )
+        )
+        if not names or any(row.shape != (len(names),) for row in rows.values()):
+            raise ValueError("rows of differing length, or none")
+        if not (0 <= rows["shard"].min() <= rows["shard"].max() < len(shards)):
+            raise ValueError("a clip in a shard that is not listed")
+        if not all(_NAME.fullmatch(one.name) and _SHA256.fullmatch(one.sha256) for one in shards):
+            raise ValueError("a shard of another name than the format has")
+        mel = about["mel"]
+        if mel is not None:
+            mel = parse({"mel": mel}, {"mel": MelConfig})["mel"]
+        return cls(source, names, rows, shards, about["sample_rate"], about["hop_length"], mel)
+
+    def write(self) -> None:
+        """Write it beside its shards, whole or not at all."""
+        about = {
+            "format": FORMAT,
+            "sample_rate": self.sample_rate,
+            "hop_length": self.hop_length,
+            "mel": asdict(self.mel) if self.mel else None,
+        }
+        rows: dict[str, Any] = {row: self.rows[row].astype(kind) for row, kind in _ROWS.items()}
+        with atomic_path(Path(self.source) / INDEX) as temporary:
+            np.savez_compressed(
+                temporary,
+                about=np.array(json.dumps(about)),
+                names=np.array(self.names),
+                shard_names=np.array([shard.name for shard in self.shards]),
+                shard_sizes=np.array([shard.size for shard in self.shards]),
+                shard_sha256=np.array([shard.sha256 for shard in self.shards]),
+                **rows,
+            )

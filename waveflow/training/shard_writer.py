@@ -1,0 +1,140 @@
+"""Writing a corpus as shards: WebDataset tar files and their index."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from waveflow.audio.mel import MelConfig
+from waveflow.files import atomic_path
+from waveflow.training.clips import Clip
+from waveflow.training.shard_cache import ShardFile, sha256
+from waveflow.training.shard_index import INDEX, ShardIndex
+
+_BLOCK = tarfile.BLOCKSIZE
+_LONGEST = 90
+_Member = tuple[str, bytes]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError if no member of a shard can be called after a clip of that name."""
+    if not name or {".", "/"} & set(name) or len(name.encode()) > _LONGEST:
+        raise ValueError(
+            "a clip's id is what stands before the first dot in a shard: expected one without "
+            f"dots and slashes, of at most {_LONGEST} bytes; got {name!r}"
+        )
+
+
+def write_shards(
+    clips: Iterable[Clip],
+    out: str | Path,
+    config: MelConfig,
+    *,
+    megabytes: float = 256,
+    store_mels: bool = False,
+) -> ShardIndex:
+    """Write a corpus as WebDataset tar files, ``000000.tar`` and so on, and their index.
+
+    A clip is ``<id>.flac``, 16-bit mono cut to whole hops, and perhaps ``<id>.mel.npy``, float32
+    (n_mels, frames). One clip at a time is in memory. The same clips in the same order give the
+    same files, byte for byte. The index is written last: a folder without one is not finished, and
+    the same call writes it again.
+
+    Args:
+        clips: in the order to be stored; best shuffled, since the crops of a run are shuffled among
+            a few shards at a time.
+        out: folder; made if missing.
+        config: the convention of the mels, and the audio's rate.
+        megabytes: most that a shard takes, unless a single clip takes more.
+        store_mels: store mels, which is needed for those that a model predicted; others are made
+            again from the audio where they are needed.
+
+    Raises:
+        ValueError: no clips, two of one name, a name that :func:`check_name` refuses, or a mel to
+            store that does not fit its audio.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / INDEX).unlink(missing_ok=True)
+    shards: list[ShardFile] = []
+    rows: dict[str, list[int]] = {}
+    encoded = ((clip, _encode(clip, config, store_mels)) for clip in clips)
+    clip, members = next(encoded, (None, []))
+    while clip is not None:
+        path = out / f"{len(shards):06d}.tar"
+        with (
+            atomic_path(path) as temporary,
+            tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT, encoding="utf-8") as tar,
+        ):
+            first = tar.offset
+            while clip is not None and (
+                tar.offset == first or tar.offset + _size(members) <= megabytes * 1e6
+            ):
+                if clip.name in rows:
+                    raise ValueError(f"expected one clip a name; got two called {clip.name}")
+                samples = len(clip.audio) // config.hop_length * config.hop_length
+                rows[clip.name] = [samples, len(shards), *_add(tar, members)]
+                clip, members = next(encoded, (None, []))
+        shards.append(ShardFile(path.name, path.stat().st_size, sha256(path)))
+    if not rows:
+        raise ValueError("expected clips to write to shards; got none")
+    beyond = len(shards)
+    while (left := out / f"{beyond:06d}.tar").exists():  # of an earlier, longer corpus
+        left.unlink()
+        beyond += 1
+    names = sorted(rows)
+    columns = np.array([rows[name] for name in names]).T
+    fields = ("samples", "shard", "flac_offset", "flac_size", "mel_offset", "mel_size")
+    index = ShardIndex(
+        str(out),
+        names,
+        dict(zip(fields, columns, strict=True)),
+        tuple(shards),
+        config.sample_rate,
+        config.hop_length,
+        config if store_mels else None,
+    )
+    index.write()
+    return index
+
+
+def _encode(clip: Clip, config: MelConfig, store_mel: bool) -> list[_Member]:
+    """The members of a shard that a clip becomes."""
+    check_name(clip.name)
+    hop = config.hop_length
+    audio = clip.audio[: len(clip.audio) // hop * hop]
+    flac = BytesIO()
+    soundfile.write(flac, audio.numpy(), config.sample_rate, format="FLAC", subtype="PCM_16")
+    members = [(f"{clip.name}.flac", flac.getvalue())]
+    if store_mel:
+        expected = (config.n_mels, len(audio) // hop)
+        if clip.mel.shape != expected:
+            raise ValueError(
+                f"{clip.name}: expected a mel of shape {expected}; got {tuple(clip.mel.shape)}"
+            )
+        mel = BytesIO()
+        np.save(mel, np.ascontiguousarray(clip.mel.numpy(), dtype="<f4"))
+        members.append((f"{clip.name}.mel.npy", mel.getvalue()))
+    return members
+
+
+def _size(members: list[_Member]) -> int:
+    """Bytes that members add to a shard, and those that may close it."""
+    blocks = sum(1 + -(-len(content) // _BLOCK) for _, content in members)
+    return blocks * _BLOCK + tarfile.RECORDSIZE
+
+
+def _add(tar: tarfile.TarFile, members: list[_Member]) -> list[int]:
+    """Offset and size of a clip's audio and mel, in that order."""
+    places = []
+    for name, content in members:
+        header = tarfile.TarInfo(name)  # owner, time and rights are the same for all
+        header.size = len(content)
+        places += [tar.offset + _BLOCK, header.size]
+        tar.addfile(header, BytesIO(content))
+    return places if len(members) == 2 else [*places, 0, 0]
