@@ -1,70 +1,97 @@
 """Real training runs on real clips: they learn, stop, resume, and keep their weights whole."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+from tests.training.conftest import CLIPS, ROOT
 from waveflow import Vocoder
 from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.training.checkpoint import newest_checkpoint
 from waveflow.training.config import TrainingConfig
 from waveflow.training.corpus import find_clips, load_clips, split_clips
-from waveflow.training.data import Crops
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.run import train
 
-ROOT = Path(__file__).parents[2]
-CLIPS = ROOT / "data" / "smoke"
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers:UserWarning", "ignore:.*LeafSpec.*"
-)
+
+def read_checkpoint(run):
+    return torch.load(newest_checkpoint(run / "checkpoints"), weights_only=True)
 
 
-@pytest.fixture
-def config():
-    recipe = TrainingConfig.from_yaml(ROOT / "recipes" / "ljspeech" / "smoke.yaml")
-    return replace(
-        recipe,
-        data=replace(recipe.data, validation_list=None, exclude_list=None),
-        run=replace(recipe.run, validate_every=4),
-    )
-
-
-@pytest.fixture(scope="module")
-def clips():
-    return load_clips(sorted(CLIPS.glob("*.flac")), LogMel(MelConfig()), min_frames=16)
+def last(config, step):
+    return replace(config, optimizer=replace(config.optimizer, max_steps=step))
 
 
 def test_a_run_learns_resumes_and_exports(config, tmp_path):
-    first = train(config, data=CLIPS, out=tmp_path / "run", max_steps=4)
-    second = train(config, data=CLIPS, out=tmp_path / "run", max_steps=24)
-    assert second > first + 0.1
-    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
-    assert checkpoint["global_step"] == 24
-    vocoder = Vocoder.from_pretrained(tmp_path / "run" / "model")
+    run = tmp_path / "run"
+    first = train(last(config, 4), data=CLIPS, out=run)
+    second = train(last(config, 24), data=CLIPS, out=run, resume=True)
+    assert (first.steps, second.steps, second.stopped_by) == (4, 24, None)
+    assert second.nats_per_sample > first.nats_per_sample + 0.1
+    assert read_checkpoint(run)["global_step"] == 24
+    assert json.loads((run / "done").read_text())["steps"] == 24
+    vocoder = Vocoder.from_pretrained(run / "model")
     assert vocoder.config == config.vocoder
-    assert list((tmp_path / "run" / "events").glob("events*"))
+    assert list((run / "events").glob("events*"))
 
 
-def test_resuming_gives_what_an_unbroken_run_gives(config, tmp_path):
-    whole = train(config, data=CLIPS, out=tmp_path / "whole", max_steps=8)
-    train(config, data=CLIPS, out=tmp_path / "parts", max_time=timedelta(0), max_steps=8)
-    assert torch.load(tmp_path / "parts" / "last.ckpt", weights_only=True)["global_step"] == 1
-    parts = train(config, data=CLIPS, out=tmp_path / "parts", max_steps=8)
-    assert parts == pytest.approx(whole, abs=1e-5)
+def test_stopped_runs_are_not_done(config, tmp_path):
+    outcome = train(config, data=CLIPS, out=tmp_path, max_time=timedelta(0))
+    assert (outcome.steps, outcome.stopped_by, outcome.nats_per_sample) == (1, "time limit", None)
+    assert read_checkpoint(tmp_path)["global_step"] == 1
+    assert not (tmp_path / "done").exists()
+    assert Vocoder.from_pretrained(tmp_path / "model").config == config.vocoder
 
 
 def test_a_run_of_another_recipe_is_refused(config, tmp_path):
-    train(config, data=CLIPS, out=tmp_path, max_steps=1)
+    train(last(config, 1), data=CLIPS, out=tmp_path)
     other = replace(config, model=replace(config.model, channels=8))
     with pytest.raises(ValueError, match=r"model\.channels: 16 then, 8 now"):
-        train(other, data=CLIPS, out=tmp_path, max_steps=2)
+        train(other, data=CLIPS, out=tmp_path)
     with pytest.raises(ValueError, match=r"run\.seed: 0 then, 7 now"):
-        train(config, data=CLIPS, out=tmp_path, max_steps=2, seed=7)
+        train(config.override({"run.seed": 7}), data=CLIPS, out=tmp_path)
+
+
+def test_nothing_to_resume_is_refused(config, tmp_path):
+    with pytest.raises(ValueError, match="expected a run to resume"):
+        train(config, data=CLIPS, out=tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's compiler
+@pytest.mark.parametrize(
+    "compute", [{"reversible": True}, {"compile": "default"}, {"accumulate": 2}], ids=str
+)
+def test_ways_to_compute_learn_the_same(config, tmp_path, compute):
+    torch._dynamo.reset()
+    config = last(config, 12)
+    plain = train(config, data=CLIPS, out=tmp_path / "plain")
+    other = replace(config, compute=replace(config.compute, **compute))
+    outcome = train(other, data=CLIPS, out=tmp_path / "other")
+    assert outcome.nats_per_sample == pytest.approx(plain.nats_per_sample, abs=1e-4)
+    resumed = train(last(config, 14), data=CLIPS, out=tmp_path / "other", resume=True)
+    assert resumed.steps == 14  # a run may go on another way
+
+
+def test_a_corpus_on_the_device_is_the_same_corpus(config, tmp_path):
+    config = last(config, 6)
+    train(config, data=CLIPS, out=tmp_path / "host")
+    there = replace(config, data=replace(config.data, on_device=True))
+    train(there, data=CLIPS, out=tmp_path / "device")
+    host, device = (read_checkpoint(tmp_path / name)["state_dict"] for name in ("host", "device"))
+    assert all(torch.equal(host[name], device[name]) for name in host)
+
+
+def test_mixed_precision_learns(config, tmp_path):
+    mixed = replace(config, compute=replace(config.compute, precision="bf16-mixed"))
+    first = train(last(mixed, 1), data=CLIPS, out=tmp_path)
+    second = train(last(mixed, 16), data=CLIPS, out=tmp_path)
+    assert second.nats_per_sample > first.nats_per_sample + 0.1
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing(config):
@@ -101,29 +128,6 @@ def test_an_unknown_key_is_named(tmp_path):
         TrainingConfig.from_yaml(recipe)
 
 
-def test_crops_are_in_register_and_a_function_of_their_number(clips):
-    crops = Crops(clips, segment_frames=16, hop_length=256, seed=3)
-    same = Crops(clips, segment_frames=16, hop_length=256, seed=3)
-    other = Crops(clips, segment_frames=16, hop_length=256, seed=4)
-    for index in (0, 1, 57, 100_000):
-        audio, mel = crops[index]
-        assert audio.shape == (16 * 256,)
-        assert mel.shape == (80, 16)
-        assert torch.equal(audio, same[index][0])
-        assert not torch.equal(audio, other[index][0])
-        inner = LogMel(MelConfig())(audio[None])[0, :, 2:-2]  # edges see beyond the crop
-        assert (inner - mel[:, 2:-2]).exp().log2().abs().median() < 0.05
-
-
-def test_an_epoch_deals_every_clip_in_proportion(clips):
-    crops = Crops(clips, segment_frames=16, hop_length=256, seed=3)
-    dealt = [crops._owners[crops._order(epoch)] for epoch in range(2)]
-    assert not np.array_equal(dealt[0], dealt[1])
-    assert np.array_equal(np.sort(dealt[0]), np.sort(dealt[1]))
-    expected = [clip.mel.shape[-1] // 16 for clip in clips]
-    assert np.bincount(dealt[0]).tolist() == expected
-
-
 def test_short_and_silent_clips_are_left_out_with_a_warning(tmp_path):
     soundfile.write(tmp_path / "short.wav", np.full(3000, 0.1), 22050)
     soundfile.write(tmp_path / "silent.wav", np.zeros(22050), 22050)
@@ -133,7 +137,7 @@ def test_short_and_silent_clips_are_left_out_with_a_warning(tmp_path):
         pytest.warns(UserWarning, match=r"1 clips shorter than 16 frames: .*short\.wav"),
         pytest.warns(UserWarning, match=r"1 clips silent: .*silent\.wav"),
     ):
-        loaded = load_clips(paths, LogMel(MelConfig()), min_frames=16)
+        loaded = list(load_clips(paths, LogMel(MelConfig()), min_frames=16))
     assert [clip.name for clip in loaded] == ["good"]
 
 
@@ -149,8 +153,8 @@ def test_ljspeech_layout(tmp_path, config):
     held_out.write_text("b\n")
     data = replace(config.data, validation_list=str(held_out))
     split = split_clips(clips, data)
-    assert [path.stem for path in split.training] == ["a", "c"]
-    assert [path.stem for path in split.validation] == ["b"]
+    assert split.training == ["a", "c"]
+    assert split.validation == ["b"]
     with pytest.raises(ValueError, match="to train and to validate on; got 2 and 0"):
         split_clips(clips, replace(data, exclude_list=str(held_out)))
     metadata.write_text("a|x|x\nz|x|x\n")
@@ -162,7 +166,7 @@ def test_a_checkpoint_within_a_run_holds_the_average_of_all_its_steps(
     config, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("waveflow.training.callbacks.KeepRun.on_train_end", lambda *args: None)
-    train(config, data=CLIPS, out=tmp_path, max_steps=4)
-    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    train(last(config, 4), data=CLIPS, out=tmp_path)
+    checkpoint = read_checkpoint(tmp_path)
     assert checkpoint["global_step"] == 4
     assert checkpoint["state_dict"]["average.n_averaged"] == 4

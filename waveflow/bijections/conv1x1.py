@@ -96,7 +96,7 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
     found = {}
     for name, module in bijection.named_modules():
         if isinstance(module, InvertibleConv1x1 | PLUConv1x1):
-            matrix = module.matrix().double()
+            matrix = module.matrix().double().cpu()
             finite = bool(matrix.isfinite().all())
             found[name] = torch.linalg.cond(matrix).item() if finite else float("nan")
     return found

@@ -100,6 +100,7 @@ class RunConfig:
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations and exports.
         log_every: steps between scalars.
+        report_seconds: seconds between lines on stderr, where that is no terminal.
         audio_clips: validation clips vocoded for the log.
         loggers: where scalars go; ``tensorboard`` and ``wandb`` get sounds and pictures as well.
     """
@@ -109,6 +110,7 @@ class RunConfig:
     checkpoint_every: int = 500
     validate_every: int = 1000
     log_every: int = 20
+    report_seconds: float = 60.0
     audio_clips: int = 2
     loggers: tuple[Literal["tensorboard", "csv", "wandb"], ...] = ("tensorboard",)
 

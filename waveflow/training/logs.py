@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,8 +43,16 @@ def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logge
             try:
                 import wandb  # noqa: F401
             except ImportError as error:
-                raise ImportError("run.loggers: wandb needs pip install wandb") from error
-            loggers.append(WandbLogger(project="waveflow", name=folder.name, save_dir=folder))
+                raise ImportError(
+                    "run.loggers: wandb needs pip install 'waveflow[wandb]'"
+                ) from error
+            path = str(folder.resolve()).encode()
+            same = hashlib.sha256(path).hexdigest()[:16]  # a run that goes on is the same one there
+            loggers.append(
+                WandbLogger(
+                    project="waveflow", name=folder.name, id=same, resume="allow", save_dir=folder
+                )
+            )
     return loggers
 
 

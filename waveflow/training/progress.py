@@ -24,7 +24,7 @@ class ShowProgress(EachStep):
     REFRESH = 0.5
     """Seconds between looks at the figures, which make a GPU wait."""
 
-    def __init__(self, *, every: float = 60.0):
+    def __init__(self, *, every: float):
         self.every = every
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:

@@ -18,7 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from waveflow.config import read_yaml
 from waveflow.files import write_atomically
-from waveflow.training.callbacks import GoBack, KeepRun, StopInTime, deadline
+from waveflow.training.callbacks import KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_step,
@@ -30,6 +30,7 @@ from waveflow.training.data import Corpus
 from waveflow.training.logs import LogFlow, LogSpeech, make_loggers
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.progress import ShowProgress
+from waveflow.training.recovery import Recovery
 from waveflow.vocoder import Vocoder
 
 RUN_FILE = "run.yaml"
@@ -49,6 +50,7 @@ _MAY_CHANGE = {
     "run.checkpoint_every",
     "run.validate_every",
     "run.log_every",
+    "run.report_seconds",
     "run.audio_clips",
     "run.loggers",
     "compute.precision",
@@ -142,14 +144,13 @@ def train(
             plugins=[SafeCheckpointIO()],
             logger=make_loggers(config.run.loggers, out, step=step),
             callbacks=[
-                GoBack(
-                    checkpoints,
-                    patience=config.optimizer.patience,
-                    backoff=config.optimizer.backoff,
-                    look_every=config.run.log_every,
-                ),
                 KeepRun(
-                    checkpoints,
+                    Recovery(
+                        checkpoints,
+                        patience=config.optimizer.patience,
+                        backoff=config.optimizer.backoff,
+                        look_every=config.run.log_every,
+                    ),
                     out / MODEL_FOLDER,
                     every=config.run.checkpoint_every,
                     export_every=config.run.validate_every,
@@ -157,7 +158,7 @@ def train(
                 stop,
                 LogSpeech(config.run.audio_clips),
                 LogFlow(),
-                ShowProgress(),
+                ShowProgress(every=config.run.report_seconds),
             ],
             enable_checkpointing=False,
             enable_model_summary=False,

@@ -1,0 +1,107 @@
+"""Going back: when a run has gone wrong, and to what it returns."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as lightning
+import torch
+
+from waveflow.bijections.conv1x1 import condition_numbers
+from waveflow.training.checkpoint import checkpoint_step, newest_checkpoint
+from waveflow.training.module import LikelihoodTraining
+
+WORRYING, HOPELESS = 1e4, 1e6
+"""Condition numbers of a 1x1 matrix: an inversion costs as many digits as they have zeros, of the
+seven that float32 has."""
+TRIES = 5
+"""How often a run may go back to the same checkpoint."""
+
+
+class Recovery:
+    """Takes a run that has gone wrong back to its last good checkpoint, at a lower rate.
+
+    Wrong is: no finite gradient for ``patience`` steps, or a 1x1 matrix so nearly singular that
+    its inverse means nothing in float32. The step count goes on, so other crops follow.
+
+    Args:
+        checkpoints: folder of the checkpoints.
+        patience: steps in a row without a finite gradient.
+        backoff: factor of the learning rate.
+        look_every: steps between looks at the matrices.
+    """
+
+    def __init__(self, checkpoints: Path, *, patience: int, backoff: float, look_every: int):
+        self.checkpoints = checkpoints
+        self.patience = patience
+        self.backoff = backoff
+        self.look_every = look_every
+        self._worrying: set[str] = set()
+        self._tries: dict[Path, int] = {}
+
+    def look(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> bool:
+        """Look whether the run has gone wrong, and take it back if so; whether it was."""
+        trouble = self._trouble(trainer, module)
+        if trouble is not None:
+            self._go_back(trainer, module, trouble)
+        return trouble is not None
+
+    def _trouble(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> str | None:
+        if int(module.skipped_in_a_row) >= self.patience:
+            return f"{self.patience} steps in a row had no finite gradient"
+        if trainer.global_step % self.look_every:
+            return None
+        for name, condition in condition_numbers(module.vocoder.flow.bijection).items():
+            if not condition < HOPELESS:
+                return f"the 1x1 matrix {name} is all but singular (condition {condition:.1e})"
+            if condition > WORRYING and name not in self._worrying:
+                self._worrying.add(name)
+                _warn(
+                    trainer,
+                    f"the 1x1 matrix {name} is nearing singularity (condition {condition:.1e}); "
+                    "a lower learning rate helps",
+                )
+        return None
+
+    def _go_back(self, trainer: lightning.Trainer, module: LikelihoodTraining, why: str) -> None:
+        path = newest_checkpoint(self.checkpoints)
+        if path is None:
+            raise ValueError(f"step {trainer.global_step}: {why}, and no checkpoint to go back to")
+        self._tries[path] = self._tries.get(path, 0) + 1
+        if self._tries[path] > TRIES:
+            raise ValueError(
+                f"step {trainer.global_step}: {why}, as after each of {TRIES} returns to {path}: "
+                f"expected a finite likelihood of this data at a learning rate of "
+                f"{_rate(trainer):.1e}; try a lower one, or waveflow score on the clips"
+            )
+        scale, skipped = module.rate_scale.clone(), module.skipped_steps.clone()
+        state = torch.load(path, map_location=module.device, weights_only=True)
+        module.load_state_dict(state["state_dict"])
+        trainer.optimizers[0].load_state_dict(state["optimizer_states"][0])
+        module.rate_scale.copy_(scale * self.backoff)
+        module.skipped_steps.copy_(skipped)
+        _set_rate(trainer)
+        _warn(
+            trainer,
+            f"{why}; went back to the weights of step {checkpoint_step(path)}, at a learning rate "
+            f"of {_rate(trainer):.1e} from here",
+        )
+
+
+def _rate(trainer: lightning.Trainer) -> float:
+    return trainer.optimizers[0].param_groups[0]["lr"]
+
+
+def _set_rate(trainer: lightning.Trainer) -> None:
+    """The scheduler sets rates after steps; the next step needs its own now."""
+    scheduler = cast(Any, trainer.lr_scheduler_configs[0].scheduler)
+    groups = trainer.optimizers[0].param_groups
+    for group, base, factor in zip(groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
+        group["lr"] = base * factor(scheduler.last_epoch)
+
+
+def _warn(trainer: lightning.Trainer, text: str) -> None:
+    if trainer.is_global_zero:
+        warnings.warn(f"step {trainer.global_step}: {text}", stacklevel=2)
