@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test smoke lint clean
 
 demo: .venv/installed
 	$(BIN)/python recipes/demo.py data/clips --out out
 
 test: .venv/installed
 	$(BIN)/python -m pytest
+
+smoke: .venv/installed
+	recipes/ljspeech/train.sh --smoke
 
 lint: .venv/installed
 	$(BIN)/ruff check .

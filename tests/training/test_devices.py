@@ -79,7 +79,7 @@ def test_a_run_goes_on_with_more_processes_and_parts(config, folder):
     first = replace(config, optimizer=replace(config.optimizer, max_steps=10))
     run(first, folder / "mixed")
     compute = replace(config.compute, accumulate=2, reversible=True)
-    launcher = [TORCHRUN, "--nproc-per-node", "2", "--master-port", "29577"]
+    launcher = [TORCHRUN, "--standalone", "--nproc-per-node", "2"]
     options = ["--devices", "2", "--resume"]
     second = replace(config, compute=compute)
     run(second, folder / "mixed", *options, launcher=launcher)

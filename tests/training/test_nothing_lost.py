@@ -72,19 +72,24 @@ def test_ten_kills_leave_no_trace(config, tmp_path):
     startup = time.monotonic() - began
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    lifetime = time.monotonic() - began
+    training = time.monotonic() - began - startup
     dice = random.Random(7)
     steps = set()
     for _ in range(KILLS):
+        before = newest_checkpoint(killed / "checkpoints")
         process = start(config, killed)
-        # any moment: before the first step of this life, or after some of what is left to do
-        time.sleep(startup * dice.uniform(0.5, 1.0) + (lifetime / 6) * dice.random())
+        if dice.random() < 0.3:  # before it has begun
+            time.sleep(startup * dice.uniform(0, 0.8))
+        else:  # or any time after
+            while newest_checkpoint(killed / "checkpoints") == before:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.02)
+            time.sleep(training / 20 * dice.random())
         process.kill()
         process.communicate()
-        newest = newest_checkpoint(killed / "checkpoints")
-        steps.add(newest.name if newest else None)
+        steps.add(newest_checkpoint(killed / "checkpoints"))
     assert not (killed / "done").exists()
-    assert len(steps) >= 3  # kills hit the run itself
+    assert len(steps) >= 5
     process = start(config, killed)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err

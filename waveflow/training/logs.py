@@ -83,7 +83,7 @@ class LogSpeech(lightning.Callback):
                 audio = vocoder(mel, temperature=temperature, seed=0)[0].clamp(-1, 1).cpu()
                 name = f"{clip.name}/temperature {temperature}"
                 _log_sound(trainer, name, audio, rate)
-                _log_picture(trainer, name, torch.cat([picture(recorded), picture(audio)]))
+                _log_picture(trainer, name, picture(recorded, audio, rate))
 
 
 class LogFlow(lightning.Callback):
@@ -128,14 +128,29 @@ def flow_figures(vocoder: Vocoder, clip: Clip, *, device: torch.device) -> dict[
     return figures
 
 
-def picture(audio: Tensor, *, sample_rate: int = 22050) -> Tensor:
-    """A narrow-band spectrogram as grey levels, (bins, frames) in [0, 1], low frequencies below."""
-    audio = audio[: int(PICTURE_SECONDS * sample_rate)]
-    spectrum = torch.stft(
-        audio, 1024, 256, window=torch.hann_window(1024), return_complex=True, pad_mode="constant"
-    )
-    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
-    return ((level + 60) / 90).clamp(0, 1).flip(0)
+def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
+    """Narrow-band spectrograms in grey, (rows, columns) in [0, 1]: one recorded, below it vocoded.
+
+    They show :data:`PICTURE_SECONDS` of what is below a quarter of the sample rate, where voiced
+    speech has its harmonics.
+
+    Args:
+        recorded: (time,).
+        vocoded: (time,).
+        sample_rate: of both.
+    """
+
+    def grey(audio: Tensor) -> Tensor:
+        audio = audio[: int(PICTURE_SECONDS * sample_rate)]
+        window = torch.hann_window(1024)
+        spectrum = torch.stft(
+            audio, 1024, 64, window=window, return_complex=True, pad_mode="constant"
+        )
+        level = 20 * spectrum[:256].abs().clamp_min(1e-5).log10()
+        return ((level + 60) / 90).clamp(0, 1).flip(0)
+
+    top, bottom = grey(recorded), grey(vocoded)
+    return torch.cat([top, torch.ones(2, top.shape[1]), bottom])
 
 
 def _takes_sounds(trainer: lightning.Trainer) -> bool:

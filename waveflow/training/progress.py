@@ -54,7 +54,8 @@ class ShowProgress(EachStep):
             line = [steps, f"{rate:.2f} steps/s", *figures, f"{left} left"]
             print(", ".join(line), file=sys.stderr, flush=True)
 
-    def on_train_end(self, *args: object) -> None:
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self._bar.update(trainer.global_step - self._bar.n)
         self._bar.close()
 
     def on_exception(self, *args: object) -> None:
