@@ -150,8 +150,10 @@ def main() -> None:
         for row, config in zip(rows, configs, strict=True):
             row.update(measure_memory(config, device))
     if options.repeats:
-        peaks = {precision: matmul_peak(device, precision) for precision in options.precision}
+        before = {precision: matmul_peak(device, precision) for precision in options.precision}
         times = measure_times([Step(config, device) for config in configs], options.repeats)
+        after = {precision: matmul_peak(device, precision) for precision in options.precision}
+        peaks = {precision: max(before[precision], after[precision]) for precision in before}
         for row, config, measured in zip(rows, configs, times, strict=True):
             row.update(rates(config, measured, peaks[row["precision"]]))
     print(f"{describe(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n\n{table(rows)}")

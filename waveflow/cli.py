@@ -193,6 +193,15 @@ def _describe_evaluate(parser: ArgumentParser) -> None:
         "--split", metavar="LIST", help="file of clip ids, one a line: evaluate those alone"
     )
     parser.add_argument("-o", "--out", metavar="REPORT.json", help="write all figures there too")
+    parser.add_argument(
+        "--page", metavar="FOLDER", help="write a page there, with sounds and spectrograms"
+    )
+    parser.add_argument(
+        "--baseline", action="store_true", help="score Griffin-Lim of the same mels beside"
+    )
+    parser.add_argument(
+        "--no-pitch", action="store_true", help="do not track pitch, which takes the longest"
+    )
     _add_model(parser)
     _add_synthesis(parser)
 
@@ -200,12 +209,14 @@ def _describe_evaluate(parser: ArgumentParser) -> None:
 def _evaluate(arguments: Namespace) -> int:
     """Measure a model on recordings: likelihood, quality, intelligibility, speed.
 
-    Each recording is scored by its exact likelihood, and its copy synthesis by wide-band PESQ (1
-    to 4.64) and STOI (to 1) against it; the speed is that of synthesis alone. Prints a Markdown
-    table. Needs: pip install 'waveflow[evaluate]'.
+    Each recording is scored by its exact likelihood, and its copy synthesis against it by
+    wide-band PESQ (1 to 4.64), STOI (to 1), mel-cepstral distortion, error of the pitch and F1 of
+    its presence, and, in REPORT.json, more; the speed is that of synthesis alone. Prints a
+    Markdown table. Needs: pip install 'waveflow[evaluate]'.
 
     Examples:
       waveflow evaluate data/clips
+      waveflow evaluate data/clips --baseline --page listen
       waveflow evaluate LJSpeech-1.1 --split data/splits/ljspeech_test.txt -o report.json
     """
     paths = _choose_clips([Path(file) for file in arguments.files], arguments.split)
@@ -215,20 +226,25 @@ def _evaluate(arguments: Namespace) -> int:
         if not Path(arguments.out).parent.is_dir():
             raise FileNotFoundError(f"--out: expected the folder of {arguments.out} to exist")
 
-    from waveflow.evaluation import evaluate
+    from waveflow.evaluation import evaluate, evaluate_baseline, write_page
     from waveflow.files import write_atomically
 
     vocoder = _load(arguments.model).to(_device(arguments.device))
-    report = evaluate(
-        vocoder,
-        paths,
-        temperature=arguments.temperature,
-        seed=arguments.seed,
-        progress=True,
-    )
+    options: dict[str, Any] = {
+        "seed": arguments.seed,
+        "pitch": not arguments.no_pitch,
+        "progress": True,
+    }
+    report = evaluate(vocoder, paths, temperature=arguments.temperature, **options)
+    baseline = None
+    if arguments.baseline:
+        groups = getattr(vocoder.config.model, "groups", None)
+        baseline = evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options)
     if arguments.out is not None:
-        write_atomically(arguments.out, f"{report.to_json()}\n".encode())
-    print(report.to_table())
+        write_atomically(arguments.out, f"{report.to_json(baseline)}\n".encode())
+    if arguments.page is not None:
+        write_page(arguments.page, report, vocoder, baseline=baseline)
+    print(report.to_table(baseline))
     return 0
 
 
@@ -438,7 +454,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[[Name
     ),
     "mel": ("recordings to mel spectrograms", _describe_mel, _mel),
     "score": ("exact log-likelihood of recordings", _describe_score, _score),
-    "evaluate": ("likelihood, PESQ, STOI and speed on a set", _describe_evaluate, _evaluate),
+    "evaluate": ("likelihood, quality, pitch and speed on a set", _describe_evaluate, _evaluate),
     "train": ("train a model", _describe_train, _train),
     "shard": ("shards of a corpus that is too large for memory or disk", _describe_shard, _shard),
     "info": ("versions, bundled models, and what a model is", _describe_info, _info),

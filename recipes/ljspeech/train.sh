@@ -5,7 +5,8 @@ usage() {
   cat <<'END'
 Usage: recipes/ljspeech/train.sh [OPTION ...]
 
-LJSpeech from nothing to a table of results: download, verify, split, train, evaluate, table.
+LJSpeech from nothing to a table of results: download, verify, split, train, evaluate, table,
+and a page to listen to.
 A stage that is done leaves RUN/stages/NAME and is skipped when nothing that goes into it has
 changed, so the same command goes on where the last one stopped.
 

@@ -74,20 +74,24 @@ def test_ten_kills_leave_no_trace(config, tmp_path):
     assert process.returncode == 0, err
     training = time.monotonic() - began - startup
     dice = random.Random(7)
+
+    def newest():
+        return max((killed / "checkpoints").glob("step-*"), default=None)
+
     steps = set()
     for _ in range(KILLS):
-        before = newest_checkpoint(killed / "checkpoints")
+        before = newest()
         process = start(config, killed)
         if dice.random() < 0.3:  # before it has begun
             time.sleep(startup * dice.uniform(0, 0.8))
         else:  # or any time after
-            while newest_checkpoint(killed / "checkpoints") == before:
+            while newest() == before:
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.02)
             time.sleep(training / 20 * dice.random())
         process.kill()
         process.communicate()
-        steps.add(newest_checkpoint(killed / "checkpoints"))
+        steps.add(newest())
     assert not (killed / "done").exists()
     assert len(steps) >= 5
     process = start(config, killed)

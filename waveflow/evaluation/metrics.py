@@ -10,8 +10,6 @@ from torch import Tensor
 
 from waveflow.audio.io import resample
 
-_PESQ_RATE = 16000
-
 
 class NoSpeechError(ValueError):
     """A metric of speech was asked about silence, or about too little speech to judge."""
@@ -37,21 +35,16 @@ def pesq_wideband(reference: Tensor, degraded: Tensor, sample_rate: int) -> floa
     >>> round(pesq_wideband(tone, tone, 16000), 2)
     4.64
     """
-    _check(reference, degraded)
-    try:
-        from pesq import PesqError, pesq
-    except ImportError as error:
-        raise _missing("pesq") from error
+    return _pesq(reference, degraded, sample_rate, rate=16000, mode="wb")
 
-    both = (resample(audio, sample_rate, _PESQ_RATE) for audio in (reference, degraded))
-    try:
-        score = float(pesq(_PESQ_RATE, *(audio.cpu().numpy() for audio in both), mode="wb"))
-    except PesqError as error:
-        reason = error.args[0].decode() if error.args else type(error).__name__
-        raise NoSpeechError(f"PESQ: expected speech; got: {reason}") from None
-    if not math.isfinite(score):
-        raise NoSpeechError("PESQ: expected speech; it found none to compare")
-    return score
+
+def pesq_narrowband(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
+    """Narrow-band PESQ (ITU-T P.862, mapped by P.862.1), from 1.0 to 4.55: as on a telephone.
+
+    Hears nothing above 4 kHz. Arguments and errors are those of :func:`pesq_wideband`; the two
+    are resampled to 8 kHz.
+    """
+    return _pesq(reference, degraded, sample_rate, rate=8000, mode="nb")
 
 
 def stoi(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
@@ -70,22 +63,25 @@ def stoi(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
         NoSpeechError: silence, or fewer than 30 frames (0.4 s) of the reference are not silent.
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
-    _check(reference, degraded)
-    try:
-        from pystoi import stoi as measure
-    except ImportError as error:
-        raise _missing("pystoi") from error
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            arrays = (audio.double().cpu().numpy() for audio in (reference, degraded))
-            return float(measure(*arrays, sample_rate))
-        except (RuntimeWarning, np.exceptions.AxisError):
-            raise NoSpeechError("STOI: expected at least 0.4 s of speech; got less") from None
+    return _stoi(reference, degraded, sample_rate, extended=False)
 
 
-def _check(reference: Tensor, degraded: Tensor) -> None:
+def estoi(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
+    """Extended STOI, at most 1 (identity): it compares spectra, too, not only each band in time.
+
+    Jensen and Taal, *An algorithm for predicting the intelligibility of speech masked by modulated
+    noise maskers*, 2016. Arguments and errors are those of :func:`stoi`.
+    """
+    return _stoi(reference, degraded, sample_rate, extended=True)
+
+
+def check_pair(reference: Tensor, degraded: Tensor) -> None:
+    """Refuse what no metric can compare.
+
+    Raises:
+        NoSpeechError: one of the two is silent.
+        ValueError: the two do not have the same shape (time,), or are not finite.
+    """
     if reference.dim() != 1 or reference.shape != degraded.shape:
         raise ValueError(
             f"expected reference and degraded audio of one shape (time,); "
@@ -96,6 +92,44 @@ def _check(reference: Tensor, degraded: Tensor) -> None:
             raise ValueError(f"{name} audio: expected finite samples; got NaN or infinity")
         if not audio.any():
             raise NoSpeechError(f"{name} audio: expected speech; got silence")
+
+
+def _pesq(reference: Tensor, degraded: Tensor, sample_rate: int, *, rate: int, mode: str) -> float:
+    check_pair(reference, degraded)
+    try:
+        from pesq import PesqError, pesq
+    except ImportError as error:
+        raise _missing("pesq") from error
+
+    both = (resample(audio, sample_rate, rate) for audio in (reference, degraded))
+    try:
+        score = float(pesq(rate, *(audio.cpu().numpy() for audio in both), mode=mode))
+    except PesqError as error:
+        reason = error.args[0].decode() if error.args else type(error).__name__
+        raise NoSpeechError(f"PESQ: expected speech; got: {reason}") from None
+    if not math.isfinite(score):
+        raise NoSpeechError("PESQ: expected speech; it found none to compare")
+    return score
+
+
+def _stoi(reference: Tensor, degraded: Tensor, sample_rate: int, *, extended: bool) -> float:
+    check_pair(reference, degraded)
+    try:
+        from pystoi import stoi as measure
+    except ImportError as error:
+        raise _missing("pystoi") from error
+
+    state = np.random.get_state()
+    np.random.seed(0)  # pystoi adds noise of 1e-16 from the global generator
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            arrays = (audio.double().cpu().numpy() for audio in (reference, degraded))
+            return float(measure(*arrays, sample_rate, extended=extended))
+        except (RuntimeWarning, np.exceptions.AxisError):
+            raise NoSpeechError("STOI: expected at least 0.4 s of speech; got less") from None
+        finally:
+            np.random.set_state(state)
 
 
 def _missing(package: str) -> ImportError:

@@ -5,52 +5,118 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from waveflow.audio.mel import LogMel
-from waveflow.evaluation.metrics import NoSpeechError, pesq_wideband, stoi
-from waveflow.evaluation.recording import bits_per_sample, nats_per_sample, read_recording
+from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.evaluation.metrics import (
+    NoSpeechError,
+    estoi,
+    pesq_narrowband,
+    pesq_wideband,
+    stoi,
+)
+from waveflow.evaluation.pitch import score_pitch
+from waveflow.evaluation.recording import (
+    Recording,
+    bits_per_sample,
+    nats_per_sample,
+    read_recording,
+)
+from waveflow.evaluation.spectral import log_mel_distance, mel_cepstral_distortion, stft_distance
+from waveflow.evaluation.tones import GROUPS, tone_prominence
 from waveflow.vocoder import Vocoder
 
 REPEATS = 3
 """Timed syntheses a clip, of which the median counts."""
 
-_COLUMNS = ("clip", "seconds", "nats/sample", "bits/sample", "PESQ-wb", "STOI", "× real time")
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a report: its attribute, how it is written, and which way is better."""
+
+    name: str
+    title: str
+    digits: int
+    better: Literal["higher", "lower"]
+
+    def of(self, scores: ClipScore | Report) -> str:
+        """As it stands in a table; a dash where there is none."""
+        value = getattr(scores, self.name)
+        return "–" if value is None else f"{value:.{self.digits}f}"
+
+
+FIGURES = (
+    Figure("nats_per_sample", "nats/sample", 4, "higher"),
+    Figure("bits_per_sample", "bits/sample", 3, "lower"),
+    Figure("pesq", "PESQ-wb", 3, "higher"),
+    Figure("pesq_narrowband", "PESQ-nb", 3, "higher"),
+    Figure("stoi", "STOI", 4, "higher"),
+    Figure("estoi", "ESTOI", 4, "higher"),
+    Figure("mel_cepstral_distortion", "MCD, dB", 2, "lower"),
+    Figure("log_mel_distance", "log-mel, nats", 3, "lower"),
+    Figure("stft_distance", "STFT", 3, "lower"),
+    Figure("f0_error", "F0 error, cents", 1, "lower"),
+    Figure("voicing_f1", "V/UV F1", 3, "higher"),
+    Figure("tone_prominence", "tones, dB", 1, "lower"),
+    Figure("times_real_time", "× real time", 1, "higher"),
+)
+"""All figures, in the order of tables."""
+
+_SHORT = "nats_per_sample bits_per_sample pesq stoi mel_cepstral_distortion f0_error voicing_f1"
+_COLUMNS = [figure for figure in FIGURES if figure.name in [*_SHORT.split(), "times_real_time"]]
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """What one recording and its copy synthesis gave.
+    """What one recording and its copy synthesis gave; None where there is nothing to judge.
 
     Attributes:
         file: of the recording.
         samples: judged, at the vocoder's sample rate.
         seconds: their duration.
-        nats_per_sample: exact log-likelihood (:func:`waveflow.evaluation.nats_per_sample`).
-        pesq: wide-band PESQ; None where there is no speech to judge.
-        stoi: STOI; None where there is no speech to judge.
+        nats_per_sample: exact log-likelihood (:func:`waveflow.evaluation.nats_per_sample`); None
+            of a vocoder that has none.
+        pesq: wide-band PESQ.
+        stoi: STOI.
         synthesis_seconds: from mel to audio, median of :data:`REPEATS` after a warm-up.
+        pesq_narrowband: narrow-band PESQ.
+        estoi: extended STOI.
+        mel_cepstral_distortion: MCD-13, dB.
+        log_mel_distance: mean absolute difference, nats.
+        stft_distance: multi-resolution STFT distance.
+        f0_error: root mean square, cents.
+        voicing_f1: of the voiced frames.
+        tone_prominence: in pauses, at multiples of sample rate / groups, dB.
     """
 
     file: str
     samples: int
     seconds: float
-    nats_per_sample: float
+    nats_per_sample: float | None
     pesq: float | None
     stoi: float | None
     synthesis_seconds: float
+    pesq_narrowband: float | None = None
+    estoi: float | None = None
+    mel_cepstral_distortion: float | None = None
+    log_mel_distance: float | None = None
+    stft_distance: float | None = None
+    f0_error: float | None = None
+    voicing_f1: float | None = None
+    tone_prominence: float | None = None
 
     @property
-    def bits_per_sample(self) -> float:
+    def bits_per_sample(self) -> float | None:
         """Cost of the 16-bit recording, at most."""
-        return bits_per_sample(self.nats_per_sample)
+        return _bits(self.nats_per_sample)
 
     @property
     def times_real_time(self) -> float:
@@ -62,16 +128,18 @@ class ClipScore:
 class Report:
     """Scores of clips and of the set they make up.
 
+    A figure of the set is the mean over the clips that have one, but for likelihood and speed.
+
     Attributes:
         clips: one score a recording.
-        temperature: of the copy synthesis.
+        temperature: of the copy synthesis; None of a vocoder that has none.
         seed: of the copy synthesis.
         device: that the vocoder ran on.
         threads: that torch had on the CPU.
     """
 
     clips: tuple[ClipScore, ...]
-    temperature: float
+    temperature: float | None
     seed: int
     device: str
     threads: int
@@ -82,50 +150,125 @@ class Report:
         return sum(clip.seconds for clip in self.clips)
 
     @property
-    def nats_per_sample(self) -> float:
+    def nats_per_sample(self) -> float | None:
         """All nats over all samples, so that a long clip counts for more."""
-        samples = sum(clip.samples for clip in self.clips)
-        return sum(clip.nats_per_sample * clip.samples for clip in self.clips) / samples
+        nats = [
+            clip.nats_per_sample * clip.samples
+            for clip in self.clips
+            if clip.nats_per_sample is not None
+        ]
+        return sum(nats) / sum(clip.samples for clip in self.clips) if nats else None
 
     @property
-    def bits_per_sample(self) -> float:
+    def bits_per_sample(self) -> float | None:
         """All bits over all samples."""
-        return bits_per_sample(self.nats_per_sample)
+        return _bits(self.nats_per_sample)
 
     @property
     def pesq(self) -> float | None:
-        """Mean over the clips that have one."""
-        return _mean(clip.pesq for clip in self.clips)
+        """Wide-band PESQ."""
+        return self._mean("pesq")
+
+    @property
+    def pesq_narrowband(self) -> float | None:
+        """Narrow-band PESQ."""
+        return self._mean("pesq_narrowband")
 
     @property
     def stoi(self) -> float | None:
-        """Mean over the clips that have one."""
-        return _mean(clip.stoi for clip in self.clips)
+        """STOI."""
+        return self._mean("stoi")
+
+    @property
+    def estoi(self) -> float | None:
+        """Extended STOI."""
+        return self._mean("estoi")
+
+    @property
+    def mel_cepstral_distortion(self) -> float | None:
+        """MCD-13, dB."""
+        return self._mean("mel_cepstral_distortion")
+
+    @property
+    def log_mel_distance(self) -> float | None:
+        """Nats."""
+        return self._mean("log_mel_distance")
+
+    @property
+    def stft_distance(self) -> float | None:
+        """Multi-resolution STFT distance."""
+        return self._mean("stft_distance")
+
+    @property
+    def f0_error(self) -> float | None:
+        """Cents."""
+        return self._mean("f0_error")
+
+    @property
+    def voicing_f1(self) -> float | None:
+        """Of the voiced frames."""
+        return self._mean("voicing_f1")
+
+    @property
+    def tone_prominence(self) -> float | None:
+        """In pauses, dB."""
+        return self._mean("tone_prominence")
 
     @property
     def times_real_time(self) -> float:
         """All seconds of audio over all seconds of synthesis."""
         return self.seconds / sum(clip.synthesis_seconds for clip in self.clips)
 
-    def to_json(self) -> str:
-        """Every figure, unrounded."""
-        clips = [{**asdict(clip), **_derived(clip)} for clip in self.clips]
-        whole = {
-            "seconds": self.seconds,
-            "nats_per_sample": self.nats_per_sample,
-            "pesq": self.pesq,
-            "stoi": self.stoi,
-            **_derived(self),
-        }
+    def to_dict(self) -> dict[str, Any]:
+        """Every figure, unrounded: how it was run, of the set, of each clip."""
         run = {name: getattr(self, name) for name in ("temperature", "seed", "device", "threads")}
-        return json.dumps({**run, "all": whole, "clips": clips}, indent=2, ensure_ascii=False)
+        whole = {figure.name: getattr(self, figure.name) for figure in FIGURES}
+        derived = ("bits_per_sample", "times_real_time")
+        clips = [
+            {**asdict(clip), **{name: getattr(clip, name) for name in derived}}
+            for clip in self.clips
+        ]
+        return {**run, "all": {"seconds": self.seconds, **whole}, "clips": clips}
 
-    def to_table(self) -> str:
-        """A Markdown table: a row a clip, and a last one for all of them."""
+    def to_json(self, baseline: Report | None = None) -> str:
+        """Of :meth:`to_dict`; the baseline's stands in it as "baseline"."""
+        content = self.to_dict()
+        if baseline is not None:
+            content["baseline"] = baseline.to_dict()
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Report:
+        """A report again, of what :meth:`to_dict` gave.
+
+        Raises:
+            ValueError: something is missing; names it.
+        """
+        run = ("temperature", "seed", "device", "threads")
+        names = [field.name for field in fields(ClipScore)]
+        try:
+            clips = tuple(ClipScore(**{n: clip[n] for n in names}) for clip in content["clips"])
+            return cls(clips, **{name: content[name] for name in run})
+        except KeyError as error:
+            raise ValueError(f"expected the figures of a report; {error} is missing") from None
+
+    def to_table(self, baseline: Report | None = None) -> str:
+        """A Markdown table of the figures most asked for.
+
+        A row a clip, one for all of them, and one for all of a baseline's. The other
+        :data:`FIGURES` stand in :meth:`to_json` alone.
+        """
+        header = ("clip", *(figure.title for figure in _COLUMNS))
         rows = [_row(Path(clip.file).name, clip) for clip in self.clips]
-        lines = [_COLUMNS, ("---", *("---:" for _ in _COLUMNS[1:])), *rows]
+        lines = [header, ("---", *("---:" for _ in _COLUMNS)), *rows]
         lines.append(_row(f"all {len(self.clips)}", self))
+        if baseline is not None:
+            lines.append(_row("Griffin-Lim", baseline))
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _mean(self, name: str) -> float | None:
+        known = [value for clip in self.clips if (value := getattr(clip, name)) is not None]
+        return fmean(known) if known else None
 
 
 def evaluate(
@@ -134,6 +277,7 @@ def evaluate(
     *,
     temperature: float = 1.0,
     seed: int = 0,
+    pitch: bool = True,
     progress: bool = False,
 ) -> Report:
     """Score recordings under a vocoder, and their copy syntheses against them.
@@ -145,6 +289,7 @@ def evaluate(
         paths: sound files, resampled to its rate and cut to whole hops.
         temperature: of the synthesis.
         seed: of the synthesis; likelihoods do not depend on it.
+        pitch: track pitch, too, which takes longer than all the rest.
         progress: show a bar on stderr, if that is a terminal.
 
     Raises:
@@ -152,46 +297,87 @@ def evaluate(
         ValueError: no file at all, one that is no usable recording, or a vocoder that makes NaN.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
-    log_mel = LogMel(vocoder.config.mel)
-    recordings = [read_recording(path, log_mel) for path in paths]
-    if not recordings:
-        raise ValueError("expected recordings to evaluate; got none")
+    recordings = read_recordings(paths, vocoder.config.mel)
     device = next(vocoder.parameters()).device
-    rate = vocoder.config.mel.sample_rate
+    groups = getattr(vocoder.config.model, "groups", None)
     scores = []
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
-        audio, seconds = _synthesise(
-            vocoder, recording.mel[None].to(device), temperature=temperature, seed=seed
-        )
+        mel = recording.mel[None].to(device)
+        audio, seconds = timed(partial(vocoder, mel, temperature=temperature, seed=seed), device)
         if not audio.isfinite().all():
             raise ValueError(f"{recording.path}: expected finite audio of its mel; got NaN")
         scores.append(
-            ClipScore(
-                file=str(recording.path),
-                samples=len(recording.audio),
-                seconds=len(recording.audio) / rate,
+            score_copy(
+                recording,
+                audio[0].float().clamp(-1, 1).cpu(),
+                vocoder.config.mel.sample_rate,
                 nats_per_sample=nats_per_sample(vocoder, recording),
-                pesq=_score(pesq_wideband, recording.audio, audio, rate),
-                stoi=_score(stoi, recording.audio, audio, rate),
                 synthesis_seconds=seconds,
+                groups=groups,
+                pitch=pitch,
             )
         )
     return Report(tuple(scores), temperature, seed, str(device), torch.get_num_threads())
 
 
-def _synthesise(
-    vocoder: Vocoder, mel: Tensor, *, temperature: float, seed: int
-) -> tuple[Tensor, float]:
-    """The audio of a mel as a file would hold it, (time,) on the CPU, and the seconds it takes."""
-    audio = vocoder(mel, temperature=temperature, seed=seed)
+def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
+    """Recordings to score, for vocoders of a convention; at least one."""
+    log_mel = LogMel(config)
+    recordings = [read_recording(path, log_mel) for path in paths]
+    if not recordings:
+        raise ValueError("expected recordings to evaluate; got none")
+    return recordings
+
+
+def score_copy(
+    recording: Recording,
+    audio: Tensor,
+    sample_rate: int,
+    *,
+    nats_per_sample: float | None,
+    synthesis_seconds: float,
+    groups: int | None,
+    pitch: bool,
+) -> ClipScore:
+    """The figures of ``audio`` (time,), made in so many seconds of the mel of a recording."""
+
+    def score(metric: Callable[..., float], **options: Any) -> float | None:
+        try:
+            return metric(recording.audio, audio, sample_rate, **options)
+        except NoSpeechError:
+            return None
+
+    f0, f1 = score_pitch(recording.audio, audio, sample_rate) if pitch else (None, None)
+    return ClipScore(
+        file=str(recording.path),
+        samples=len(recording.audio),
+        seconds=len(recording.audio) / sample_rate,
+        nats_per_sample=nats_per_sample,
+        pesq=score(pesq_wideband),
+        pesq_narrowband=score(pesq_narrowband),
+        stoi=score(stoi),
+        estoi=score(estoi),
+        mel_cepstral_distortion=score(mel_cepstral_distortion),
+        log_mel_distance=score(log_mel_distance),
+        stft_distance=score(stft_distance),
+        f0_error=f0,
+        voicing_f1=f1,
+        tone_prominence=score(tone_prominence, groups=groups) if groups in GROUPS else None,
+        synthesis_seconds=synthesis_seconds,
+    )
+
+
+def timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
+    """What a synthesis gives, and the seconds it takes: the median of :data:`REPEATS`."""
+    audio = synthesise()
     seconds = []
     for _ in range(REPEATS):
-        _wait_for(mel.device)
+        _wait_for(device)
         start = time.perf_counter()
-        vocoder(mel, temperature=temperature, seed=seed)
-        _wait_for(mel.device)
+        synthesise()
+        _wait_for(device)
         seconds.append(time.perf_counter() - start)
-    return audio[0].float().clamp(-1, 1).cpu(), median(seconds)
+    return audio, median(seconds)
 
 
 def _wait_for(device: torch.device) -> None:
@@ -199,34 +385,9 @@ def _wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _score(
-    metric: Callable[[Tensor, Tensor, int], float], reference: Tensor, audio: Tensor, rate: int
-) -> float | None:
-    try:
-        return metric(reference, audio, rate)
-    except NoSpeechError:
-        return None
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
-
-
-def _derived(scores: ClipScore | Report) -> dict[str, Any]:
-    return {
-        "bits_per_sample": scores.bits_per_sample,
-        "times_real_time": scores.times_real_time,
-    }
+def _bits(nats: float | None) -> float | None:
+    return None if nats is None else bits_per_sample(nats)
 
 
 def _row(name: str, scores: ClipScore | Report) -> tuple[str, ...]:
-    return (
-        name.replace("|", "\\|"),
-        f"{scores.seconds:.2f}",
-        f"{scores.nats_per_sample:.4f}",
-        f"{scores.bits_per_sample:.3f}",
-        "–" if scores.pesq is None else f"{scores.pesq:.3f}",
-        "–" if scores.stoi is None else f"{scores.stoi:.4f}",
-        f"{scores.times_real_time:.1f}",
-    )
+    return (name.replace("|", "\\|"), *(figure.of(scores) for figure in _COLUMNS))

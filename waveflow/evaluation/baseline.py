@@ -1,0 +1,107 @@
+"""What no learning at all gives: Griffin-Lim of the same mel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.evaluation.report import Report, read_recordings, score_copy, timed
+
+ITERATIONS = 32
+
+
+def griffin_lim(mel: Tensor, config: MelConfig, *, seed: int = 0) -> Tensor:
+    """The audio of a log-mel, (n_mels, frames) -> (frames * hop_length,), in [-1, 1].
+
+    The least-squares magnitudes of the mel (pseudo-inverse of its filters, nothing below 0), and
+    phases that agree with them after 32 iterations of the fast algorithm from random ones:
+    Perraudin et al., *A fast Griffin-Lim algorithm*, 2013, as librosa has it.
+
+    Args:
+        mel: natural log, (n_mels, frames).
+        config: its convention.
+        seed: of the first phases.
+
+    Raises:
+        ValueError: another shape.
+
+    >>> griffin_lim(torch.full((80, 10), -6.0), MelConfig()).shape
+    torch.Size([2560])
+    """
+    if mel.dim() != 2 or mel.shape[0] != config.n_mels or mel.shape[1] < 1:
+        raise ValueError(f"expected a mel of ({config.n_mels}, frames); got {tuple(mel.shape)}")
+    from librosa import griffinlim  # imported late: it brings numba along
+
+    magnitude = (_inverse_filters(config) @ mel.double().cpu().exp().numpy()).clip(0)
+    around = -(-config.n_fft // config.hop_length)  # frames beyond the ends, for whole overlaps
+    audio = griffinlim(
+        np.pad(magnitude, ((0, 0), (around, around)), mode="edge"),
+        n_iter=ITERATIONS,
+        hop_length=config.hop_length,
+        win_length=config.win_length,
+        n_fft=config.n_fft,
+        random_state=seed,
+    )
+    start = around * config.hop_length - (config.framing == "hop") * config.hop_length // 2
+    audio = audio[start : start + mel.shape[1] * config.hop_length]
+    return torch.from_numpy(audio).float().clamp(-1, 1)
+
+
+def evaluate_baseline(
+    paths: Iterable[str | Path],
+    mel_config: MelConfig,
+    *,
+    seed: int = 0,
+    groups: int | None = None,
+    pitch: bool = True,
+    progress: bool = False,
+) -> Report:
+    """Score Griffin-Lim as :func:`waveflow.evaluation.evaluate` scores a vocoder.
+
+    Args:
+        paths: sound files, resampled to the mel's rate and cut to whole hops.
+        mel_config: the convention of the mel, which should be that of the vocoder beside it.
+        seed: of the first phases.
+        groups: at multiples of sample rate / groups tones are looked for; None does not look.
+        pitch: track pitch, too.
+        progress: show a bar on stderr, if that is a terminal.
+
+    Returns:
+        A report without likelihoods and temperature.
+
+    Raises:
+        OSError: a file cannot be opened.
+        ValueError: no file at all, or one that is no usable recording.
+        ImportError: the packages of the metrics are missing; says how to install them.
+    """
+    scores = []
+    recordings = read_recordings(paths, mel_config)
+    for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
+        audio, seconds = timed(
+            partial(griffin_lim, recording.mel, mel_config, seed=seed), recording.mel.device
+        )
+        scores.append(
+            score_copy(
+                recording,
+                audio,
+                mel_config.sample_rate,
+                nats_per_sample=None,
+                synthesis_seconds=seconds,
+                groups=groups,
+                pitch=pitch,
+            )
+        )
+    return Report(tuple(scores), None, seed, "cpu", torch.get_num_threads())
+
+
+@lru_cache(maxsize=4)
+def _inverse_filters(config: MelConfig) -> np.ndarray:
+    """Mel to magnitudes, (1 + n_fft / 2, n_mels)."""
+    return np.linalg.pinv(LogMel(config).filters.double().numpy())

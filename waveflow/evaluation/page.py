@@ -1,0 +1,201 @@
+"""A page to listen to: recordings, copies and their spectrograms side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from waveflow.audio.io import write_audio
+from waveflow.audio.mel import LogMel
+from waveflow.evaluation.baseline import griffin_lim
+from waveflow.evaluation.recording import Recording, read_recording
+from waveflow.evaluation.report import FIGURES, ClipScore, Figure, Report
+from waveflow.files import write_atomically
+from waveflow.vocoder import Vocoder
+
+_STYLE = """\
+:root { color-scheme: light dark; --ink: #222; --paper: #fcfcfc; --soft: #666; --line: #ccc; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #ddd; --paper: #181818; --soft: #999; --line: #444; }
+}
+body { max-width: 76rem; margin: 0 auto; padding: 1rem; color: var(--ink);
+  background: var(--paper); font: 1rem/1.5 system-ui, sans-serif; }
+h1, h2 { line-height: 1.2; overflow-wrap: anywhere; }
+h2 { margin-top: 2.5rem; font-size: 1.2rem; }
+.soft, figcaption { color: var(--soft); }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
+th { font-weight: 600; white-space: nowrap; }
+th:first-child { text-align: left; }
+.sounds { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
+figure { margin: 0 0 1rem; min-width: 0; }
+img, audio { display: block; width: 100%; }
+img { height: auto; }
+"""
+
+
+def write_page(
+    folder: str | Path,
+    report: Report,
+    vocoder: Vocoder,
+    *,
+    baseline: Report | None = None,
+    most: int = 20,
+) -> Path:
+    """Write ``index.html`` beside WAV files and PNG spectrograms of recordings and their copies.
+
+    The page needs no network and no script. Copies are made again, as the report's were: by the
+    same mel, temperature and seed.
+
+    Args:
+        folder: made if missing; what is in it stays, but for files of the same names.
+        report: of the vocoder, by :func:`waveflow.evaluation.evaluate`; its files are read.
+        vocoder: that the report is about.
+        baseline: of Griffin-Lim, by :func:`waveflow.evaluation.evaluate_baseline`, of the same
+            files; its copies stand beside the vocoder's.
+        most: of the clips, from the first, to have on the page; the table tells of all.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        OSError: a recording cannot be opened, or the folder not written.
+        ValueError: a report without a temperature, or a baseline of other files.
+        ImportError: matplotlib is missing; says how to install it.
+    """
+    if report.temperature is None:
+        raise ValueError("expected a report of a vocoder, with a temperature; got none")
+    files = [clip.file for clip in report.clips]
+    if baseline is not None and [clip.file for clip in baseline.clips] != files:
+        raise ValueError("expected a baseline of the same files; got others")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    log_mel = LogMel(vocoder.config.mel)
+    device = next(vocoder.parameters()).device
+
+    def copy(recording: Recording) -> Tensor:
+        mel = recording.mel[None].to(device)
+        audio = vocoder(mel, temperature=report.temperature, seed=report.seed)
+        return audio[0].float().clamp(-1, 1).cpu()
+
+    kinds: list[tuple[str, Callable[[Recording], Tensor]]] = [
+        ("Recording", lambda recording: recording.audio),
+        ("Copy", copy),
+    ]
+    sets = [("Copy", report)]
+    if baseline is not None:
+        again = partial(griffin_lim, config=log_mel.config, seed=baseline.seed)
+        kinds.append(("Griffin-Lim", lambda recording: again(recording.mel)))
+        sets.append(("Griffin-Lim", baseline))
+
+    body = [*_heading(report, most), *_table(sets)]
+    for number, clip in enumerate(report.clips[:most], 1):
+        recording = read_recording(clip.file, log_mel)
+        stem = f"{number:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', Path(clip.file).stem)}"
+        body += [f"<section>\n<h2>{escape(Path(clip.file).stem)}</h2>", '<div class="sounds">']
+        for kind, make in kinds:
+            name = f"{stem}-{kind.lower()}"
+            audio = make(recording)
+            write_audio(folder / f"{name}.wav", audio, log_mel.config.sample_rate)
+            picture = spectrogram(audio, log_mel.config.sample_rate)
+            write_atomically(folder / f"{name}.png", picture)
+            body.append(_sound(kind, name, Path(clip.file).stem))
+        scores = [("Copy", clip)]
+        if baseline is not None:
+            scores.append(("Griffin-Lim", baseline.clips[number - 1]))
+        body += ["</div>", *_table(scores), "</section>"]
+    page = folder / "index.html"
+    write_atomically(page, _document("\n".join(body)).encode())
+    return page
+
+
+def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
+    """A PNG of (time,) audio: level in dB over seconds and kHz, its labels readable on any ground.
+
+    Raises:
+        ImportError: matplotlib is missing; says how to install it.
+    """
+    try:
+        from matplotlib.figure import Figure as Canvas
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: pip install 'waveflow[evaluate]'") from error
+
+    window = torch.hann_window(1024)
+    hop_length = max(256, len(audio) // 1000)
+    spectrum = torch.stft(
+        audio.float(), 1024, hop_length, window=window, pad_mode="constant", return_complex=True
+    )
+    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
+    canvas = Canvas(figsize=(5, 2.6), layout="constrained")
+    axis = canvas.add_subplot()
+    extent = (0, len(audio) / sample_rate, 0, sample_rate / 2000)
+    axis.imshow(
+        level, origin="lower", aspect="auto", extent=extent, vmin=-60, vmax=30, cmap="magma"
+    )
+    axis.set_xlabel("seconds", color="gray")
+    axis.set_ylabel("kHz", color="gray")
+    axis.tick_params(colors="gray")
+    axis.spines[:].set_visible(False)
+    png = BytesIO()
+    canvas.savefig(png, format="png", dpi=120, transparent=True)
+    return png.getvalue()
+
+
+def _heading(report: Report, most: int) -> Iterator[str]:
+    clips = len(report.clips)
+    yield "<h1>Recordings and their copies</h1>"
+    yield (
+        f'<p class="soft">A copy is synthesised from the mel spectrogram of its recording alone, '
+        f"at temperature {report.temperature:g} with seed {report.seed}. "
+        f"Figures are means over {clips} clip{'s' * (clips != 1)}"
+        + (f", of which the first {most} follow" if clips > most else "")
+        + f"; {escape(report.device)}, {report.threads} threads.</p>"
+    )
+
+
+def _table(columns: list[tuple[str, Report]] | list[tuple[str, ClipScore]]) -> Iterator[str]:
+    """A row a figure, a column a vocoder; figures that none of them has are left out."""
+    yield '<div class="wide"><table>'
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in columns)
+    yield f'<tr><th scope="col">Figure</th>{heads}<th scope="col">better</th></tr>'
+    for figure in FIGURES:
+        cells = [figure.of(scores) for _, scores in columns]
+        if any(cell != "–" for cell in cells):
+            yield _line(figure, cells)
+    yield "</table></div>"
+
+
+def _line(figure: Figure, cells: list[str]) -> str:
+    values = "".join(f"<td>{cell}</td>" for cell in cells)
+    return (
+        f'<tr><th scope="row">{escape(figure.title)}</th>{values}'
+        f'<td class="soft">{figure.better}</td></tr>'
+    )
+
+
+def _sound(kind: str, name: str, clip: str) -> str:
+    about = escape(f"{kind} of {clip}" if kind != "Recording" else f"Recording {clip}", quote=True)
+    return (
+        f"<figure>\n<figcaption>{escape(kind)}</figcaption>\n"
+        f'<img src="{name}.png" alt="Spectrogram: {about}" loading="lazy">\n'
+        f'<audio controls preload="metadata" src="{name}.wav" aria-label="{about}">'
+        f'<a href="{name}.wav">{about}</a></audio>\n</figure>'
+    )
+
+
+def _document(body: str) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Recordings and their copies</title>\n<style>\n{_STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
