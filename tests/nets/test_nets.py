@@ -52,3 +52,27 @@ def test_a_hop_that_groups_do_not_divide_is_refused():
 
 def test_the_mel_encoder_keeps_the_frame_rate():
     assert MelEncoder(8, channels=4, layers=2)(torch.zeros(2, 8, 7)).shape == (2, 4, 7)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's compiler
+def test_the_flows_of_a_model_share_what_is_compiled():
+    """One program for each size and gradient mode; torch gives up compiling after eight."""
+    torch._dynamo.reset()
+    programs = []
+
+    def compiler(graph, inputs):
+        programs.append(graph)
+        return graph.forward
+
+    nets = [
+        WaveNet(size, 2 * size, 5, channels=4, layers=2) for size in (4, 3, 2) for _ in range(4)
+    ]
+    for _ in range(2):
+        for net in nets:
+            net.compile(backend=compiler, dynamic=False)
+            x, context = torch.randn(2, net.start.in_channels, 8), torch.randn(2, 5, 4)
+            expected = net.forward(x, context)
+            with torch.no_grad():
+                assert torch.equal(net(x, context), expected)
+            net(x, context).sum().backward()
+    assert len(programs) == 6

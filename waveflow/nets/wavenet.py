@@ -49,22 +49,22 @@ class WaveNet(nn.Module):
         if kernel_size % 2 == 0:
             raise ValueError(f"WaveNet: expected an odd kernel_size; got {kernel_size}")
         self.channels = channels
-        self.start = weight_norm(nn.Conv1d(in_channels, channels, 1))
-        self.condition = weight_norm(nn.Conv1d(context_channels, 2 * channels * layers, 1))
+        self.start = _normalised(nn.Conv1d(in_channels, channels, 1))
+        self.condition = _normalised(nn.Conv1d(context_channels, 2 * channels * layers, 1))
         self.dilated = nn.ModuleList()
         self.residual_skip = nn.ModuleList()
         for i in range(layers):
             dilation = 2 ** (i % (cycle or layers))
             padding = dilation * (kernel_size - 1) // 2
             self.dilated.append(
-                weight_norm(
+                _normalised(
                     nn.Conv1d(
                         channels, 2 * channels, kernel_size, dilation=dilation, padding=padding
                     )
                 )
             )
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
-            self.residual_skip.append(weight_norm(nn.Conv1d(channels, outputs, 1)))
+            self.residual_skip.append(_normalised(nn.Conv1d(channels, outputs, 1)))
         self.end = nn.Conv1d(channels, out_channels, 1)
         for parameter in self.end.parameters():
             nn.init.zeros_(parameter)
@@ -89,6 +89,21 @@ class WaveNet(nn.Module):
                 update = update[:, self.channels :]
             total = total + update
         return self.end(total)
+
+
+def _normalised(convolution: nn.Conv1d) -> nn.Module:
+    """A convolution with weight norm, of one class with all others.
+
+    torch makes a class anew for every parametrised module, all alike; to its compiler modules of
+    different classes are different programs, and it would compile each WaveNet of a flow anew.
+    """
+    module = weight_norm(convolution)
+    module.__class__ = _NORMALISED.setdefault(nn.Conv1d, type(module))
+    return module
+
+
+_NORMALISED: dict[type[nn.Module], type[nn.Module]] = {}
+"""The class with weight norm of a class without."""
 
 
 def _gate(activation: Tensor) -> Tensor:
