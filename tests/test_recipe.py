@@ -22,7 +22,7 @@ import soundfile
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ljspeech"
-STAGES = ["download", "verify", "split", "train", "evaluate", "table"]
+STAGES = ["download", "verify", "split", "train", "evaluate", "table", "page"]
 MANY = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_NTASKS", "NODE_RANK"}
 ALONE = {name: value for name, value in os.environ.items() if name not in MANY}
 
@@ -83,11 +83,15 @@ class Test_train_sh:
         assert [line for line in printed if line.startswith("==")] == [f"== {s}" for s in STAGES]
         assert sorted(path.name for path in (run / "stages").iterdir()) == sorted(STAGES)
         found = row(run)
-        figures = ["parameters", "steps", "seed", "nats/sample", "PESQ-wb", "STOI", "× real time"]
+        figures = ["parameters", "steps", "seed", "nats/sample", "PESQ-wb", "STOI", "MCD, dB"]
+        figures.append("× real time")
         assert all(math.isfinite(float(found[name].replace(",", ""))) for name in figures)
         assert found["model"] == "`lapflow`"
         assert found["command"] == f"`recipes/ljspeech/train.sh --smoke --out {run}`"
-        assert "\n".join(printed).endswith((run / "results.md").read_text().strip())
+        assert (run / "results.md").read_text().strip() in "\n".join(printed)
+        page = (run / "listen" / "index.html").read_text()
+        assert printed[-1] == str(run / "listen" / "index.html")
+        assert page.count("<audio") == 2 * len((run / "split" / "test.txt").read_text().split())
 
     def test_skips_what_is_done(self, smoke):
         run, _ = smoke
@@ -102,7 +106,7 @@ class Test_train_sh:
         (run / "evaluation.json").unlink()
         lines = [line for line in train("--smoke", "--out", run) if line.startswith("==")]
         done = [f"== {name}: done before" for name in STAGES[:4]]
-        assert lines == [*done, "== evaluate", "== table"]
+        assert lines == [*done, "== evaluate", "== table", "== page"]
 
     def test_another_seed_is_another_run(self, smoke, tmp_path):
         run, _ = smoke

@@ -242,9 +242,9 @@ def _evaluate(arguments: Namespace) -> int:
         baseline = evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options)
     if arguments.out is not None:
         write_atomically(arguments.out, f"{report.to_json(baseline)}\n".encode())
+    print(report.to_table(baseline), flush=True)
     if arguments.page is not None:
         write_page(arguments.page, report, vocoder, baseline=baseline)
-    print(report.to_table(baseline))
     return 0
 
 

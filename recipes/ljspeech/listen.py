@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
 from waveflow import Vocoder
 from waveflow.evaluation import Report, write_page
 
@@ -18,7 +20,7 @@ def listen(run: Path) -> Path:
     return write_page(
         run / "listen",
         Report.from_dict(content),
-        Vocoder.from_pretrained(run / "model").to(content["device"]),
+        Vocoder.from_pretrained(run / "model").to("cuda" if torch.cuda.is_available() else "cpu"),
         baseline=None if baseline is None else Report.from_dict(baseline),
     )
 

@@ -25,8 +25,10 @@ def results(run: Path, command: str) -> str:
         "steps": recipe["optimizer"]["max_steps"],
         "seed": recipe["run"]["seed"],
         "nats/sample": f"{scores['nats_per_sample']:.3f}",
-        "PESQ-wb": "none" if scores["pesq"] is None else f"{scores['pesq']:.2f}",
-        "STOI": "none" if scores["stoi"] is None else f"{scores['stoi']:.3f}",
+        "PESQ-wb": _written(scores["pesq"], 2),
+        "STOI": _written(scores["stoi"], 3),
+        "MCD, dB": _written(scores["mel_cepstral_distortion"], 2),
+        "F0 error, cents": _written(scores["f0_error"], 1),
         "× real time": f"{scores['times_real_time']:.1f}",
         "command": f"`{command}`",
     }
@@ -39,6 +41,10 @@ def results(run: Path, command: str) -> str:
     text = "\n".join([*lines, "", about])
     write_atomically(run / "results.md", f"{text}\n".encode())
     return text
+
+
+def _written(figure: float | None, digits: int) -> str:
+    return "none" if figure is None else f"{figure:.{digits}f}"
 
 
 def commit() -> str:

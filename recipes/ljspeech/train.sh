@@ -87,7 +87,7 @@ fi
 python=$bin/python
 [ -x "$python" ] || python=python3
 "$python" -c 'import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, sys.argv[1:])))' \
-  waveflow lightning pesq pystoi ||
+  waveflow lightning pesq pystoi matplotlib ||
   fail "expected the parts of waveflow that train and evaluate; pip install -e '.[recipe]'"
 
 # --- stages -----------------------------------------------------------------------------------
@@ -202,8 +202,12 @@ else
 fi
 [ "$rank" = 0 ] || exit 0
 
+evaluate=(--baseline)
+[ -z "$smoke" ] || evaluate=(--no-pitch) # the longer parts; the run takes no longer
 stage evaluate "$(digest "$run"/model/* "$run/split/test.txt")" "$run/evaluation.json" \
-  "$bin/waveflow" evaluate "$data" --split "$run/split/test.txt" \
+  "$bin/waveflow" evaluate "$data" --split "$run/split/test.txt" "${evaluate[@]}" \
   --model "$run/model" -o "$run/evaluation.json"
 stage table "$(digest "$run/run.yaml" "$run/evaluation.json")" "$run/results.md" \
   "$python" "$here/results.py" "$run" --command "$command"
+stage page "$(digest "$run/evaluation.json")" "$run/listen/index.html" \
+  "$python" "$here/listen.py" "$run"

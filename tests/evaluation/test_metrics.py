@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from waveflow.audio import read_audio
-from waveflow.evaluation import NoSpeechError, pesq_wideband, stoi
+from waveflow.evaluation import NoSpeechError, estoi, pesq_narrowband, pesq_wideband, stoi
 
 SPEECH = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
+METRICS = [pesq_wideband, pesq_narrowband, stoi, estoi]
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +28,14 @@ def noise(speech):
 
 def test_identity_is_perfect(speech):
     assert pesq_wideband(speech, speech, 22050) == pytest.approx(4.64, abs=0.01)
+    assert pesq_narrowband(speech, speech, 22050) == pytest.approx(4.55, abs=0.01)
     assert stoi(speech, speech, 22050) == pytest.approx(1)
+    assert estoi(speech, speech, 22050) == pytest.approx(1)
 
 
 def test_more_noise_is_worse(speech, noise):
     noisy = [speech + level * noise for level in (0, 0.001, 0.01, 0.1)]
-    for metric in (pesq_wideband, stoi):
+    for metric in METRICS:
         scores = [metric(speech, audio, 22050) for audio in noisy]
         assert scores == sorted(scores, reverse=True)
         assert len(set(scores)) == 4
@@ -39,7 +43,7 @@ def test_more_noise_is_worse(speech, noise):
 
 def test_level_does_not_matter(speech, noise):
     noisy = speech + 0.01 * noise
-    for metric in (pesq_wideband, stoi):
+    for metric in METRICS:
         full = metric(speech, noisy, 22050)
         assert metric(speech, 0.2 * noisy, 22050) == pytest.approx(full, abs=0.02)
 
@@ -47,7 +51,9 @@ def test_level_does_not_matter(speech, noise):
 def test_only_pesq_makes_up_for_a_delay(speech):
     late = speech.roll(441)
     assert pesq_wideband(speech, late, 22050) > 4.5
+    assert pesq_narrowband(speech, late, 22050) > 4.4
     assert stoi(speech, late, 22050) < 0.8
+    assert estoi(speech, late, 22050) < 0.8
 
 
 def test_pesq_hears_what_16_khz_holds(speech):
@@ -57,7 +63,22 @@ def test_pesq_hears_what_16_khz_holds(speech):
     assert pesq_wideband(low, low, 16000) == pytest.approx(4.64, abs=0.01)
 
 
-@pytest.mark.parametrize("metric", [pesq_wideband, stoi])
+def test_narrow_band_is_deaf_above_4_khz(speech, noise):
+    spectrum = torch.fft.rfft(noise)
+    spectrum[: len(spectrum) * 9 // 22] = 0
+    noisy = speech + 0.1 * torch.fft.irfft(spectrum, len(noise))
+    assert pesq_narrowband(speech, noisy, 22050) > 4.5
+    assert pesq_wideband(speech, noisy, 22050) < 2
+
+
+def test_estoi_repeats_and_leaves_numpy_alone(speech, noise):
+    noisy = speech + 0.1 * noise
+    state = np.random.get_state()[1].tolist()
+    assert estoi(speech, noisy, 22050) == estoi(speech, noisy, 22050)
+    assert np.random.get_state()[1].tolist() == state
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_silence_and_snippets_have_no_score(metric, speech):
     silence = torch.zeros_like(speech)
     for reference, degraded in ((silence, speech), (speech, silence), (silence, silence)):
@@ -68,7 +89,7 @@ def test_silence_and_snippets_have_no_score(metric, speech):
             metric(speech[9000 : 9000 + length], speech[9000 : 9000 + length], 22050)
 
 
-@pytest.mark.parametrize("metric", [pesq_wideband, stoi])
+@pytest.mark.parametrize("metric", METRICS)
 def test_other_shapes_and_nan_are_refused(metric, speech):
     with pytest.raises(ValueError, match="one shape"):
         metric(speech, speech[1:], 22050)
@@ -78,7 +99,10 @@ def test_other_shapes_and_nan_are_refused(metric, speech):
         metric(speech, speech * float("nan"), 22050)
 
 
-@pytest.mark.parametrize(("metric", "package"), [(pesq_wideband, "pesq"), (stoi, "pystoi")])
+@pytest.mark.parametrize(
+    ("metric", "package"),
+    [(pesq_narrowband, "pesq"), (estoi, "pystoi"), (pesq_wideband, "pesq"), (stoi, "pystoi")],
+)
 def test_missing_package_is_told_with_its_extra(metric, package, speech, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"waveflow\[evaluate\]"):

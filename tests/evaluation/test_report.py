@@ -13,9 +13,23 @@ import torch
 from tests.conftest import TINY
 from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import LogMel, read_audio, write_audio
-from waveflow.evaluation import evaluate, nats_per_sample, read_recording
+from waveflow.audio.mel import MEL_CONVENTIONS
+from waveflow.evaluation import (
+    Report,
+    evaluate,
+    evaluate_baseline,
+    griffin_lim,
+    nats_per_sample,
+    read_recording,
+)
 
 SPEECH = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
+
+
+OF_SPEECH = [
+    *("pesq", "pesq_narrowband", "stoi", "estoi", "mel_cepstral_distortion", "log_mel_distance"),
+    *("stft_distance", "f0_error", "voicing_f1", "tone_prominence"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +52,11 @@ def clips(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(vocoder, clips):
     return evaluate(vocoder, clips, temperature=0.5, seed=1)
+
+
+@pytest.fixture(scope="module")
+def baseline(vocoder, clips):
+    return evaluate_baseline(clips, vocoder.config.mel, groups=32)
 
 
 def test_nats_are_those_of_the_vocoder(vocoder, clips, report):
@@ -63,10 +82,12 @@ def test_only_speech_has_scores_of_speech(report):
     for score in speech:
         assert 1 <= score.pesq <= 4.65
         assert score.stoi <= 1
-    assert silent.pesq is None
-    assert silent.stoi is None
+    for name in OF_SPEECH:
+        assert getattr(silent, name) is None
     assert report.pesq == pytest.approx(sum(score.pesq for score in speech) / 2)
-    assert report.stoi == pytest.approx(sum(score.stoi for score in speech) / 2)
+    for name in set(OF_SPEECH) - {"tone_prominence", "f0_error"}:  # not each clip has a pause
+        mean = sum(getattr(score, name) for score in speech) / 2
+        assert getattr(report, name) == pytest.approx(mean)
 
 
 def test_whole_set_is_weighted_by_length(report):
@@ -87,7 +108,11 @@ def test_json_and_table_say_the_same(report):
     for row, scores in zip(rows, [*content["clips"], content["all"]], strict=True):
         cells = row.replace("\\|", "").strip("| ").split(" | ")
         assert len(cells) == header.count("|") - 1 == rule.count("|") - 1
-        names = "seconds nats_per_sample bits_per_sample pesq stoi times_real_time".split()
+        names = (
+            "nats_per_sample bits_per_sample pesq stoi mel_cepstral_distortion f0_error "
+            "voicing_f1 times_real_time"
+        ).split()
+        assert {*names, *OF_SPEECH} < scores.keys()
         for cell, name in zip(cells[1:], names, strict=True):
             if scores[name] is None:
                 assert cell == "–"
@@ -116,7 +141,63 @@ def test_copy_synthesis_of_a_perfect_vocoder_is_perfect(clips):
     remembering.audio = read_recording(clips[0], LogMel(remembering.config.mel)).audio
     report = evaluate(remembering, clips[:1])
     assert report.pesq == pytest.approx(4.64, abs=0.01)
+    assert report.pesq_narrowband == pytest.approx(4.55, abs=0.01)
     assert report.stoi == pytest.approx(1)
+    assert report.estoi == pytest.approx(1)
+    assert report.mel_cepstral_distortion == report.log_mel_distance == report.stft_distance == 0
+    assert (report.f0_error, report.voicing_f1) == (0, 1)
+
+
+def test_griffin_lim_is_between_noise_and_the_recording(report, baseline):
+    """The vocoder was not trained, and makes noise of the mel."""
+    assert 1 < report.pesq + 0.5 < baseline.pesq < 4.6
+    assert report.stoi < baseline.stoi < 1
+    assert 0 < baseline.mel_cepstral_distortion < report.mel_cepstral_distortion
+    assert 0 < baseline.log_mel_distance < report.log_mel_distance
+    assert 0 < baseline.f0_error < 100
+    assert 0.7 < baseline.voicing_f1 < 1
+
+
+def test_griffin_lim_stands_in_register_with_its_mel(clips):
+    for config in MEL_CONVENTIONS.values():
+        recording = read_recording(clips[0], LogMel(config))
+        audio = griffin_lim(recording.mel, config, seed=3)
+        assert len(audio) == len(recording.audio)
+        again = LogMel(config)(audio[None])[0, :, : recording.mel.shape[1]]
+        assert (again - recording.mel).abs().mean() < 0.2
+        assert torch.equal(audio, griffin_lim(recording.mel, config, seed=3))
+        assert not torch.equal(audio, griffin_lim(recording.mel, config, seed=4))
+    with pytest.raises(ValueError, match=r"80, frames.*got \(3, 5\)"):
+        griffin_lim(torch.zeros(3, 5), config)
+
+
+def test_baseline_has_no_likelihood_and_a_row_of_its_own(report, baseline):
+    assert baseline.nats_per_sample is baseline.bits_per_sample is baseline.temperature is None
+    assert [clip.samples for clip in baseline.clips] == [clip.samples for clip in report.clips]
+    *_, whole, last = report.to_table(baseline).splitlines()
+    assert whole.startswith("| all 3 | ")
+    assert last.startswith(f"| Griffin-Lim | – | – | {baseline.pesq:.3f} | ")
+    content = json.loads(report.to_json(baseline))
+    assert content.pop("baseline") == json.loads(baseline.to_json())
+    assert content == json.loads(report.to_json())
+
+
+def test_is_read_again_from_its_json(report, baseline):
+    for one in (report, baseline):
+        content = json.loads(one.to_json())
+        assert Report.from_dict(content) == one
+    del content["clips"][1]["stoi"]
+    with pytest.raises(ValueError, match="'stoi' is missing"):
+        Report.from_dict(content)
+
+
+def test_pitch_is_left_out_on_request(vocoder, clips):
+    for one in (
+        evaluate(vocoder, clips[1:2], pitch=False),
+        evaluate_baseline(clips[1:2], vocoder.config.mel, pitch=False),
+    ):
+        assert one.f0_error is one.voicing_f1 is None
+        assert one.stoi is not None
 
 
 def test_nothing_to_evaluate_is_refused(vocoder):

@@ -98,20 +98,16 @@ def write_page(
         sets.append(("Griffin-Lim", baseline))
 
     body = [*_heading(report, most), *_table(sets)]
-    for number, clip in enumerate(report.clips[:most], 1):
+    for number, clip in enumerate(report.clips[:most]):
         recording = read_recording(clip.file, log_mel)
-        stem = f"{number:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', Path(clip.file).stem)}"
-        body += [f"<section>\n<h2>{escape(Path(clip.file).stem)}</h2>", '<div class="sounds">']
+        title = recording.path.stem
+        stem = f"{number + 1:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', title)}"
+        body += [f"<section>\n<h2>{escape(title)}</h2>", '<div class="sounds">']
         for kind, make in kinds:
             name = f"{stem}-{kind.lower()}"
-            audio = make(recording)
-            write_audio(folder / f"{name}.wav", audio, log_mel.config.sample_rate)
-            picture = spectrogram(audio, log_mel.config.sample_rate)
-            write_atomically(folder / f"{name}.png", picture)
-            body.append(_sound(kind, name, Path(clip.file).stem))
-        scores = [("Copy", clip)]
-        if baseline is not None:
-            scores.append(("Griffin-Lim", baseline.clips[number - 1]))
+            _write_sound(folder / name, make(recording), log_mel.config.sample_rate)
+            body.append(_sound(kind, name, title))
+        scores = [(name, one.clips[number]) for name, one in sets]
         body += ["</div>", *_table(scores), "</section>"]
     page = folder / "index.html"
     write_atomically(page, _document("\n".join(body)).encode())
@@ -134,9 +130,9 @@ def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
     spectrum = torch.stft(
         audio.float(), 1024, hop_length, window=window, pad_mode="constant", return_complex=True
     )
-    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
-    canvas = Canvas(figsize=(5, 2.6), layout="constrained")
-    axis = canvas.add_subplot()
+    level = 20 * spectrum.abs().clamp_min(1e-5).log10().numpy()
+    canvas = Canvas(figsize=(5, 2.5))
+    axis = canvas.add_axes((0.1, 0.18, 0.89, 0.8))
     extent = (0, len(audio) / sample_rate, 0, sample_rate / 2000)
     axis.imshow(
         level, origin="lower", aspect="auto", extent=extent, vmin=-60, vmax=30, cmap="magma"
@@ -148,6 +144,11 @@ def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
     png = BytesIO()
     canvas.savefig(png, format="png", dpi=120, transparent=True)
     return png.getvalue()
+
+
+def _write_sound(stem: Path, audio: Tensor, sample_rate: int) -> None:
+    write_audio(stem.with_name(f"{stem.name}.wav"), audio, sample_rate)
+    write_atomically(stem.with_name(f"{stem.name}.png"), spectrogram(audio, sample_rate))
 
 
 def _heading(report: Report, most: int) -> Iterator[str]:

@@ -86,7 +86,8 @@ class ClipScore:
             of a vocoder that has none.
         pesq: wide-band PESQ.
         stoi: STOI.
-        synthesis_seconds: from mel to audio, median of :data:`REPEATS` after a warm-up.
+        synthesis_seconds: from mel to audio; of a vocoder, median of :data:`REPEATS` after a
+            warm-up.
         pesq_narrowband: narrow-band PESQ.
         estoi: extended STOI.
         mel_cepstral_distortion: MCD-13, dB.
@@ -303,7 +304,7 @@ def evaluate(
     scores = []
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
         mel = recording.mel[None].to(device)
-        audio, seconds = timed(partial(vocoder, mel, temperature=temperature, seed=seed), device)
+        audio, seconds = _timed(partial(vocoder, mel, temperature=temperature, seed=seed), device)
         if not audio.isfinite().all():
             raise ValueError(f"{recording.path}: expected finite audio of its mel; got NaN")
         scores.append(
@@ -367,7 +368,7 @@ def score_copy(
     )
 
 
-def timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
+def _timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
     """What a synthesis gives, and the seconds it takes: the median of :data:`REPEATS`."""
     audio = synthesise()
     seconds = []

@@ -29,8 +29,9 @@ def tone_prominence(reference: Tensor, degraded: Tensor, sample_rate: int, *, gr
     power spectrum of ``degraded`` is averaged (Welch) over the frames in which ``reference``
     pauses; the level of each multiple below the Nyquist frequency, the largest of its bin and
     the two beside it, is taken over the median of the bins 4 to 20 away on both sides. The
-    largest of these is returned: noise without tones has 0 to 6 dB, the more the less pause
-    there is; a tone of amplitude A in white noise of variance v has 10 lg(1 + A² 4096 / (6 v)).
+    largest of these is returned: a tone of amplitude A in white noise of variance v has
+    10 lg(1 + A² 4096 / (6 v)). Chance alone gives some decibels, the more the less pause there is:
+    the short ones of LJSpeech's recordings have 7 to 11, and a copy with that much has no tones.
 
     Args:
         reference: (time,), the recording; says where the pauses are.
