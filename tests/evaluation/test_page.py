@@ -13,8 +13,7 @@ from urllib.parse import unquote
 import pytest
 import torch
 
-from tests.conftest import CLIPS, TINY
-from waveflow import Vocoder, VocoderConfig
+from tests.conftest import CLIPS
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
 from waveflow.evaluation import evaluate, evaluate_baseline, griffin_lim, write_page
@@ -53,12 +52,6 @@ class Page(HTMLParser):
     def links(self):
         names = ("src", "href")
         return [a[name] for _, a in self.elements for name in names if name in a]
-
-
-@pytest.fixture(scope="module")
-def vocoder():
-    torch.manual_seed(0)
-    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
 
 
 @pytest.fixture(scope="module")

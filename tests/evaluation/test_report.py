@@ -33,12 +33,6 @@ OF_SPEECH = [
 
 
 @pytest.fixture(scope="module")
-def vocoder():
-    torch.manual_seed(0)
-    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
-
-
-@pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     """Speech of two lengths, and silence."""
     folder = tmp_path_factory.mktemp("clips")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import lightning.pytorch as lightning
@@ -40,12 +41,8 @@ def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logge
         elif name == "csv":
             loggers.append(CSVLogger(folder, name=None, version=f"csv-{step:09d}"))
         else:
-            try:
-                import wandb  # noqa: F401
-            except ImportError as error:
-                raise ImportError(
-                    "run.loggers: wandb needs pip install 'waveflow[wandb]'"
-                ) from error
+            if find_spec("wandb") is None:
+                raise ImportError("run.loggers: wandb needs pip install 'waveflow[wandb]'")
             path = str(folder.resolve()).encode()
             same = hashlib.sha256(path).hexdigest()[:16]  # a run that goes on is the same one there
             loggers.append(
