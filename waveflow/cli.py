@@ -365,8 +365,8 @@ def _shard(arguments: Namespace) -> int:
 
     SHARDS gets WebDataset tar files of all recordings, shuffled and at the recipe's sample rate,
     and index.npz. Mels are stored if the recipe has data.mels. `waveflow train --data` takes the
-    folder, or the address of a copy (https://..., s3://...); the recipe's lists apply there, its
-    data.mels only here.
+    folder, or the address of a copy (https://..., s3://...), and the same recipe, whose lists of
+    clips apply there.
 
     Examples:
       waveflow shard recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out shards

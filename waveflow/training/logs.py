@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
+from waveflow.audio.quantise import QUANTUM
 from waveflow.bijections import EarlyOutput
 from waveflow.bijections.reversible import flatten
 from waveflow.training.clips import Clip
@@ -73,7 +75,7 @@ class LogSpeech(lightning.Callback):
         vocoder = _vocoder(module)
         rate = vocoder.config.mel.sample_rate
         for clip in _validation_clips(trainer, self.clips):
-            recorded = clip.audio.float() / 2**15
+            recorded = clip.audio * QUANTUM
             _log_sound(trainer, f"{clip.name}/recorded", recorded, rate)
             for temperature in TEMPERATURES:
                 mel = clip.mel[None].to(module.device)
@@ -108,7 +110,7 @@ def flow_figures(vocoder: Vocoder, clip: Clip, *, device: torch.device) -> dict[
     ``log_det`` is in nats per sample; ``mean`` and ``std`` are those of the block's output;
     ``z/mean``, ``z/std`` and ``z/excess_kurtosis`` are 0, 1 and 0 where the model is right.
     """
-    x = clip.audio[None].to(device).float() / 2**15
+    x = clip.audio[None].to(device) * QUANTUM
     context = vocoder.context_net(clip.mel[None].to(device))
     figures = {}
     for number, block in enumerate(flatten(vocoder.flow.bijection)):
@@ -155,8 +157,7 @@ def _takes_sounds(trainer: lightning.Trainer) -> bool:
 
 
 def _vocoder(module: lightning.LightningModule) -> Vocoder:
-    assert isinstance(module, LikelihoodTraining)
-    return module.averaged_vocoder
+    return cast(LikelihoodTraining, module).averaged_vocoder
 
 
 def _validation_clips(trainer: lightning.Trainer, count: int) -> list[Clip]:
