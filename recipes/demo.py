@@ -26,7 +26,6 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="folder of recordings")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write")
     parser.add_argument("--model", default="ljspeech", help="bundled name or folder")
-    parser.add_argument("--temperature", type=float, default=0.8)
     arguments = parser.parse_args()
 
     vocoder = Vocoder.from_pretrained(arguments.model)
@@ -39,7 +38,7 @@ def main() -> None:
     for path, (left, right) in zip(paths, axes, strict=True):
         recorded, _ = read_audio(path, sample_rate=rate)
         mel = vocoder.mel(recorded[None])
-        vocoded = vocoder(mel, temperature=arguments.temperature, seed=0)[0]
+        vocoded = vocoder(mel, seed=0)[0]
         write_audio(arguments.out / f"{path.stem}.wav", vocoded.clamp(-1, 1), rate)
         draw(left, recorded, rate, f"{path.stem}: recorded")
         draw(right, vocoded, rate, f"{path.stem}: vocoded")
@@ -48,7 +47,7 @@ def main() -> None:
     figure.tight_layout()
     figure.savefig(arguments.out / "demo.png", dpi=80)
 
-    report = evaluate(vocoder, paths, temperature=arguments.temperature, seed=0)
+    report = evaluate(vocoder, paths, seed=0)
     print(report.to_table())
     print(f"\nWrote {len(paths)} files and demo.png to {arguments.out}/")
 

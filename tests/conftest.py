@@ -16,6 +16,7 @@ SMALL = {
     "realnvp": {"groups": 8, "scales": 2, "couplings": 2},
     "glow": {"groups": 8, "levels": 2, "flows": 2},
     "waveglow": {"groups": 8, "flows": 3, "early_every": 2, "upsampler_kernel_size": 64},
+    "squeezewave": {"groups": 8, "flows": 3, "early_every": 2, "early_size": 2},
     "lapflow": {"groups": 8, "whitening_groups": 16, "flows": 2},
 }
 """Every model builder at a size that tests can afford."""

@@ -466,6 +466,9 @@ class Test_info:
         assert info["parameters"] == sum(weight.numel() for weight in vocoder.parameters())
         assert info["torch"] == torch.__version__
         assert info["hop_length"] == 256
+        figure, unit = info["arithmetic"].split(" ", 1)
+        assert unit == "GMAC per second of audio (synthesis)"
+        assert 0 < float(figure) < 1
         assert VocoderConfig.from_dict(info["config"]) == vocoder.config
 
 

@@ -104,6 +104,7 @@ def _vocode(arguments: Namespace) -> int:
         audio = vocoder(
             mel.to(device),
             temperature=arguments.temperature,
+            consistency=arguments.consistency,
             seed=arguments.seed,
             mel_config=mel_config,
         )
@@ -235,7 +236,13 @@ def _evaluate(arguments: Namespace) -> int:
         "pitch": not arguments.no_pitch,
         "progress": True,
     }
-    report = evaluate(vocoder, paths, temperature=arguments.temperature, **options)
+    report = evaluate(
+        vocoder,
+        paths,
+        temperature=arguments.temperature,
+        consistency=arguments.consistency,
+        **options,
+    )
     baseline = None
     if arguments.baseline:
         groups = getattr(vocoder.config.model, "groups", None)
@@ -418,6 +425,9 @@ def _describe_info(parser: ArgumentParser) -> None:
 def _info(arguments: Namespace) -> int:
     """What is installed, and what a model is, as YAML.
 
+    Its arithmetic is that of synthesis, in billions of multiply-accumulates (GMAC): convolutions
+    and matrix products, without FFTs and elementwise work.
+
     Examples:
       waveflow info
       waveflow info run/model
@@ -425,6 +435,7 @@ def _info(arguments: Namespace) -> int:
     import torch
     import yaml
 
+    from waveflow.evaluation import gmacs_per_second
     from waveflow.vocoder import bundled
 
     def show(values: dict[str, Any]) -> None:
@@ -433,13 +444,18 @@ def _info(arguments: Namespace) -> int:
     show({"waveflow": __version__, "torch": str(torch.__version__), "bundled": bundled()})
     vocoder = _load(arguments.model)
     weights = vocoder.state_dict().values()
+    mel_config = vocoder.config.mel
+    mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate))
+    seconds = mel.shape[-1] * mel_config.hop_length / mel_config.sample_rate
+    gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0), seconds)
     show(
         {
             "model": arguments.model,
             "parameters": sum(weight.numel() for weight in vocoder.parameters()),
             "megabytes": round(sum(weight.nbytes for weight in weights) / 1e6, 2),
-            "sample_rate": vocoder.config.mel.sample_rate,
-            "hop_length": vocoder.config.mel.hop_length,
+            "arithmetic": f"{gmacs:.2f} GMAC per second of audio (synthesis)",
+            "sample_rate": mel_config.sample_rate,
+            "hop_length": mel_config.hop_length,
             "config": vocoder.config.to_dict(),
         }
     )
@@ -516,10 +532,16 @@ def _add_synthesis(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--temperature",
         type=_number(float),
-        default=1.0,
         metavar="T",
         help="standard deviation of the noise that sound is made of; below 1 is calmer "
-        "(default: %(default)s)",
+        "(default: the model's own)",
+    )
+    parser.add_argument(
+        "--consistency",
+        type=_number(int),
+        metavar="N",
+        help="iterations that bring the sound nearer to the mel; 0 for the flow alone "
+        "(default: the model's own)",
     )
     parser.add_argument(
         "--seed",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +34,10 @@ class ModelConfig:
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         """The context network (mel -> context) and the bijection (audio <-> latent)."""
         raise NotImplementedError
+
+    def grows_from(self, smaller: ModelConfig) -> bool:
+        """Whether weights of ``smaller`` fit in here and give the same density at first."""
+        return self == smaller
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,14 @@ class LapflowConfig(_EncodedConfig):
         )
         return context_net, flow
 
+    def grows_from(self, smaller: ModelConfig) -> bool:
+        """New steps come last and start as rotations of a standard normal latent, which are
+        standard normal again.
+        """
+        if not isinstance(smaller, LapflowConfig) or smaller.flows > self.flows:
+            return False
+        return self == replace(smaller, flows=self.flows)
+
 
 @dataclass(frozen=True)
 class WaveGlowConfig(ModelConfig):
@@ -182,23 +195,96 @@ class WaveGlowConfig(ModelConfig):
         return upsampler, flow
 
 
+@dataclass(frozen=True)
+class SqueezeWaveConfig(_EncodedConfig):
+    """:func:`waveflow.models.squeezewave`, by default with the sizes of the public SW-128S;
+    no layer is dilated.
+
+    Attributes:
+        groups: samples a step.
+        flows: number of flows.
+        early_every: flows between early outputs.
+        early_size: channels of an early output.
+    """
+
+    name: ClassVar[str] = "squeezewave"
+    groups: int = 128
+    channels: int = 128
+    layers: int = 8
+    context_channels: int = 80
+    flows: int = 12
+    early_every: int = 2
+    early_size: int = 16
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel, slowest=self.groups)
+        flow = models.squeezewave(
+            flows=self.flows,
+            early_every=self.early_every,
+            early_size=self.early_size,
+            **self._sizes(),
+        )
+        return context_net, flow
+
+
 MODELS: dict[str, type[ModelConfig]] = {
     config.name: config
-    for config in (NiceConfig, RealNVPConfig, GlowConfig, WaveGlowConfig, LapflowConfig)
+    for config in (
+        NiceConfig,
+        RealNVPConfig,
+        GlowConfig,
+        WaveGlowConfig,
+        SqueezeWaveConfig,
+        LapflowConfig,
+    )
 }
 """The model configurations by name."""
 
 
 @dataclass(frozen=True)
+class SynthesisConfig:
+    """How sound is made of a mel, unless the caller says otherwise.
+
+    Attributes:
+        temperature: standard deviation of the latent noise.
+        consistency: iterations of :class:`waveflow.audio.MelConsistency` on the flow's sample;
+            none leaves it as it is.
+    """
+
+    temperature: float = 1.0
+    consistency: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"expected a temperature of 0 or more; got {self.temperature}")
+        if self.consistency < 0:
+            raise ValueError(f"expected consistency of 0 or more; got {self.consistency}")
+
+    def override(
+        self, *, temperature: float | None = None, consistency: int | None = None
+    ) -> SynthesisConfig:
+        """The same with every value that is given."""
+        return SynthesisConfig(
+            self.temperature if temperature is None else temperature,
+            self.consistency if consistency is None else consistency,
+        )
+
+
+@dataclass(frozen=True)
 class VocoderConfig:
-    """A vocoder in a page of YAML: which model, and which mel it reads."""
+    """A vocoder in a page of YAML: which model, which mel it reads, and how it makes sound."""
 
     model: ModelConfig
     mel: MelConfig = field(default_factory=MelConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as :meth:`from_dict` takes them."""
-        return {"model": {"name": self.model.name, **asdict(self.model)}, "mel": asdict(self.mel)}
+        return {
+            "model": {"name": self.model.name, **asdict(self.model)},
+            "mel": asdict(self.mel),
+            "synthesis": asdict(self.synthesis),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VocoderConfig:
@@ -207,7 +293,8 @@ class VocoderConfig:
         Raises:
             ValueError: an unknown key, a missing model, a value of the wrong type.
         """
-        return cls(**parse(values, {"model": ModelConfig, "mel": MelConfig}))
+        sections = {"model": ModelConfig, "mel": MelConfig, "synthesis": SynthesisConfig}
+        return cls(**parse(values, sections))
 
 
 def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from waveflow.audio.consistency import MelConsistency
 from waveflow.audio.mel import LogMel, MelConfig, check_mel
 from waveflow.config import VocoderConfig, read_yaml
 from waveflow.files import write_atomically
@@ -45,6 +46,7 @@ class Vocoder(nn.Module):
         context_net, bijection = config.model.build(config.mel)
         self.config = config
         self._log_mel = LogMel(config.mel)
+        self._consistency = MelConsistency(self._log_mel)
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
 
@@ -53,15 +55,19 @@ class Vocoder(nn.Module):
         self,
         mel: Tensor,
         *,
-        temperature: float = 1.0,
+        temperature: float | None = None,
+        consistency: int | None = None,
         seed: int | None = None,
         mel_config: MelConfig | None = None,
     ) -> Tensor:
-        """Synthesise.
+        """Synthesise: the flow's sample, brought nearer to the mel.
 
         Args:
             mel: (batch, n_mels, frames).
-            temperature: standard deviation of the latent noise, 0 or more.
+            temperature: standard deviation of the latent noise, 0 or more; by default
+                ``config.synthesis.temperature``.
+            consistency: iterations of :class:`waveflow.audio.MelConsistency`, 0 for the sample
+                as it is; by default ``config.synthesis.consistency``.
             seed: the noise is a function of (seed, example, position) alone, on every device; left
                 out, it is drawn from torch's global generator.
             mel_config: how the mel was made, if the caller knows; refused if it differs.
@@ -70,17 +76,18 @@ class Vocoder(nn.Module):
             audio, (batch, frames * hop_length).
 
         Raises:
-            ValueError: the mel does not fit this vocoder, or a negative temperature.
+            ValueError: the mel does not fit this vocoder, or a negative temperature or number of
+                iterations.
         """
-        if not temperature >= 0:
-            raise ValueError(f"expected a temperature of 0 or more; got {temperature}")
+        synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
         if mel_config is not None:
             self.config.mel.require_same(mel_config)
         check_mel(mel, self._log_mel)
         if seed is None:
             seed = int(torch.randint(2**63 - 1, ()))
         noise = positional_noise(seed, mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
-        return self.decode(self._as_latent(temperature * noise), mel)
+        sample = self.decode(self._as_latent(synthesis.temperature * noise), mel)
+        return self._consistency(sample, mel, synthesis.consistency)
 
     def mel(self, audio: Tensor, *, sample_rate: int | None = None) -> Tensor:
         """The log-mel of audio, (batch, time) -> (batch, n_mels, frames).

@@ -34,9 +34,10 @@ def results(run: Path, command: str) -> str:
     }
     rule = ["---" if name in ("model", "command") else "---:" for name in row]
     lines = [f"| {' | '.join(map(str, cells))} |" for cells in (row, rule, row.values())]
+    how = f"temperature {report['temperature']}, {report['consistency']} iterations of consistency"
     about = (
-        f"{len(report['clips'])} test clips, copy synthesis at temperature "
-        f"{report['temperature']}; {report['device']}, {report['threads']} threads{commit()}."
+        f"{len(report['clips'])} test clips, copy synthesis at {how}; {report['device']}, "
+        f"{report['threads']} threads{commit()}."
     )
     text = "\n".join([*lines, "", about])
     write_atomically(run / "results.md", f"{text}\n".encode())

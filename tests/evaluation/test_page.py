@@ -170,7 +170,11 @@ def test_the_command_writes_page_and_baseline(vocoder, clips, tmp_path, capsys):
     assert main(["evaluate", *map(str, arguments), "--no-pitch"]) == 0
     content = json.loads(out.read_text())
     assert len(content["baseline"]["clips"]) == len(content["clips"]) == 1
-    assert content["baseline"]["all"]["tone_prominence"] is not None
+    for one in (content, content["baseline"]):
+        tones, recorded = (one["clips"][0][name] for name in ("tones", "recorded_tones"))
+        assert tones["frames"] == recorded["frames"] == pytest.approx(20, abs=2)
+        assert len(tones["excess"]) == 15
+        assert tones["excess"] != recorded["excess"]
     assert content["all"]["f0_error"] is None
     assert capsys.readouterr().out.splitlines()[-1].startswith("| Griffin-Lim | – | – | ")
     page = Page((tmp_path / "page" / "index.html").read_text())

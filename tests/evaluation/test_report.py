@@ -15,12 +15,14 @@ from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import LogMel, read_audio, write_audio
 from waveflow.audio.mel import MEL_CONVENTIONS
 from waveflow.evaluation import (
+    PauseTones,
     Report,
     evaluate,
     evaluate_baseline,
     griffin_lim,
     nats_per_sample,
     read_recording,
+    tone_prominence,
 )
 
 SPEECH = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
@@ -28,7 +30,7 @@ SPEECH = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
 
 OF_SPEECH = [
     *("pesq", "pesq_narrowband", "stoi", "estoi", "mel_cepstral_distortion", "log_mel_distance"),
-    *("stft_distance", "f0_error", "voicing_f1", "tone_prominence"),
+    *("stft_distance", "f0_error", "voicing_f1"),
 ]
 
 
@@ -79,7 +81,7 @@ def test_only_speech_has_scores_of_speech(report):
     for name in OF_SPEECH:
         assert getattr(silent, name) is None
     assert report.pesq == pytest.approx(sum(score.pesq for score in speech) / 2)
-    for name in set(OF_SPEECH) - {"tone_prominence", "f0_error"}:  # not each clip has a pause
+    for name in set(OF_SPEECH) - {"f0_error"}:
         mean = sum(getattr(score, name) for score in speech) / 2
         assert getattr(report, name) == pytest.approx(mean)
 
@@ -112,6 +114,37 @@ def test_json_and_table_say_the_same(report):
                 assert cell == "–"
             else:
                 assert float(cell) == pytest.approx(scores[name], abs=0.06)
+
+
+def test_tones_are_those_of_all_pauses(report, baseline):
+    """Of the copies, and of the recordings beside them; clips have no figure of their own."""
+    for one, two in zip(report.clips, baseline.clips, strict=True):
+        assert one.recorded_tones == two.recorded_tones
+    assert report.clips[2].tones is None  # silent
+    assert report.tone_prominence is None  # too little pause
+    assert "tones" not in report.to_table()
+
+    tones = [PauseTones(300, (4.0,)), PauseTones(100, (12.0,)), None]
+    clips = [
+        dataclasses.replace(clip, tones=one, recorded_tones=one and PauseTones(one.frames, (2.0,)))
+        for clip, one in zip(report.clips, tones, strict=True)
+    ]
+    pooled = dataclasses.replace(report, clips=tuple(clips))
+    assert pooled.tone_prominence == tone_prominence([PauseTones(400, (6.0,))])
+    assert pooled.recorded_tone_prominence == tone_prominence([PauseTones(400, (2.0,))])
+    assert pooled.pause_seconds == pytest.approx(400 * 256 / 22050)
+    whole = json.loads(pooled.to_json())["all"]
+    for name in ("tone_prominence", "recorded_tone_prominence", "pause_seconds"):
+        assert whole[name] == getattr(pooled, name)
+    figures = (
+        f"{pooled.tone_prominence:.1f} dB, recordings {pooled.recorded_tone_prominence:.1f} dB"
+    )
+    *table, empty, line = pooled.to_table().splitlines()
+    assert (table, empty) == (report.to_table().splitlines(), "")
+    assert line == f"tones in 4.6 s of pauses: vocoder {figures}"
+    assert pooled.to_table(pooled).endswith(f", Griffin-Lim {pooled.tone_prominence:.1f} dB")
+    assert pooled.to_table(baseline).endswith(figures)
+    assert Report.from_dict(json.loads(pooled.to_json())) == pooled
 
 
 def test_is_frozen_and_repeats(vocoder, clips, report):

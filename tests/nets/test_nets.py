@@ -4,16 +4,20 @@ import pytest
 import torch
 
 from tests.conftest import randomise
-from waveflow.nets import MelEncoder, TransposedUpsampler, WaveNet
+from waveflow.nets import MelEncoder, SeparableWaveNet, TransposedUpsampler, WaveNet
+
+conditioners = pytest.mark.parametrize("conditioner", [WaveNet, SeparableWaveNet])
 
 
-def test_a_wavenet_starts_at_zero():
-    net = WaveNet(3, 4, 5, channels=6, layers=2)
+@conditioners
+def test_a_conditioner_starts_at_zero(conditioner):
+    net = conditioner(3, 4, 5, channels=6, layers=2)
     assert (net(torch.randn(2, 3, 8), torch.randn(2, 5, 8)) == 0).all()
 
 
-def test_a_slow_context_is_repeated(double):
-    net = randomise(WaveNet(3, 4, 5, channels=6, layers=2).double())
+@conditioners
+def test_a_slow_context_is_repeated(conditioner, double):
+    net = randomise(conditioner(3, 4, 5, channels=6, layers=2).double())
     x, slow = torch.randn(2, 3, 12), torch.randn(2, 5, 4)
     assert torch.allclose(net(x, slow), net(x, slow.repeat_interleave(3, dim=-1)))
 
@@ -27,9 +31,18 @@ def test_the_receptive_field_is_that_of_the_dilations(layers, cycle, reach):
     assert (touched.min(), touched.max()) == (20 - reach, 20 + reach)
 
 
+def test_a_separable_wavenet_has_no_dilations():
+    net = randomise(SeparableWaveNet(1, 1, 1, channels=4, layers=3, kernel_size=5))
+    x = torch.zeros(1, 1, 41, requires_grad=True)
+    net(x, torch.zeros(1, 1, 41))[0, 0, 20].backward()
+    touched = x.grad[0, 0].nonzero().flatten()
+    assert (touched.min(), touched.max()) == (14, 26)
+
+
 def test_an_even_kernel_is_refused():
-    with pytest.raises(ValueError, match="odd kernel_size; got 4"):
-        WaveNet(1, 1, 1, channels=2, layers=1, kernel_size=4)
+    for net in (WaveNet, SeparableWaveNet):
+        with pytest.raises(ValueError, match=f"{net.__name__}: .* odd kernel_size; got 4"):
+            net(1, 1, 1, channels=2, layers=1, kernel_size=4)
     with pytest.raises(ValueError, match="odd kernel_size; got 2"):
         MelEncoder(8, channels=4, layers=1, kernel_size=2)
 

@@ -55,6 +55,23 @@ def test_init_from_a_model_of_another_make_is_refused(config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_lapflow_grows(config, tmp_path, ljspeech, speech):
+    """New flows are rotations at first, so the bigger model begins where the smaller one was."""
+    model = replace(ljspeech.config.model, flows=7)
+    grown = replace(config, model=model).override(
+        {"run.init_from": "ljspeech", "optimizer.learning_rate": 1e-9, "optimizer.max_steps": 1}
+    )
+    train(grown, data=CLIPS, out=tmp_path / "run")
+    vocoder = Vocoder.from_pretrained(tmp_path / "run" / "model")
+    with torch.no_grad():
+        before, after = (model.log_prob(speech).item() for model in (ljspeech, vocoder))
+    assert len(vocoder.state_dict()) > len(ljspeech.state_dict())
+    assert after / speech.shape[1] == pytest.approx(before / speech.shape[1], abs=0.05)
+    smaller = replace(grown, model=replace(model, flows=5))
+    with pytest.raises(ValueError, match=r"model\.flows: 6 there, 5 here"):
+        train(smaller, data=CLIPS, out=tmp_path / "smaller")
+
+
 def test_the_bundled_vocoder_can_be_tuned(tmp_path, ljspeech):
     recipe = TrainingConfig.from_dict(
         {

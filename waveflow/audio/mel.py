@@ -126,6 +126,8 @@ class LogMel(nn.Module):
         )
         dtype = torch.get_default_dtype()
         window = torch.hann_window(config.win_length, dtype=torch.float64)
+        left = (config.n_fft - config.win_length) // 2
+        window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
         self.register_buffer("window", window.to(dtype), persistent=False)
         self.register_buffer("filters", torch.from_numpy(filters).to(dtype), persistent=False)
 
@@ -137,8 +139,7 @@ class LogMel(nn.Module):
                 the reflected padding.
         """
         config = self.config
-        span = config.n_fft if config.framing == "centred" else config.n_fft - config.hop_length
-        shortest = max(span // 2 + 1, config.n_fft - span)
+        shortest = max(self.padding + 1, config.n_fft - 2 * self.padding)
         if audio.dim() != 2 or audio.shape[-1] < shortest:
             raise ValueError(
                 f"expected audio of shape (batch, time) with at least {shortest} samples; "
@@ -147,21 +148,36 @@ class LogMel(nn.Module):
         if not audio.is_floating_point():
             raise ValueError(f"expected floating-point audio in [-1, 1]; got {audio.dtype}")
         with torch.autocast(audio.device.type, enabled=False):
-            padded = nn.functional.pad(audio[:, None], (span // 2, span // 2), mode="reflect")
-            spectrum = torch.stft(
-                padded[:, 0].to(self.window.dtype),
-                config.n_fft,
-                config.hop_length,
-                config.win_length,
-                self.window,
-                center=False,
-                return_complex=True,
-            )
-            if config.power_floor:
-                magnitude = (spectrum.abs().square() + config.power_floor).sqrt()
-            else:
-                magnitude = spectrum.abs()
-            return (self.filters @ magnitude).clamp_min(config.clamp).log()
+            return self.bands(self.spectrum(audio.to(self.window.dtype)))
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """The frames' spectra, (batch, time) -> (batch, frames, 1 + n_fft / 2), complex.
+
+        Audio too short to be reflected at its ends is continued by silence instead.
+        """
+        config = self.config
+        sides = (self.padding, self.padding)
+        mode = "reflect" if audio.shape[-1] > self.padding else "constant"
+        padded = nn.functional.pad(audio[:, None], sides, mode=mode)[:, 0]
+        frames = padded.unfold(1, config.n_fft, config.hop_length)
+        return torch.fft.rfft(frames * self.window)
+
+    def bands(self, spectrum: Tensor) -> Tensor:
+        """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, n_mels, frames)."""
+        config = self.config
+        if config.power_floor:
+            power = spectrum.real.square() + spectrum.imag.square()
+            magnitude = (power + config.power_floor).sqrt()
+        else:
+            magnitude = spectrum.abs()
+        return (self.filters @ magnitude.mT).clamp_min(config.clamp).log()
+
+    @property
+    def padding(self) -> int:
+        """Samples by which audio is continued on each side."""
+        config = self.config
+        span = config.n_fft if config.framing == "centred" else config.n_fft - config.hop_length
+        return span // 2
 
     def loudest(self) -> float:
         """The highest log-mel that audio in [-1, 1] can have: every sample at full scale."""

@@ -1,5 +1,6 @@
 """How good a vocoder is: its exact likelihood, what listeners would say, and its speed."""
 
+from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.baseline import evaluate_baseline, griffin_lim
 from waveflow.evaluation.metrics import (
     NoSpeechError,
@@ -17,21 +18,24 @@ from waveflow.evaluation.spectral import (
     mel_cepstral_distortion,
     stft_distance,
 )
-from waveflow.evaluation.tones import tone_prominence
+from waveflow.evaluation.tones import PauseTones, pause_tones, tone_prominence
 
 __all__ = [
     "ClipScore",
     "NoSpeechError",
+    "PauseTones",
     "Recording",
     "Report",
     "estoi",
     "evaluate",
     "evaluate_baseline",
     "f0_error",
+    "gmacs_per_second",
     "griffin_lim",
     "log_mel_distance",
     "mel_cepstral_distortion",
     "nats_per_sample",
+    "pause_tones",
     "pesq_narrowband",
     "pesq_wideband",
     "read_recording",

@@ -100,7 +100,7 @@ def evaluate_baseline(
                 pitch=pitch,
             )
         )
-    return Report(tuple(scores), None, seed, "cpu", torch.get_num_threads())
+    return Report(tuple(scores), None, None, seed, "cpu", torch.get_num_threads())
 
 
 @lru_cache(maxsize=4)

@@ -84,7 +84,9 @@ def write_page(
 
     def copy(recording: Recording) -> Tensor:
         mel = recording.mel[None].to(device)
-        audio = vocoder(mel, temperature=report.temperature, seed=report.seed)
+        audio = vocoder(
+            mel, temperature=report.temperature, consistency=report.consistency, seed=report.seed
+        )
         return audio[0].float().clamp(-1, 1).cpu()
 
     kinds: list[tuple[str, Callable[[Recording], Tensor]]] = [
@@ -156,7 +158,8 @@ def _heading(report: Report, most: int) -> Iterator[str]:
     yield "<h1>Recordings and their copies</h1>"
     yield (
         f'<p class="soft">A copy is synthesised from the mel spectrogram of its recording alone, '
-        f"at temperature {report.temperature:g} with seed {report.seed}. "
+        f"at temperature {report.temperature:g} with {report.consistency} iterations of mel "
+        f"consistency and seed {report.seed}. "
         f"Figures are means over {clips} clip{'s' * (clips != 1)}"
         + (f", of which the first {most} follow" if clips > most else "")
         + f"; {escape(report.device)}, {report.threads} threads.</p>"

@@ -31,7 +31,7 @@ from waveflow.evaluation.recording import (
     read_recording,
 )
 from waveflow.evaluation.spectral import log_mel_distance, mel_cepstral_distortion, stft_distance
-from waveflow.evaluation.tones import GROUPS, tone_prominence
+from waveflow.evaluation.tones import GROUPS, HOP, PauseTones, pause_tones, tone_prominence
 from waveflow.vocoder import Vocoder
 
 REPEATS = 3
@@ -49,7 +49,7 @@ class Figure:
 
     def of(self, scores: ClipScore | Report) -> str:
         """As it stands in a table; a dash where there is none."""
-        value = getattr(scores, self.name)
+        value = getattr(scores, self.name, None)  # some are of sets alone
         return "–" if value is None else f"{value:.{self.digits}f}"
 
 
@@ -66,6 +66,7 @@ FIGURES = (
     Figure("f0_error", "F0 error, cents", 1, "lower"),
     Figure("voicing_f1", "V/UV F1", 3, "higher"),
     Figure("tone_prominence", "tones, dB", 1, "lower"),
+    Figure("recorded_tone_prominence", "tones of the recordings, dB", 1, "lower"),
     Figure("times_real_time", "× real time", 1, "higher"),
 )
 """All figures, in the order of tables."""
@@ -95,7 +96,8 @@ class ClipScore:
         stft_distance: multi-resolution STFT distance.
         f0_error: root mean square, cents.
         voicing_f1: of the voiced frames.
-        tone_prominence: in pauses, at multiples of sample rate / groups, dB.
+        tones: of the copy in the recording's pauses, too short to judge a clip by.
+        recorded_tones: of the recording in them.
     """
 
     file: str
@@ -112,7 +114,8 @@ class ClipScore:
     stft_distance: float | None = None
     f0_error: float | None = None
     voicing_f1: float | None = None
-    tone_prominence: float | None = None
+    tones: PauseTones | None = None
+    recorded_tones: PauseTones | None = None
 
     @property
     def bits_per_sample(self) -> float | None:
@@ -125,15 +128,20 @@ class ClipScore:
         return self.seconds / self.synthesis_seconds
 
 
+_RUN = ("temperature", "consistency", "seed", "device", "threads")
+
+
 @dataclass(frozen=True)
 class Report:
     """Scores of clips and of the set they make up.
 
-    A figure of the set is the mean over the clips that have one, but for likelihood and speed.
+    A figure of the set is the mean over the clips that have one, but for likelihood, tones and
+    speed, for which the clips are pooled.
 
     Attributes:
         clips: one score a recording.
         temperature: of the copy synthesis; None of a vocoder that has none.
+        consistency: iterations that brought it nearer to the mel; likewise.
         seed: of the copy synthesis.
         device: that the vocoder ran on.
         threads: that torch had on the CPU.
@@ -141,6 +149,7 @@ class Report:
 
     clips: tuple[ClipScore, ...]
     temperature: float | None
+    consistency: int | None
     seed: int
     device: str
     threads: int
@@ -212,8 +221,23 @@ class Report:
 
     @property
     def tone_prominence(self) -> float | None:
-        """In pauses, dB."""
-        return self._mean("tone_prominence")
+        """Of the pauses of all clips, at multiples of sample rate / groups, dB."""
+        return tone_prominence(clip.tones for clip in self.clips if clip.tones is not None)
+
+    @property
+    def recorded_tone_prominence(self) -> float | None:
+        """The same of the recordings, to compare with."""
+        recorded = (clip.recorded_tones for clip in self.clips)
+        return tone_prominence(tones for tones in recorded if tones is not None)
+
+    @property
+    def pause_seconds(self) -> float:
+        """Of the pauses in which tones were looked for."""
+        return sum(
+            clip.tones.frames * HOP * clip.seconds / clip.samples
+            for clip in self.clips
+            if clip.tones is not None
+        )
 
     @property
     def times_real_time(self) -> float:
@@ -222,14 +246,15 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Every figure, unrounded: how it was run, of the set, of each clip."""
-        run = {name: getattr(self, name) for name in ("temperature", "seed", "device", "threads")}
+        run = {name: getattr(self, name) for name in _RUN}
         whole = {figure.name: getattr(self, figure.name) for figure in FIGURES}
         derived = ("bits_per_sample", "times_real_time")
         clips = [
             {**asdict(clip), **{name: getattr(clip, name) for name in derived}}
             for clip in self.clips
         ]
-        return {**run, "all": {"seconds": self.seconds, **whole}, "clips": clips}
+        lengths = {name: getattr(self, name) for name in ("seconds", "pause_seconds")}
+        return {**run, "all": {**lengths, **whole}, "clips": clips}
 
     def to_json(self, baseline: Report | None = None) -> str:
         """Of :meth:`to_dict`; the baseline's stands in it as "baseline"."""
@@ -245,19 +270,17 @@ class Report:
         Raises:
             ValueError: something is missing; names it.
         """
-        run = ("temperature", "seed", "device", "threads")
-        names = [field.name for field in fields(ClipScore)]
         try:
-            clips = tuple(ClipScore(**{n: clip[n] for n in names}) for clip in content["clips"])
-            return cls(clips, **{name: content[name] for name in run})
+            clips = tuple(_clip(clip) for clip in content["clips"])
+            return cls(clips, **{name: content[name] for name in _RUN})
         except KeyError as error:
             raise ValueError(f"expected the figures of a report; {error} is missing") from None
 
     def to_table(self, baseline: Report | None = None) -> str:
         """A Markdown table of the figures most asked for.
 
-        A row a clip, one for all of them, and one for all of a baseline's. The other
-        :data:`FIGURES` stand in :meth:`to_json` alone.
+        A row a clip, one for all of them, and one for all of a baseline's; below it a line of the
+        tones, if there is pause enough. The other :data:`FIGURES` stand in :meth:`to_json` alone.
         """
         header = ("clip", *(figure.title for figure in _COLUMNS))
         rows = [_row(Path(clip.file).name, clip) for clip in self.clips]
@@ -265,7 +288,21 @@ class Report:
         lines.append(_row(f"all {len(self.clips)}", self))
         if baseline is not None:
             lines.append(_row("Griffin-Lim", baseline))
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        tones = self._tones(baseline)
+        return table if tones is None else f"{table}\n\n{tones}"
+
+    def _tones(self, baseline: Report | None) -> str | None:
+        """A line that says how far tones stand out, of all that were judged."""
+        found = {
+            "vocoder": self.tone_prominence,
+            "recordings": self.recorded_tone_prominence,
+            "Griffin-Lim": None if baseline is None else baseline.tone_prominence,
+        }
+        if found["vocoder"] is None:
+            return None
+        figures = ", ".join(f"{who} {dB:.1f} dB" for who, dB in found.items() if dB is not None)
+        return f"tones in {self.pause_seconds:.1f} s of pauses: {figures}"
 
     def _mean(self, name: str) -> float | None:
         known = [value for clip in self.clips if (value := getattr(clip, name)) is not None]
@@ -276,7 +313,8 @@ def evaluate(
     vocoder: Vocoder,
     paths: Iterable[str | Path],
     *,
-    temperature: float = 1.0,
+    temperature: float | None = None,
+    consistency: int | None = None,
     seed: int = 0,
     pitch: bool = True,
     progress: bool = False,
@@ -288,7 +326,8 @@ def evaluate(
     Args:
         vocoder: on any device.
         paths: sound files, resampled to its rate and cut to whole hops.
-        temperature: of the synthesis.
+        temperature: of the synthesis; by default the vocoder's own.
+        consistency: iterations of the synthesis; by default the vocoder's own.
         seed: of the synthesis; likelihoods do not depend on it.
         pitch: track pitch, too, which takes longer than all the rest.
         progress: show a bar on stderr, if that is a terminal.
@@ -301,10 +340,12 @@ def evaluate(
     recordings = read_recordings(paths, vocoder.config.mel)
     device = next(vocoder.parameters()).device
     groups = getattr(vocoder.config.model, "groups", None)
+    synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
+    how: dict[str, Any] = {**asdict(synthesis), "seed": seed}
     scores = []
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
         mel = recording.mel[None].to(device)
-        audio, seconds = _timed(partial(vocoder, mel, temperature=temperature, seed=seed), device)
+        audio, seconds = _timed(partial(vocoder, mel, **how), device)
         if not audio.isfinite().all():
             raise ValueError(f"{recording.path}: expected finite audio of its mel; got NaN")
         scores.append(
@@ -318,7 +359,7 @@ def evaluate(
                 pitch=pitch,
             )
         )
-    return Report(tuple(scores), temperature, seed, str(device), torch.get_num_threads())
+    return Report(tuple(scores), **how, device=str(device), threads=torch.get_num_threads())
 
 
 def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
@@ -342,9 +383,17 @@ def score_copy(
 ) -> ClipScore:
     """The figures of ``audio`` (time,), made in so many seconds of the mel of a recording."""
 
-    def score(metric: Callable[..., float], **options: Any) -> float | None:
+    def score(metric: Callable[[Tensor, Tensor, int], float]) -> float | None:
         try:
-            return metric(recording.audio, audio, sample_rate, **options)
+            return metric(recording.audio, audio, sample_rate)
+        except NoSpeechError:
+            return None
+
+    def tones(audio: Tensor) -> PauseTones | None:
+        if groups is None or groups not in GROUPS:
+            return None
+        try:
+            return pause_tones(recording.audio, audio, groups=groups)
         except NoSpeechError:
             return None
 
@@ -363,7 +412,8 @@ def score_copy(
         stft_distance=score(stft_distance),
         f0_error=f0,
         voicing_f1=f1,
-        tone_prominence=score(tone_prominence, groups=groups) if groups in GROUPS else None,
+        tones=tones(audio),
+        recorded_tones=tones(recording.audio),
         synthesis_seconds=synthesis_seconds,
     )
 
@@ -384,6 +434,15 @@ def _timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tens
 def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def _clip(content: dict[str, Any]) -> ClipScore:
+    """A score again, of its part of what :meth:`Report.to_dict` gave."""
+    values = {field.name: content[field.name] for field in fields(ClipScore)}
+    for name in ("tones", "recorded_tones"):
+        if values[name] is not None:
+            values[name] = PauseTones(values[name]["frames"], tuple(values[name]["excess"]))
+    return ClipScore(**values)
 
 
 def _bits(nats: float | None) -> float | None:

@@ -4,6 +4,7 @@ from waveflow.models.glow import glow
 from waveflow.models.lapflow import lapflow
 from waveflow.models.nice import nice
 from waveflow.models.realnvp import realnvp
+from waveflow.models.squeezewave import squeezewave
 from waveflow.models.waveglow import waveglow
 
-__all__ = ["glow", "lapflow", "nice", "realnvp", "waveglow"]
+__all__ = ["glow", "lapflow", "nice", "realnvp", "squeezewave", "waveglow"]

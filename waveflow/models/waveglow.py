@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import nn
+
 from waveflow.bijections import (
     Affine,
     Bijection,
@@ -42,23 +46,51 @@ def waveglow(
         layers: its gated layers; layer i is dilated by 2 ** i.
         kernel_size: its kernel.
     """
-    left = groups - early_size * ((flows - 1) // early_every)
-    if left < 2:
-        raise ValueError(
-            f"waveglow: expected at least 2 channels after the early outputs; got {left}"
-        )
 
-    def flow(size: int) -> Bijection:
-        kept, moved = Channels().sizes(size)
-        conditioner = WaveNet(
+    def conditioner(kept: int, parameters: int) -> nn.Module:
+        return WaveNet(
             kept,
-            Affine.n_params * moved,
+            parameters,
             context_channels,
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
         )
-        return Chain(InvertibleConv1x1(size), Coupling(Channels(), conditioner, Affine()))
+
+    return affine_flows(
+        conditioner, groups=groups, flows=flows, early_every=early_every, early_size=early_size
+    )
+
+
+def affine_flows(
+    conditioner: Callable[[int, int], nn.Module],
+    *,
+    groups: int,
+    flows: int,
+    early_every: int,
+    early_size: int,
+) -> Bijection:
+    """WaveGlow's flows around any network, (batch, time) -> (batch, groups, time / groups).
+
+    Args:
+        conditioner: makes the network of a coupling, given the numbers of its input and output
+            channels.
+        groups: samples a step.
+        flows: number of flows.
+        early_every: flows between early outputs.
+        early_size: channels of an early output.
+
+    Raises:
+        ValueError: the early outputs leave fewer than 2 channels.
+    """
+    left = groups - early_size * ((flows - 1) // early_every)
+    if left < 2:
+        raise ValueError(f"expected at least 2 channels after the early outputs; got {left}")
+
+    def flow(size: int) -> Bijection:
+        kept, moved = Channels().sizes(size)
+        network = conditioner(kept, Affine.n_params * moved)
+        return Chain(InvertibleConv1x1(size), Coupling(Channels(), network, Affine()))
 
     def flows_from(index: int, size: int) -> Bijection:
         stop = min(index + early_every, flows)

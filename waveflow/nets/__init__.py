@@ -1,7 +1,8 @@
 """Networks that need not be invertible: conditioners of couplings, and context networks."""
 
 from waveflow.nets.mel_encoder import MelEncoder
+from waveflow.nets.separable_wavenet import SeparableWaveNet
 from waveflow.nets.upsampler import TransposedUpsampler
 from waveflow.nets.wavenet import WaveNet
 
-__all__ = ["MelEncoder", "TransposedUpsampler", "WaveNet"]
+__all__ = ["MelEncoder", "SeparableWaveNet", "TransposedUpsampler", "WaveNet"]

@@ -49,22 +49,22 @@ class WaveNet(nn.Module):
         if kernel_size % 2 == 0:
             raise ValueError(f"WaveNet: expected an odd kernel_size; got {kernel_size}")
         self.channels = channels
-        self.start = _normalised(nn.Conv1d(in_channels, channels, 1))
-        self.condition = _normalised(nn.Conv1d(context_channels, 2 * channels * layers, 1))
+        self.start = normalised(nn.Conv1d(in_channels, channels, 1))
+        self.condition = normalised(nn.Conv1d(context_channels, 2 * channels * layers, 1))
         self.dilated = nn.ModuleList()
         self.residual_skip = nn.ModuleList()
         for i in range(layers):
             dilation = 2 ** (i % (cycle or layers))
             padding = dilation * (kernel_size - 1) // 2
             self.dilated.append(
-                _normalised(
+                normalised(
                     nn.Conv1d(
                         channels, 2 * channels, kernel_size, dilation=dilation, padding=padding
                     )
                 )
             )
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
-            self.residual_skip.append(_normalised(nn.Conv1d(channels, outputs, 1)))
+            self.residual_skip.append(normalised(nn.Conv1d(channels, outputs, 1)))
         self.end = nn.Conv1d(channels, out_channels, 1)
         for parameter in self.end.parameters():
             nn.init.zeros_(parameter)
@@ -82,7 +82,7 @@ class WaveNet(nn.Module):
         ):
             if ratio > 1:
                 condition = condition.repeat_interleave(ratio, dim=-1)
-            gate = _gate(dilated(hidden) + condition)
+            gate = gated(dilated(hidden) + condition)
             update = residual_skip(gate)
             if update.shape[1] > self.channels:
                 hidden = hidden + update[:, : self.channels]
@@ -91,7 +91,7 @@ class WaveNet(nn.Module):
         return self.end(total)
 
 
-def _normalised(convolution: nn.Conv1d) -> nn.Module:
+def normalised(convolution: nn.Conv1d) -> nn.Module:
     """A convolution with weight norm, of one class with all others.
 
     torch makes a class anew for every parametrised module, all alike; to its compiler modules of
@@ -106,6 +106,7 @@ _NORMALISED: dict[type[nn.Module], type[nn.Module]] = {}
 """The class with weight norm of a class without."""
 
 
-def _gate(activation: Tensor) -> Tensor:
+def gated(activation: Tensor) -> Tensor:
+    """(batch, 2 * channels, steps) -> (batch, channels, steps), each between -1 and 1."""
     filtered, gate = activation.chunk(2, dim=1)
     return filtered.tanh() * gate.sigmoid()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waveflow.audio.mel import MelConfig
-from waveflow.config import ModelConfig, VocoderConfig, parse, read_yaml
+from waveflow.config import ModelConfig, SynthesisConfig, VocoderConfig, parse, read_yaml
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class RunConfig:
     Attributes:
         seed: of weights, order, crops and dequantisation.
         init_from: name or folder of a model whose weights the run starts from; by default they
-            are random.
+            are random. A lapflow may start from one of fewer flows.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations and exports.
         log_every: steps between scalars.
@@ -124,12 +124,13 @@ class TrainingConfig:
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     @property
     def vocoder(self) -> VocoderConfig:
         """The part that is saved with the weights."""
-        return VocoderConfig(model=self.model, mel=self.mel)
+        return VocoderConfig(model=self.model, mel=self.mel, synthesis=self.synthesis)
 
     def override(self, values: Mapping[str, Any]) -> TrainingConfig:
         """The same recipe with ``section.key`` set to each value that is not None."""
@@ -149,6 +150,7 @@ class TrainingConfig:
             "data": DataConfig,
             "optimizer": OptimizerConfig,
             "compute": ComputeConfig,
+            "synthesis": SynthesisConfig,
             "run": RunConfig,
         }
         return cls(**parse(values, sections))

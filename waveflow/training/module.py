@@ -26,7 +26,7 @@ class LikelihoodTraining(lightning.LightningModule):
 
     Args:
         config: the recipe.
-        start: a vocoder whose weights to start from.
+        start: a vocoder whose weights to start from, one that the recipe's ``grows_from``.
     """
 
     skipped_steps: Tensor
@@ -38,7 +38,8 @@ class LikelihoodTraining(lightning.LightningModule):
         self.config = config
         self.vocoder = Vocoder(config.vocoder)
         if start is not None:
-            self.vocoder.load_state_dict(start.state_dict())
+            grown = config.model != start.config.model
+            self.vocoder.load_state_dict(start.state_dict(), strict=not grown)
         self.average = AveragedModel(
             self.vocoder, multi_avg_fn=_moving_average(config.optimizer.ema_decay)
         )

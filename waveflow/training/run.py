@@ -57,6 +57,8 @@ _MAY_CHANGE = {
     "compute.reversible",
     "compute.compile",
     "compute.accumulate",
+    "synthesis.temperature",
+    "synthesis.consistency",
 }
 """Keys of a recipe that may differ when a run goes on."""
 
@@ -197,8 +199,10 @@ def _strategy(processes: int) -> Strategy | str:
 def _read_start(config: TrainingConfig) -> Vocoder:
     """The vocoder that a run starts from, once it is known to be of the same make."""
     start = Vocoder.from_pretrained(str(config.run.init_from))
-    different = _differences(start.config.to_dict(), config.vocoder.to_dict())
-    if different:
+    here, there = config.vocoder.to_dict(), start.config.to_dict()
+    if start.config.mel != config.mel or not config.model.grows_from(start.config.model):
+        sections = ("model", "mel")
+        different = _differences(there, {section: here[section] for section in sections})
         raise ValueError(
             f"{config.run.init_from}: expected a model of the recipe's make; it differs in "
             + "; ".join(f"{key}: {there!r} there, {here!r} here" for key, there, here in different)

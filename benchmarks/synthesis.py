@@ -1,0 +1,85 @@
+"""Quality of a vocoder against temperature and iterations of mel consistency.
+
+    python benchmarks/synthesis.py --model ljspeech data/clips/*.flac
+
+Prints a Markdown table of wide-band PESQ and STOI, a row a temperature, a column a number of
+iterations, and a row of the same iterations on the whitened noise alone, without the couplings,
+where the model is a lapflow: what the iterations make of a spectral envelope.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from waveflow import Vocoder
+from waveflow.audio import LogMel, MelConsistency
+from waveflow.evaluation import pesq_wideband, stoi
+from waveflow.evaluation.report import read_recordings
+from waveflow.files import write_atomically
+from waveflow.noise import positional_noise
+
+ENVELOPE = "envelope"
+
+
+@torch.no_grad()
+def main() -> None:
+    """Measure the grid and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clips", nargs="+", type=Path, help="recordings")
+    parser.add_argument("--model", default="ljspeech", help="bundled name or folder")
+    parser.add_argument("--temperatures", default="0,0.2,0.4,0.6,0.8,1")
+    parser.add_argument("--iterations", default="0,4,8,16,32")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    arguments = parser.parse_args()
+    vocoder = Vocoder.from_pretrained(arguments.model)
+    temperatures = [float(text) for text in arguments.temperatures.split(",")]
+    iterations = [int(text) for text in arguments.iterations.split(",")]
+    consistency = MelConsistency(LogMel(vocoder.config.mel))
+    rate = vocoder.config.mel.sample_rate
+    scores: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    for recording in tqdm(read_recordings(arguments.clips, vocoder.config.mel)):
+        mel = recording.mel[None]
+        guesses = {
+            f"{t:g}": vocoder(mel, temperature=t, consistency=0, seed=0) for t in temperatures
+        }
+        if vocoder.config.model.name == "lapflow":
+            guesses[ENVELOPE] = envelope(vocoder, mel)
+        for name, guess in guesses.items():
+            for count in iterations:
+                audio = consistency(guess, mel, count)[0].clamp(-1, 1)
+                pair = (recording.audio, audio, rate)
+                row = scores.setdefault(name, {}).setdefault(count, [])
+                row.append((pesq_wideband(*pair), stoi(*pair)))
+    means = {
+        name: {
+            count: [fmean(each) for each in zip(*pairs, strict=True)] for count, pairs in r.items()
+        }
+        for name, r in scores.items()
+    }
+    if arguments.json is not None:
+        write_atomically(arguments.json, json.dumps(means, indent=2).encode())
+    print(f"| temperature | {' | '.join(f'{count} iterations' for count in iterations)} |")
+    print("| --- |" + " ---: |" * len(iterations))
+    for name, mean in means.items():
+        cells = (f"{mean[count][0]:.2f} / {mean[count][1]:.3f}" for count in iterations)
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def envelope(vocoder: Vocoder, mel: Tensor) -> Tensor:
+    """Noise behind a lapflow's whitening, the couplings left out."""
+    noise = positional_noise(0, mel.shape[0], mel.shape[-1] * vocoder.config.mel.hop_length)
+    whitening = vocoder.flow.bijection.get_submodule("bijections.0")
+    return whitening.inverse(noise.to(mel), vocoder.context_net(mel))  # type: ignore[operator]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""SqueezeWave's conditioner: a WaveNet made of depthwise-separable convolutions."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from waveflow.nets.wavenet import gated, normalised
+
+
+class SeparableWaveNet(nn.Module):
+    r"""Non-causal separable convolutions with gates and residuals, steered by a context.
+
+    .. math::
+        h_0 = \text{start}(x), \qquad
+        a_i = \text{pointwise}_i(\text{depthwise}_i(h_i)) + \text{condition}_i(c), \qquad
+        h_{i+1} = h_i + \text{residual}_i(\tanh(a_i^{(1)})\,\sigma(a_i^{(2)}))
+
+    and the output is :math:`\text{end}` of the last :math:`h`: a :class:`WaveNet` whose wide
+    convolutions are taken apart, without dilations, which a coarse squeeze does not need, and
+    without skips. Padding keeps the number of steps, ``end`` starts at zero, and a context slower
+    than the data by a whole factor is convolved at its own rate and repeated. All convolutions
+    have weight norm where the paper's have batch norm, for which examples would not be independent.
+
+    Zhai et al., *SqueezeWave* (https://arxiv.org/abs/2001.05685), section 3.
+
+    Args:
+        in_channels: channels of ``x``.
+        out_channels: channels of the output.
+        context_channels: channels of the context.
+        channels: channels of the hidden layers.
+        layers: number of gated layers.
+        kernel_size: of the depthwise convolutions; odd.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        context_channels: int,
+        *,
+        channels: int,
+        layers: int,
+        kernel_size: int = 3,
+    ):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"SeparableWaveNet: expected an odd kernel_size; got {kernel_size}")
+        self.start = normalised(nn.Conv1d(in_channels, channels, 1))
+        self.condition = normalised(nn.Conv1d(context_channels, 2 * channels * layers, 1))
+        self.depthwise = nn.ModuleList()
+        self.pointwise = nn.ModuleList()
+        self.residual = nn.ModuleList()
+        for _ in range(layers):
+            depthwise = nn.Conv1d(
+                channels, channels, kernel_size, padding=kernel_size // 2, groups=channels
+            )
+            self.depthwise.append(normalised(depthwise))
+            self.pointwise.append(normalised(nn.Conv1d(channels, 2 * channels, 1)))
+            self.residual.append(normalised(nn.Conv1d(channels, channels, 1)))
+        self.end = nn.Conv1d(channels, out_channels, 1)
+        for parameter in self.end.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """(batch, in_channels, steps), (batch, context_channels, steps / ratio) ->
+        (batch, out_channels, steps).
+        """
+        hidden = self.start(x)
+        conditions = self.condition(context).chunk(len(self.residual), dim=1)
+        ratio = x.shape[-1] // context.shape[-1]
+        for depthwise, pointwise, residual, condition in zip(
+            self.depthwise, self.pointwise, self.residual, conditions, strict=True
+        ):
+            if ratio > 1:
+                condition = condition.repeat_interleave(ratio, dim=-1)
+            hidden = hidden + residual(gated(pointwise(depthwise(hidden)) + condition))
+        return self.end(hidden)
