@@ -158,3 +158,35 @@ def test_elementwise_maps_refuse_misfitting_parameters(elementwise, channels):
 def test_context_affine_needs_a_context():
     with pytest.raises(ValueError, match="expected a context"):
         ContextAffine(torch.nn.Identity(), Scale())(torch.zeros(1, 2, 3))
+
+
+def test_a_kept_inverse_never_outlives_its_matrix():
+    mixing = InvertibleConv1x1(6)
+    z = torch.randn(2, 6, 5)
+
+    def check():
+        with torch.no_grad():
+            x = mixing.inverse(z.to(mixing.weight.dtype))
+            assert torch.allclose(mixing(x)[0], z.to(x.dtype), atol=1e-5)
+        return x
+
+    first = check()
+    assert torch.equal(check(), first)
+    with torch.no_grad():
+        mixing.weight.mul_(2)
+    assert torch.allclose(check(), first / 2, atol=1e-6)
+    mixing.load_state_dict(InvertibleConv1x1(6).state_dict())
+    check()
+    mixing.weight.data = 3 * mixing.weight.data
+    check()
+    mixing.double()
+    check()
+    mixing.weight = torch.nn.Parameter(mixing.weight.detach() / 5)
+    check()
+    with torch.inference_mode():
+        mixing.inverse(z.double())
+    steered = z.double().requires_grad_()
+    mixing.inverse(steered).sum().backward()  # what was kept in inference mode is of no harm
+    assert mixing.weight.grad is not None
+    mixing.weight.requires_grad_(False)
+    mixing.inverse(steered).sum().backward()

@@ -22,6 +22,7 @@ class InvertibleConv1x1(Bijection):
     def __init__(self, channels: int):
         super().__init__()
         self.weight = nn.Parameter(random_rotation(channels))
+        self._inverted: tuple[Tensor, int, Tensor] | None = None  # W, its version, its inverse
 
     def matrix(self) -> Tensor:
         """W, (channels, channels)."""
@@ -34,7 +35,22 @@ class InvertibleConv1x1(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         with full_precision(z):
-            return torch.linalg.inv(self.weight.double()).to(z.dtype) @ z
+            return self._inverse_matrix().to(z.dtype) @ z
+
+    def _inverse_matrix(self) -> Tensor:
+        """The inverse of W; kept, where nobody differentiates, for as long as W stays what it is.
+
+        A kept W keeps its memory, so another tensor cannot be mistaken for it.
+        """
+        weight = self.weight
+        if torch.is_grad_enabled() and weight.requires_grad:
+            return torch.linalg.inv(weight.double())
+        kept = self._inverted
+        if kept is None or kept[1] != weight._version or not _same_memory(kept[0], weight):
+            with torch.inference_mode(False), torch.no_grad():
+                inverse = torch.linalg.inv(weight.double()).to(weight.dtype)
+            kept = self._inverted = weight.detach(), weight._version, inverse
+        return kept[2]
 
 
 class PLUConv1x1(Bijection):
@@ -84,6 +100,10 @@ class PLUConv1x1(Bijection):
         lower = self.lower.tril(-1) + torch.eye(len(self.lower)).to(self.lower)
         upper = self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
         return lower, upper
+
+
+def _same_memory(one: Tensor, other: Tensor) -> bool:
+    return (one.device, one.dtype, one.data_ptr()) == (other.device, other.dtype, other.data_ptr())
 
 
 @torch.no_grad()
