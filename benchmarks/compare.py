@@ -48,13 +48,14 @@ def main() -> None:
     parser.add_argument("--consistency", type=int, default=8, help="iterations, beside none")
     parser.add_argument("--again", action="store_true", help="evaluate again what was evaluated")
     arguments = parser.parse_args()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     folders = []
     for model in arguments.models:
         name, config = read_model(model)
         folders.append(arguments.out / name)
         train(config, folders[-1], arguments.data, arguments.minutes)
-    torch.set_num_threads(torch.get_num_interop_threads())
+    torch.set_num_threads(threads)
     for folder in folders:
         if arguments.again or not (folder / "figures.json").is_file():
             figures = measure(folder, consistency=arguments.consistency)
@@ -84,7 +85,7 @@ def train(config: TrainingConfig, folder: Path, data: Path, minutes: float) -> N
     if not (folder / "run" / "done").is_file():
         where = ["--data", str(data), "--out", str(folder / "run"), "--device", "cpu"]
         command = [sys.executable, "-m", "waveflow", "train", str(recipe), *where]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def seconds_per_step(config: TrainingConfig) -> float:

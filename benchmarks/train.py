@@ -172,7 +172,7 @@ def _options() -> argparse.Namespace:
         return [int(number) for number in several(text)]
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", default="recipes/ljspeech/lapflow.yaml")
+    parser.add_argument("--recipe", default="recipes/ljspeech/lapflow_hq.yaml")
     parser.add_argument("--model", choices=("lapflow", "waveglow"), help="instead of a recipe")
     parser.add_argument("--channels", type=int, help="hidden channels of a coupling")
     parser.add_argument("--layers", type=int, help="gated layers of a coupling")

@@ -28,7 +28,7 @@ def test_audio_to_latent_and_back_through_the_bundled_model(ljspeech, speech):
     with torch.no_grad():
         z = ljspeech.encode(speech)
         audio = ljspeech.decode(z, ljspeech.mel(speech))
-    assert z.shape == (1, 64, speech.shape[1] // 64)
+    assert z.shape == (1, 128, speech.shape[1] // 128)
     assert (audio - speech).abs().max() <= 1e-4
 
 
@@ -183,8 +183,8 @@ def test_misfitting_audio_and_latents_are_refused(ljspeech):
         ljspeech.mel(torch.zeros(4000))
     with pytest.raises(ValueError, match="NaN"):
         ljspeech.log_prob(torch.full((1, 2048), float("nan")))
-    with pytest.raises(ValueError, match=r"latent: expected shape \(1, 64, 16\)"):
-        ljspeech.decode(torch.zeros(1, 64, 15), torch.full((1, 80, 4), -6.0))
+    with pytest.raises(ValueError, match=r"latent: expected shape \(1, 128, 8\)"):
+        ljspeech.decode(torch.zeros(1, 128, 15), torch.full((1, 80, 4), -6.0))
 
 
 def test_save_and_load(small, tmp_path):

@@ -1,0 +1,61 @@
+"""The benchmarks that chose the bundled vocoders run on any CPU, and say plausible things."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CLIPS = ROOT / "data" / "clips"
+
+
+def run(script, *arguments, **options):
+    command = [sys.executable, ROOT / "benchmarks" / script, *map(str, arguments)]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=300, cwd=ROOT, **options
+    )
+    return done.stdout
+
+
+def test_models_are_compared_at_equal_time(tmp_path):
+    smoke = "recipes/ljspeech/smoke.yaml"
+    small = f"small={smoke},model.channels=8,model.layers=1,optimizer.warmup_steps=1"
+    arguments = ["--data", "data/smoke", "--out", tmp_path, "--minutes", "0.02"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    shown = run("compare.py", *arguments, smoke, small, env=environment)
+    header, _, *rows = shown.splitlines()
+    assert header.startswith("| model | parameters | GMAC/s | steps | nats/sample | PESQ-wb |")
+    assert [row.split("`")[1] for row in rows] == ["smoke", "small"]
+    figures = [json.loads((tmp_path / n / "figures.json").read_text()) for n in ("smoke", "small")]
+    assert figures[0]["steps"] < figures[1]["steps"]  # cheaper steps, the same time
+    assert figures[0]["gmac_per_second"] > figures[1]["gmac_per_second"]
+    for each in figures:
+        assert each["consistency 8"]["pesq"] > each["consistency 0"]["pesq"]
+    written = (tmp_path / "small" / "run" / "done").stat().st_mtime_ns
+    assert run("compare.py", *arguments, smoke, small, env=environment) == shown
+    assert (tmp_path / "small" / "run" / "done").stat().st_mtime_ns == written
+
+
+def test_quality_rises_with_iterations(tmp_path):
+    figures = tmp_path / "grid.json"
+    clip = CLIPS / "LJ001-0016.flac"
+    shown = run(
+        "synthesis.py", clip, "--temperatures", "0.6", "--iterations", "0,4", "--json", figures
+    )
+    grid = json.loads(figures.read_text())
+    assert set(grid) == {"0.6", "envelope"}
+    for none, some in (row.values() for row in grid.values()):
+        assert some[0] > none[0] + 0.5
+        assert some[1] > none[1]
+    assert grid["0.6"]["4"][0] > grid["envelope"]["4"][0]  # what the couplings are for
+    assert shown.splitlines()[2].startswith("| 0.6 | ")
+
+
+def test_the_curve_is_drawn(tmp_path):
+    names = ["waveflow ljspeech-nano", "Vocos", "HiFi-GAN V1", "HiFi-GAN V2", "HiFi-GAN V3"]
+    rows = [{"vocoder": name, "speed": 10.0 + i} for i, name in enumerate(names)]
+    peers, picture = tmp_path / "peers.json", tmp_path / "curve.png"
+    peers.write_text(json.dumps({"rows": rows}))
+    run("curve.py", peers, picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
