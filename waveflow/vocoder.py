@@ -50,7 +50,6 @@ class Vocoder(nn.Module):
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
 
-    @torch.no_grad()
     def forward(
         self,
         mel: Tensor,
@@ -86,8 +85,10 @@ class Vocoder(nn.Module):
         if seed is None:
             seed = int(torch.randint(2**63 - 1, ()))
         noise = positional_noise(seed, mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
-        sample = self.decode(self._as_latent(synthesis.temperature * noise), mel)
-        return self._consistency(sample, mel, synthesis.consistency)
+        with torch.inference_mode():
+            sample = self.decode(self._as_latent(synthesis.temperature * noise), mel)
+            audio = self._consistency(sample, mel, synthesis.consistency)
+        return audio.clone()  # a tensor like any other, which autograd may be given
 
     def mel(self, audio: Tensor, *, sample_rate: int | None = None) -> Tensor:
         """The log-mel of audio, (batch, time) -> (batch, n_mels, frames).

@@ -161,7 +161,7 @@ def test_context_affine_needs_a_context():
 
 
 def test_a_kept_inverse_never_outlives_its_matrix():
-    mixing = InvertibleConv1x1(6)
+    mixing = InvertibleConv1x1(6).eval()
     z = torch.randn(2, 6, 5)
 
     def check():
@@ -176,6 +176,11 @@ def test_a_kept_inverse_never_outlives_its_matrix():
         mixing.weight.mul_(2)
     assert torch.allclose(check(), first / 2, atol=1e-6)
     mixing.load_state_dict(InvertibleConv1x1(6).state_dict())
+    check()
+    mixing.weight.grad = torch.ones_like(mixing.weight)
+    torch.optim.Adam(mixing.parameters(), lr=0.1, fused=True).step()  # leaves the version alone
+    check()
+    mixing.weight.data.mul_(2)  # likewise
     check()
     mixing.weight.data = 3 * mixing.weight.data
     check()

@@ -59,7 +59,7 @@ class MelConsistency(nn.Module):
     def __init__(self, log_mel: LogMel) -> None:
         super().__init__()
         self.log_mel = log_mel
-        filters = log_mel.filters
+        filters = log_mel.filters[:, : log_mel.bins]
         weights = filters / filters.sum(0).clamp_min(torch.finfo(filters.dtype).tiny)
         self.register_buffer("weights", weights, persistent=False)
 
@@ -83,7 +83,7 @@ class MelConsistency(nn.Module):
         if not iterations:
             return audio
         with torch.autocast(audio.device.type, enabled=False):
-            mel = mel.to(self.weights.dtype)
+            target = mel.to(self.weights.dtype).mT.contiguous()
             result = audio.to(self.weights.dtype)
             energy = self.log_mel.window.square().expand(1, mel.shape[-1], -1)
             seen = self._overlap_add(energy)
@@ -93,15 +93,16 @@ class MelConsistency(nn.Module):
                 now = self.log_mel.spectrum(result)[:, : mel.shape[-1]]
                 spectrum = now if before is None else _carried_on(before, now)
                 before = now
-                frames = torch.fft.irfft(self._as_asked(spectrum, mel), config.n_fft)
+                frames = torch.fft.irfft(self._as_asked(spectrum, target), config.n_fft)
                 total = self._overlap_add(frames * self.log_mel.window)
                 result = (total + _REST * result) / (seen + _REST)
             return result.to(audio.dtype)
 
     def _as_asked(self, spectrum: Tensor, mel: Tensor) -> Tensor:
         """Step 1 on (batch, frames, bins)."""
-        wanting = mel - self.log_mel.bands(spectrum)
-        return spectrum * (wanting.mT @ self.weights).exp()
+        gain = ((mel - self.log_mel.bands(spectrum)) @ self.weights).exp()
+        bins = self.log_mel.bins
+        return torch.cat([spectrum[..., :bins] * gain, spectrum[..., bins:]], dim=-1)
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """Frames laid down where they were cut, (batch, frames, n_fft) -> (batch, time)."""

@@ -130,6 +130,8 @@ class LogMel(nn.Module):
         window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
         self.register_buffer("window", window.to(dtype), persistent=False)
         self.register_buffer("filters", torch.from_numpy(filters).to(dtype), persistent=False)
+        seen = self.filters.any(0).nonzero()
+        self.bins = int(seen.max()) + 1  # above, no band sees anything
 
     def forward(self, audio: Tensor) -> Tensor:
         """(batch, time) in [-1, 1] -> (batch, n_mels, frames).
@@ -148,7 +150,8 @@ class LogMel(nn.Module):
         if not audio.is_floating_point():
             raise ValueError(f"expected floating-point audio in [-1, 1]; got {audio.dtype}")
         with torch.autocast(audio.device.type, enabled=False):
-            return self.bands(self.spectrum(audio.to(self.window.dtype)))
+            bands = self.bands(self.spectrum(audio.to(self.window.dtype)))
+            return bands.mT.contiguous()
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """The frames' spectra, (batch, time) -> (batch, frames, 1 + n_fft / 2), complex.
@@ -163,14 +166,15 @@ class LogMel(nn.Module):
         return torch.fft.rfft(frames * self.window)
 
     def bands(self, spectrum: Tensor) -> Tensor:
-        """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, n_mels, frames)."""
+        """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, frames, n_mels)."""
         config = self.config
+        spectrum = spectrum[..., : self.bins]
         if config.power_floor:
             power = spectrum.real.square() + spectrum.imag.square()
             magnitude = (power + config.power_floor).sqrt()
         else:
             magnitude = spectrum.abs()
-        return (self.filters @ magnitude.mT).clamp_min(config.clamp).log()
+        return (magnitude @ self.filters[:, : self.bins].mT).clamp_min(config.clamp).log()
 
     @property
     def padding(self) -> int:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.bijections.base import Bijection, full_precision
+from waveflow.bijections.kept import Kept
 
 
 class InvertibleConv1x1(Bijection):
@@ -22,7 +23,7 @@ class InvertibleConv1x1(Bijection):
     def __init__(self, channels: int):
         super().__init__()
         self.weight = nn.Parameter(random_rotation(channels))
-        self._inverted: tuple[Tensor, int, Tensor] | None = None  # W, its version, its inverse
+        self._kept = Kept()
 
     def matrix(self) -> Tensor:
         """W, (channels, channels)."""
@@ -35,22 +36,9 @@ class InvertibleConv1x1(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         with full_precision(z):
-            return self._inverse_matrix().to(z.dtype) @ z
-
-    def _inverse_matrix(self) -> Tensor:
-        """The inverse of W; kept, where nobody differentiates, for as long as W stays what it is.
-
-        A kept W keeps its memory, so another tensor cannot be mistaken for it.
-        """
-        weight = self.weight
-        if torch.is_grad_enabled() and weight.requires_grad:
-            return torch.linalg.inv(weight.double())
-        kept = self._inverted
-        if kept is None or kept[1] != weight._version or not _same_memory(kept[0], weight):
-            with torch.inference_mode(False), torch.no_grad():
-                inverse = torch.linalg.inv(weight.double()).to(weight.dtype)
-            kept = self._inverted = weight.detach(), weight._version, inverse
-        return kept[2]
+            if self.training:
+                return _inverse(self.weight).to(z.dtype) @ z
+            return self._kept(_inverse, self.weight).to(z.dtype) @ z
 
 
 class PLUConv1x1(Bijection):
@@ -102,8 +90,8 @@ class PLUConv1x1(Bijection):
         return lower, upper
 
 
-def _same_memory(one: Tensor, other: Tensor) -> bool:
-    return (one.device, one.dtype, one.data_ptr()) == (other.device, other.dtype, other.data_ptr())
+def _inverse(matrix: Tensor) -> Tensor:
+    return torch.linalg.inv(matrix.double()).to(matrix.dtype)
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from waveflow.nets.wavenet import gated, normalised
+from waveflow.nets.wavenet import Pointwise, gated, normalised
 
 
 class SeparableWaveNet(nn.Module):
@@ -45,8 +45,8 @@ class SeparableWaveNet(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"SeparableWaveNet: expected an odd kernel_size; got {kernel_size}")
-        self.start = normalised(nn.Conv1d(in_channels, channels, 1))
-        self.condition = normalised(nn.Conv1d(context_channels, 2 * channels * layers, 1))
+        self.start = normalised(Pointwise(in_channels, channels))
+        self.condition = normalised(Pointwise(context_channels, 2 * channels * layers))
         self.depthwise = nn.ModuleList()
         self.pointwise = nn.ModuleList()
         self.residual = nn.ModuleList()
@@ -55,9 +55,9 @@ class SeparableWaveNet(nn.Module):
                 channels, channels, kernel_size, padding=kernel_size // 2, groups=channels
             )
             self.depthwise.append(normalised(depthwise))
-            self.pointwise.append(normalised(nn.Conv1d(channels, 2 * channels, 1)))
-            self.residual.append(normalised(nn.Conv1d(channels, channels, 1)))
-        self.end = nn.Conv1d(channels, out_channels, 1)
+            self.pointwise.append(normalised(Pointwise(channels, 2 * channels)))
+            self.residual.append(normalised(Pointwise(channels, channels)))
+        self.end = Pointwise(channels, out_channels)
         for parameter in self.end.parameters():
             nn.init.zeros_(parameter)
 
