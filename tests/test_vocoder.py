@@ -1,12 +1,14 @@
 """The public object, on the bundled weights and real speech."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+import waveflow
 from tests.conftest import CLIPS, SMALL, randomise, small_config
 from waveflow import MelConfig, Vocoder
 from waveflow.audio import LogMel, MelConsistency, read_audio
@@ -51,6 +53,37 @@ def test_bundled_model_speaks(ljspeech, clip):
     recorded = recorded[: len(vocoded)]
     assert stoi(recorded, vocoded, rate) > 0.95
     assert pesq_wideband(recorded, vocoded, rate) > 2.8
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "megabytes", "least_pesq", "least_stoi"),
+    [
+        ("ljspeech-nano", 1.5, 3, 2.5, 0.94),
+        ("ljspeech", 6, 12, 3.2, 0.97),
+        ("ljspeech-hq", 6, 12, 3.8, 0.985),
+    ],
+)
+def test_three_points_on_the_curve(name, millions, megabytes, least_pesq, least_stoi):
+    from waveflow.evaluation import pesq_wideband, stoi
+
+    vocoder = Vocoder.from_pretrained(name)
+    assert sum(weight.numel() for weight in vocoder.parameters()) <= millions * 1e6
+    folder = Path(waveflow.__file__).parent / "pretrained" / name
+    assert (folder / "model.safetensors").stat().st_size <= megabytes * 1e6
+    assert (folder / "README.md").is_file()
+    recorded, rate = read_audio(CLIPS / "LJ001-0015.flac")
+    vocoded = vocoder(vocoder.mel(recorded[None]), seed=0)[0]
+    recorded = recorded[: len(vocoded)]
+    assert pesq_wideband(recorded, vocoded, rate) > least_pesq
+    assert stoi(recorded, vocoded, rate) > least_stoi
+
+
+def test_what_is_synthesised_may_be_differentiated_through(small):
+    audio = small(mel_like(small, 1, 8), seed=0)
+    assert not audio.requires_grad
+    gain = torch.ones((), requires_grad=True)
+    (gain * audio).square().sum().backward()
+    assert gain.grad is not None
 
 
 def test_synthesis_is_the_flow_and_then_mel_consistency(ljspeech, speech):
