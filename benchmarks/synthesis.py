@@ -2,9 +2,10 @@
 
     python benchmarks/synthesis.py --model ljspeech data/clips/*.flac
 
-Prints a Markdown table of wide-band PESQ and STOI, a row a temperature, a column a number of
-iterations, and a row of the same iterations on the whitened noise alone, without the couplings,
-where the model is a lapflow: what the iterations make of a spectral envelope.
+Prints a Markdown table of wide-band PESQ and STOI: a row a temperature, a column a number of
+iterations. Two more rows say what the iterations do on their own: "noise" has them begin from white
+noise, without any model, and "envelope", where the model is a lapflow, from noise behind its
+whitening, without the couplings.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from waveflow.evaluation.report import read_recordings
 from waveflow.files import write_atomically
 from waveflow.noise import positional_noise
 
-ENVELOPE = "envelope"
+ENVELOPE, NOISE = "envelope", "noise"
+NOISE_LEVEL = 0.01
 
 
 @torch.no_grad()
@@ -53,6 +55,8 @@ def main() -> None:
         }
         if vocoder.config.model.name == "lapflow":
             guesses[ENVELOPE] = envelope(vocoder, mel)
+        white = positional_noise(0, 1, mel.shape[-1] * vocoder.config.mel.hop_length)
+        guesses[NOISE] = NOISE_LEVEL * white.to(mel)
         for name, guess in guesses.items():
             for count in iterations:
                 audio = consistency(guess, mel, count)[0].clamp(-1, 1)
