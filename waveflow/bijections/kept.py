@@ -24,19 +24,20 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._weights: tuple[Tensor, ...] = ()
-        self._value = torch.empty(0)
+        # replaced as a whole, so that threads never see one without the other
+        self._kept: tuple[tuple[Tensor, ...], Tensor] | None = None
 
     def __call__(self, function: Callable[..., Tensor], *weights: Tensor) -> Tensor:
         """``function(*weights)``, which must depend on nothing else."""
         differentiated = torch.is_grad_enabled() and any(w.requires_grad for w in weights)
         if differentiated or any(w.device.type != "cpu" for w in weights):
             return function(*weights)
-        if len(self._weights) != len(weights) or not all(map(_equal, self._weights, weights)):
+        kept = self._kept
+        if kept is None or not all(map(_equal, kept[0], weights)):
             with torch.inference_mode(False), torch.no_grad():
-                self._weights = tuple(weight.clone() for weight in weights)
-                self._value = function(*self._weights)
-        return self._value
+                copies = tuple(weight.clone() for weight in weights)
+                kept = self._kept = copies, function(*copies)
+        return kept[1]
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
