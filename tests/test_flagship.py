@@ -18,22 +18,19 @@ def run(script, *arguments, **options):
     return done.stdout
 
 
-def test_models_are_compared_at_equal_time(tmp_path):
-    smoke = "recipes/ljspeech/smoke.yaml"
-    small = f"small={smoke},model.channels=8,model.layers=1,optimizer.warmup_steps=1"
-    arguments = ["--data", "data/smoke", "--out", tmp_path, "--minutes", "0.02"]
+def test_a_model_is_trained_for_its_time_and_measured_once(tmp_path):
+    small = "small=recipes/ljspeech/smoke.yaml,model.channels=8,model.layers=1"
+    arguments = ["--data", "data/smoke", "--out", tmp_path, "--minutes", "0.01", small]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    shown = run("compare.py", *arguments, smoke, small, env=environment)
-    header, _, *rows = shown.splitlines()
+    shown = run("compare.py", *arguments, env=environment)
+    header, _, row = shown.splitlines()
     assert header.startswith("| model | parameters | GMAC/s | steps | nats/sample | PESQ-wb |")
-    assert [row.split("`")[1] for row in rows] == ["smoke", "small"]
-    figures = [json.loads((tmp_path / n / "figures.json").read_text()) for n in ("smoke", "small")]
-    assert figures[0]["steps"] < figures[1]["steps"]  # cheaper steps, the same time
-    assert figures[0]["gmac_per_second"] > figures[1]["gmac_per_second"]
-    for each in figures:
-        assert each["consistency 8"]["pesq"] > each["consistency 0"]["pesq"]
+    assert row.startswith("| `small` | ")
+    figures = json.loads((tmp_path / "small" / "figures.json").read_text())
+    assert 1 <= figures["steps"] <= 600  # 0.6 s of the processor
+    assert figures["consistency 8"]["pesq"] > figures["consistency 0"]["pesq"]
     written = (tmp_path / "small" / "run" / "done").stat().st_mtime_ns
-    assert run("compare.py", *arguments, smoke, small, env=environment) == shown
+    assert run("compare.py", *arguments, env=environment) == shown
     assert (tmp_path / "small" / "run" / "done").stat().st_mtime_ns == written
 
 
