@@ -31,6 +31,7 @@ from waveflow.evaluation import evaluate
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.files import write_atomically
 from waveflow.training.config import TrainingConfig
+from waveflow.training.run import DONE_FILE, RUN_FILE
 
 CLIPS = Path(__file__).parents[1] / "data" / "clips"
 STEPS_TIMED = 5
@@ -65,8 +66,8 @@ def main() -> None:
 
 def read_model(text: str) -> tuple[str, TrainingConfig]:
     """``NAME=RECIPE,section.key=value`` as a name and a recipe."""
-    name, _, rest = text.rpartition("=") if "," not in text else text.partition("=")
-    recipe, *settings = rest.split(",")
+    first, *settings = text.split(",")
+    name, _, recipe = first.rpartition("=")
     config = TrainingConfig.from_yaml(recipe)
     values = {key: yaml.safe_load(value) for key, value in (s.split("=") for s in settings)}
     return name or Path(recipe).stem, config.override(values)
@@ -82,7 +83,7 @@ def train(config: TrainingConfig, folder: Path, data: Path, minutes: float) -> N
         content = replace(config, optimizer=optimizer, run=run).to_dict()
         recipe.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(recipe, yaml.safe_dump(content, sort_keys=False).encode())
-    if not (folder / "run" / "done").is_file():
+    if not (folder / "run" / DONE_FILE).is_file():
         where = ["--data", str(data), "--out", str(folder / "run"), "--device", "cpu"]
         command = [sys.executable, "-m", "waveflow", "train", str(recipe), *where]
         subprocess.run(command, check=True, stdout=sys.stderr)
@@ -102,11 +103,11 @@ def seconds_per_step(config: TrainingConfig) -> float:
 
 def measure(folder: Path, *, consistency: int) -> dict[str, Any]:
     """Every figure of a trained model."""
-    run = yaml.safe_load((folder / "run" / "run.yaml").read_text(encoding="utf-8"))
-    done = json.loads((folder / "run" / "done").read_text(encoding="utf-8"))
+    run = yaml.safe_load((folder / "run" / RUN_FILE).read_text(encoding="utf-8"))
+    done = json.loads((folder / "run" / DONE_FILE).read_text(encoding="utf-8"))
     vocoder = Vocoder.from_pretrained(folder / "run" / "model")
     config = vocoder.config.mel
-    mel = vocoder.mel(0.1 * torch.randn(1, config.sample_rate // config.hop_length * 256))
+    mel = vocoder.mel(torch.zeros(1, config.sample_rate))
     seconds = mel.shape[-1] * config.hop_length / config.sample_rate
     figures = {
         "parameters": sum(parameter.numel() for parameter in vocoder.parameters()),

@@ -14,6 +14,7 @@ import argparse
 import json
 from pathlib import Path
 from statistics import fmean
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from tqdm import tqdm
 
 from waveflow import Vocoder
 from waveflow.audio import LogMel, MelConsistency
+from waveflow.bijections import Bijection, Chain
 from waveflow.evaluation import pesq_wideband, stoi
 from waveflow.evaluation.report import read_recordings
 from waveflow.files import write_atomically
@@ -53,10 +55,10 @@ def main() -> None:
         guesses = {
             f"{t:g}": vocoder(mel, temperature=t, consistency=0, seed=0) for t in temperatures
         }
+        noise = positional_noise(0, 1, mel.shape[-1] * vocoder.config.mel.hop_length).to(mel)
         if vocoder.config.model.name == "lapflow":
-            guesses[ENVELOPE] = envelope(vocoder, mel)
-        white = positional_noise(0, 1, mel.shape[-1] * vocoder.config.mel.hop_length)
-        guesses[NOISE] = NOISE_LEVEL * white.to(mel)
+            guesses[ENVELOPE] = envelope(vocoder, mel, noise)
+        guesses[NOISE] = NOISE_LEVEL * noise
         for name, guess in guesses.items():
             for count in iterations:
                 audio = consistency(guess, mel, count)[0].clamp(-1, 1)
@@ -78,11 +80,10 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def envelope(vocoder: Vocoder, mel: Tensor) -> Tensor:
+def envelope(vocoder: Vocoder, mel: Tensor, noise: Tensor) -> Tensor:
     """Noise behind a lapflow's whitening, the couplings left out."""
-    noise = positional_noise(0, mel.shape[0], mel.shape[-1] * vocoder.config.mel.hop_length)
-    whitening = vocoder.flow.bijection.get_submodule("bijections.0")
-    return whitening.inverse(noise.to(mel), vocoder.context_net(mel))  # type: ignore[operator]
+    whitening = cast(Bijection, cast(Chain, vocoder.flow.bijection).bijections[0])
+    return whitening.inverse(noise, vocoder.context_net(mel))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Values computed from weights, kept for as long as the weights stay what they are."""
+"""A value computed from a weight, kept for as long as the weight stays what it is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 
 class Kept:
-    """Calls a function of weights anew when one of them has changed since the last call.
+    """Calls a function of a weight anew when the weight has changed since the last call.
 
-    A weight is compared with a copy, number by number: its version counter would not do, which
-    fused optimisers leave as it is. Where the result is to be differentiated, or the weights are
-    not on the CPU, where comparing would stall, nothing is kept.
+    The weight is compared with a copy, number by number: its version counter would not do, which
+    fused optimisers leave as it is. Where the result is to be differentiated, or the weight is not
+    on the CPU and comparing would stall, nothing is kept.
 
     >>> kept, weight = Kept(), torch.ones(2)
     >>> first = kept(torch.exp, weight)
@@ -25,18 +25,18 @@ class Kept:
 
     def __init__(self) -> None:
         # replaced as a whole, so that threads never see one without the other
-        self._kept: tuple[tuple[Tensor, ...], Tensor] | None = None
+        self._kept: tuple[Tensor, Tensor] | None = None
 
-    def __call__(self, function: Callable[..., Tensor], *weights: Tensor) -> Tensor:
-        """``function(*weights)``, which must depend on nothing else."""
-        differentiated = torch.is_grad_enabled() and any(w.requires_grad for w in weights)
-        if differentiated or any(w.device.type != "cpu" for w in weights):
-            return function(*weights)
+    def __call__(self, function: Callable[[Tensor], Tensor], weight: Tensor) -> Tensor:
+        """``function(weight)``, which must depend on nothing else."""
+        differentiated = torch.is_grad_enabled() and weight.requires_grad
+        if differentiated or weight.device.type != "cpu":
+            return function(weight)
         kept = self._kept
-        if kept is None or not all(map(_equal, kept[0], weights)):
+        if kept is None or not _equal(kept[0], weight):
             with torch.inference_mode(False), torch.no_grad():
-                copies = tuple(weight.clone() for weight in weights)
-                kept = self._kept = copies, function(*copies)
+                copy = weight.clone()
+                kept = self._kept = copy, function(copy)
         return kept[1]
 
 
