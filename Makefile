@@ -1,6 +1,8 @@
 # Needs Python 3.10 or newer with venv; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes that share the tests; each computes with one thread.
+WORKERS ?= 2
 
 .PHONY: demo test smoke lint clean
 
@@ -8,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/python recipes/demo.py data/clips --out out
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 smoke: .venv/installed
 	recipes/ljspeech/train.sh --smoke

@@ -1,5 +1,6 @@
-"""Shared by all tests: real clips, a tiny vocoder, and a fixed seed."""
+"""Shared by all tests: real clips, a tiny vocoder, a fixed seed, and what workers may use."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ def randomise(module, scale=0.2):
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter += scale * noise.to(parameter.dtype)
     return module
+
+
+LONGEST = [
+    "tests/test_readme.py",
+    "tests/training/test_devices.py",
+    "tests/test_recipe.py",
+    "tests/training/test_nothing_lost.py",
+    "tests/training/test_training.py",
+    "tests/test_flagship.py",
+    "tests/test_benchmarks.py",
+]
+"""Files whose tests take longest."""
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker, and for what it starts
+    os.environ |= {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first, so that no worker is left with one at the end."""
+    place = {ROOT / path: index for index, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 @pytest.fixture(autouse=True)

@@ -497,7 +497,7 @@ class Test_main:
         def interrupt(model):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("waveflow.cli._load", interrupt)
+        monkeypatch.setattr("waveflow.cli.score.load_vocoder", interrupt)
         assert main(["score", str(clip)]) == 130
         assert capsys.readouterr().err == ""
 

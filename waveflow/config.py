@@ -52,6 +52,8 @@ class _EncodedConfig(ModelConfig):
         context_channels: channels of the context.
         context_layers: residual blocks of the mel encoder.
         context_kernel_size: frames that one of its convolutions sees.
+        causal: whether the couplings' networks see no step, and the mel encoder no frame, after
+            the one they are asked about; by default they see as many after as before.
     """
 
     groups: int = 64
@@ -61,6 +63,7 @@ class _EncodedConfig(ModelConfig):
     context_channels: int = 192
     context_layers: int = 2
     context_kernel_size: int = 3
+    causal: bool = False
 
     def _context_net(self, mel: MelConfig, *, slowest: int) -> nn.Module:
         if mel.hop_length % slowest:
@@ -72,6 +75,7 @@ class _EncodedConfig(ModelConfig):
             channels=self.context_channels,
             layers=self.context_layers,
             kernel_size=self.context_kernel_size,
+            causal=self.causal,
         )
 
     def _sizes(self) -> dict[str, int]:
@@ -94,7 +98,7 @@ class NiceConfig(_EncodedConfig):
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel, slowest=self.groups)
-        return context_net, models.nice(flows=self.flows, **self._sizes())
+        return context_net, models.nice(flows=self.flows, causal=self.causal, **self._sizes())
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,9 @@ class RealNVPConfig(_EncodedConfig):
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel, slowest=self.groups)
-        flow = models.realnvp(scales=self.scales, couplings=self.couplings, **self._sizes())
+        flow = models.realnvp(
+            scales=self.scales, couplings=self.couplings, causal=self.causal, **self._sizes()
+        )
         return context_net, flow
 
 
@@ -121,7 +127,10 @@ class GlowConfig(_EncodedConfig):
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel, slowest=self.groups)
-        return context_net, models.glow(levels=self.levels, flows=self.flows, **self._sizes())
+        flow = models.glow(
+            levels=self.levels, flows=self.flows, causal=self.causal, **self._sizes()
+        )
+        return context_net, flow
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,10 @@ class LapflowConfig(_EncodedConfig):
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel, slowest=max(self.groups, self.whitening_groups))
         flow = models.lapflow(
-            whitening_groups=self.whitening_groups, flows=self.flows, **self._sizes()
+            whitening_groups=self.whitening_groups,
+            flows=self.flows,
+            causal=self.causal,
+            **self._sizes(),
         )
         return context_net, flow
 
@@ -163,6 +175,8 @@ class WaveGlowConfig(ModelConfig):
         layers: its gated layers.
         kernel_size: its kernel.
         upsampler_kernel_size: samples that one mel frame reaches.
+        causal: whether the couplings' networks see no step after the one they are asked about;
+            the upsampler sees no later frame in any case.
     """
 
     name: ClassVar[str] = "waveglow"
@@ -174,6 +188,7 @@ class WaveGlowConfig(ModelConfig):
     layers: int = 8
     kernel_size: int = 3
     upsampler_kernel_size: int = 1024
+    causal: bool = False
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         upsampler = TransposedUpsampler(
@@ -191,6 +206,7 @@ class WaveGlowConfig(ModelConfig):
             channels=self.channels,
             layers=self.layers,
             kernel_size=self.kernel_size,
+            causal=self.causal,
         )
         return upsampler, flow
 
@@ -222,6 +238,7 @@ class SqueezeWaveConfig(_EncodedConfig):
             flows=self.flows,
             early_every=self.early_every,
             early_size=self.early_size,
+            causal=self.causal,
             **self._sizes(),
         )
         return context_net, flow

@@ -31,11 +31,24 @@ def positional_noise(seed: int, batch: int, length: int, *, start: int = 0) -> T
     >>> bool((positional_noise(7, 1, 4, start=5) == whole[:1, 5:9]).all())
     True
     """
+    return torch.stack([example_noise(seed, i, length, start=start) for i in range(batch)])
+
+
+def example_noise(seed: int, example: int, length: int, *, start: int = 0) -> Tensor:
+    """The noise of one example of :func:`positional_noise`, (length,), float64, on the CPU.
+
+    Raises:
+        ValueError: the seed is out of range.
+    """
     if not 0 <= seed < 2**64:
         raise ValueError(f"expected a seed from 0 to 2**64 - 1; got {seed}")
-    return torch.from_numpy(
-        np.stack([_example_noise(seed, example, start, length) for example in range(batch)])
-    )
+    skipped = start % _LANES
+    key = np.array([seed, example], dtype=np.uint64)
+    generator = np.random.Philox(key=key, counter=start // _LANES)
+    words = generator.random_raw(skipped + length)[skipped:]
+    high, low = words >> np.uint64(32), words & np.uint64(0xFFFFFFFF)
+    first, second = (torch.from_numpy((half + 0.5) / 2**32) for half in (high, low))
+    return (-2 * first.log_()).sqrt_() * (2 * torch.pi * second).cos_()
 
 
 def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
@@ -78,13 +91,3 @@ def _unsigned_shift(words: Tensor, bits: int) -> Tensor:
 def _signed(word: int) -> int:
     """The int64 of the same 64 bits."""
     return (word + 2**63) % 2**64 - 2**63
-
-
-def _example_noise(seed: int, example: int, start: int, length: int) -> np.ndarray:
-    skipped = start % _LANES
-    key = np.array([seed, example], dtype=np.uint64)
-    generator = np.random.Philox(key=key, counter=start // _LANES)
-    words = generator.random_raw(skipped + length)[skipped:]
-    high, low = words >> np.uint64(32), words & np.uint64(0xFFFFFFFF)
-    radius = np.sqrt(-2 * np.log((high + 0.5) / 2**32))
-    return radius * np.cos(2 * np.pi * (low + 0.5) / 2**32)

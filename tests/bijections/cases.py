@@ -21,7 +21,8 @@ from waveflow.bijections import (
     Reversible,
     Scale,
 )
-from waveflow.nets import WaveNet
+from waveflow.models import lapflow
+from waveflow.nets import SeparableWaveNet, WaveNet
 
 
 def _coupling(partition, elementwise, channels, context_channels=3):
@@ -29,6 +30,26 @@ def _coupling(partition, elementwise, channels, context_channels=3):
     outputs = elementwise.n_params * moved
     return Coupling(
         partition, WaveNet(kept, outputs, context_channels, channels=4, layers=2), elementwise
+    )
+
+
+def _causal_coupling(conditioner, channels, context_channels=3):
+    kept, moved = Channels().sizes(channels)
+    outputs = Affine.n_params * moved
+    network = conditioner(kept, outputs, context_channels, channels=4, layers=2, causal=True)
+    return Coupling(Channels(), network, Affine())
+
+
+def _causal_lapflow():
+    return lapflow(
+        whitening_groups=16,
+        groups=8,
+        flows=2,
+        context_channels=3,
+        channels=4,
+        layers=2,
+        kernel_size=3,
+        causal=True,
     )
 
 
@@ -62,6 +83,12 @@ CASES = {
         lambda: _coupling(Checkerboard(swap=True), Affine(), 4),
         (2, 4, 5),
         (2, 3, 5),
+    ),
+    "causal coupling": (lambda: _causal_coupling(WaveNet, 4), (2, 4, 6), (2, 3, 2)),
+    "causal separable coupling": (
+        lambda: _causal_coupling(SeparableWaveNet, 5),
+        (2, 5, 6),
+        (2, 3, 6),
     ),
     "context affine": (
         lambda: ContextAffine(nn.Conv1d(3, 4, 1), Scale()),
@@ -98,6 +125,7 @@ CASES = {
         (2, 3, 6),
     ),
     "inverse lapped": (lambda: Inverse(Lapped(8)), (2, 8, 4), None),
+    "causal lapflow": (_causal_lapflow, (2, 48), (2, 3, 3)),
     "whitening": (
         lambda: Chain(Lapped(8), ContextAffine(nn.Conv1d(3, 8, 1), Scale()), Inverse(Lapped(8))),
         (2, 32),

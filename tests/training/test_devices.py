@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.conftest import ROOT, start
+from tests.training.processes import CLIPS, ROOT, start
 from waveflow.training.checkpoint import newest_checkpoint
+from waveflow.training.run import train
 
 STEPS = 30
 TORCHRUN = Path(sys.executable).with_name("torchrun")
@@ -57,7 +58,8 @@ def folder(tmp_path_factory):
 
 
 def test_two_processes_learn_what_one_does(config, folder):
-    one = run(config, folder / "one")
+    one = folder / "one"
+    train(config, data=CLIPS, out=one, device="cpu")
     two = run(config, folder / "two", "--devices", "2")
     for name in ("train/nats_per_sample", "train/grad_norm", "validation/nats_per_sample"):
         expected, got = curve(one, name), curve(two, name)
@@ -77,7 +79,7 @@ def test_two_processes_learn_what_one_does(config, folder):
 def test_a_run_goes_on_with_more_processes_and_parts(config, folder):
     """Begun by one process, gone on by two under torchrun, in two parts, rebuilding activations."""
     first = replace(config, optimizer=replace(config.optimizer, max_steps=10))
-    run(first, folder / "mixed")
+    train(first, data=CLIPS, out=folder / "mixed", device="cpu")
     compute = replace(config.compute, accumulate=2, reversible=True)
     launcher = [TORCHRUN, "--standalone", "--nproc-per-node", "2"]
     options = ["--devices", "2", "--resume"]

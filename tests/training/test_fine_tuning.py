@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import CLIPS, ROOT
+from tests.training.processes import CLIPS, ROOT
 from waveflow import Vocoder
 from waveflow.audio import LogMel, MelConfig, read_audio
 from waveflow.evaluation import nats_per_sample, read_recording

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.conftest import CLIPS
+from tests.training.processes import CLIPS
 from waveflow.bijections import Chain, InvertibleConv1x1, PLUConv1x1, Polyphase
 from waveflow.bijections.conv1x1 import condition_numbers
 from waveflow.training.checkpoint import newest_checkpoint

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.training.conftest import CLIPS, start
+from tests.training.processes import CLIPS, start
 from waveflow import Vocoder
 from waveflow.audio import LogMel
 from waveflow.training.corpus import load_clips
@@ -81,7 +81,7 @@ def test_a_log_file_gets_lines_with_all_that_matters(config, tmp_path):
         optimizer=replace(config.optimizer, max_steps=100_000),
         run=replace(config.run, validate_every=100_000, report_seconds=0.5, loggers=("csv",)),
     )
-    process = start(config, tmp_path / "run", "--max-time", "00:00:08")
+    process = start(config, tmp_path / "run", "--max-time", "00:00:05")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     line = (

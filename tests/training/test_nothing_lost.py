@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.conftest import CLIPS, start
+from tests.training.processes import CLIPS, fork, start
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_path,
@@ -55,48 +55,49 @@ def states(run):
     return flat("", kept)
 
 
-def wait_for(path, pattern, process, seconds=60):
-    """Until a file is there."""
+def wait_for(true, alive, *, seconds=60):
+    """Until something is so, which only a process that is alive can bring about."""
     end = time.monotonic() + seconds
-    while not list(path.glob(pattern)):
-        assert process.poll() is None, process.communicate()
+    while not true():
+        assert alive()
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
+def finish(process, out):
+    """Wait for a forked run to end as it should."""
+    process.join(120)
+    assert process.exitcode == 0, out.with_suffix(".log").read_text()
+
+
+def newest(run):
+    return max((run / "checkpoints").glob("step-*"), default=None)
+
+
 def test_ten_kills_leave_no_trace(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
+    process = fork(config, whole)
     began = time.monotonic()
-    process = start(config, whole)
-    wait_for(tmp_path, "whole/checkpoints/step-*", process)
+    wait_for(lambda: newest(whole), process.is_alive)
     startup = time.monotonic() - began
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    finish(process, whole)
     training = time.monotonic() - began - startup
     dice = random.Random(7)
-
-    def newest():
-        return max((killed / "checkpoints").glob("step-*"), default=None)
-
     steps = set()
     for _ in range(KILLS):
-        before = newest()
-        process = start(config, killed)
+        before = newest(killed)
+        process = fork(config, killed)
         if dice.random() < 0.3:  # before it has begun
             time.sleep(startup * dice.uniform(0, 0.8))
         else:  # or any time after
-            while newest() == before:
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.02)
+            wait_for(lambda: newest(killed) != before, process.is_alive)  # noqa: B023
             time.sleep(training / 20 * dice.random())
         process.kill()
-        process.communicate()
-        steps.add(newest())
+        process.join()
+        steps.add(newest(killed))
     assert not (killed / "done").exists()
     assert len(steps) >= 5
-    process = start(config, killed)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
+    finish(fork(config, killed), killed)
     assert (killed / "done").read_text() == (whole / "done").read_text()
     expected, got = states(whole), states(killed)
     assert expected.keys() == got.keys()
@@ -115,15 +116,14 @@ def test_a_signal_stops_after_the_step_and_the_run_goes_on(config, tmp_path, num
     )
     run = tmp_path / "run"
     process = start(config, run)
-    wait_for(run, "checkpoints/step-000000000.ckpt", process)
+    wait_for(lambda: newest(run), lambda: process.poll() is None)
     time.sleep(1)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == (0 if number == signal.SIGTERM else 130), err
     assert "stopped after step" in out
     assert number.name in out
-    newest = newest_checkpoint(run / "checkpoints")
-    assert newest.name != "step-000000000.ckpt"
+    assert newest_checkpoint(run / "checkpoints").name != "step-000000000.ckpt"
     assert (run / "model" / "model.safetensors").is_file()
 
 

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from tests.training.conftest import CLIPS
+from tests.training.processes import CLIPS
 from waveflow.audio.mel import LogMel
 from waveflow.training.checkpoint import newest_checkpoint
 from waveflow.training.corpus import find_clips, load_clips

@@ -10,7 +10,8 @@ from waveflow.audio.mel import LogMel
 MOMENTUM = 0.99
 """How far a spectrum is carried on along its last step, the fast Griffin-Lim algorithm's alpha."""
 
-_REST = 1e-8  # weight of the audio as it was, where no window looks
+UNSEEN = 1e-8
+"""Energy of the windows below which they do not look at a sample, which stays as it is."""
 
 
 class MelConsistency(nn.Module):
@@ -32,7 +33,9 @@ class MelConsistency(nn.Module):
        *Signal estimation from modified short-time Fourier transform*, 1984).
 
     From the second iteration on, step 1 starts from the spectrum carried on along its last change
-    by :data:`MOMENTUM` (Perraudin, Balazs & Søndergaard, *A fast Griffin-Lim algorithm*, 2013).
+    by :data:`MOMENTUM` (Perraudin, Balazs & Søndergaard, *A fast Griffin-Lim algorithm*, 2013). As
+    both the spectrum and the least squares are linear, it is the audio that is carried on, and what
+    step 1 changes that is laid down on it: less is transformed, and less is rounded.
     Griffin-Lim replaces every magnitude by that of a pseudo-inverse of the mel, which knows nothing
     of what lies within a band; here that is the sample's, and only the bands' levels are set.
 
@@ -85,39 +88,39 @@ class MelConsistency(nn.Module):
         with torch.autocast(audio.device.type, enabled=False):
             target = mel.to(self.weights.dtype).mT.contiguous()
             result = audio.to(self.weights.dtype)
-            energy = self.log_mel.window.square().expand(1, mel.shape[-1], -1)
-            seen = self._overlap_add(energy)
-            before = None
+            seen = self._overlap_add(self.log_mel.window.expand(1, mel.shape[-1], -1))
+            before = result
             for _ in range(iterations):
+                carried_on = torch.lerp(before, result, 1 + MOMENTUM)
                 # a centred front end has one frame more than there are mel frames
-                now = self.log_mel.spectrum(result)[:, : mel.shape[-1]]
-                spectrum = now if before is None else _carried_on(before, now)
-                before = now
-                frames = torch.fft.irfft(self._as_asked(spectrum, target), config.n_fft)
-                total = self._overlap_add(frames * self.log_mel.window)
-                result = (total + _REST * result) / (seen + _REST)
+                spectrum = self.log_mel.spectrum(carried_on)[:, : mel.shape[-1]]
+                change = self._overlap_add(self.change(spectrum, target))
+                before, result = result, carried_on + change / seen.clamp_min(UNSEEN)
             return result.to(audio.dtype)
 
-    def _as_asked(self, spectrum: Tensor, mel: Tensor) -> Tensor:
-        """Step 1 on (batch, frames, bins)."""
-        gain = ((mel - self.log_mel.bands(spectrum)) @ self.weights).exp()
-        bins = self.log_mel.bins
-        return torch.cat([spectrum[..., :bins] * gain, spectrum[..., bins:]], dim=-1)
+    def change(self, spectrum: Tensor, mel: Tensor) -> Tensor:
+        """What step 1 adds to the windowed frames of audio.
+
+        Args:
+            spectrum: of the frames, (..., frames, 1 + n_fft / 2).
+            mel: (..., frames, n_mels).
+
+        Returns:
+            (..., frames, n_fft).
+        """
+        gain = ((mel - self.log_mel.bands(spectrum)) @ self.weights).expm1()
+        return torch.fft.irfft(spectrum[..., : self.log_mel.bins] * gain, self.log_mel.config.n_fft)
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Frames laid down where they were cut, (batch, frames, n_fft) -> (batch, time)."""
+        """Frames windowed and laid down where they were cut, (batch, frames, n_fft) ->
+        (batch, time).
+        """
         hop_length, side = self.log_mel.config.hop_length, self.log_mel.padding
         batch, steps, size = frames.shape
         parts = -(-size // hop_length)
-        pieces = nn.functional.pad(frames, (0, parts * hop_length - size))
+        pieces = nn.functional.pad(frames * self.log_mel.window, (0, parts * hop_length - size))
         pieces = pieces.view(batch, steps, parts, hop_length)
         total = frames.new_zeros(batch, steps + parts, hop_length)
         for part in range(parts):
             total[:, part : part + steps] += pieces[:, :, part]
         return total.view(batch, -1)[:, side : side + steps * hop_length]
-
-
-def _carried_on(before: Tensor, now: Tensor) -> Tensor:
-    """``now + MOMENTUM * (now - before)``, in one pass over the real numbers."""
-    ends = torch.view_as_real(before), torch.view_as_real(now)
-    return torch.view_as_complex(torch.lerp(*ends, 1 + MOMENTUM))

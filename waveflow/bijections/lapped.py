@@ -62,18 +62,18 @@ class Lapped(Bijection):
         with full_precision(x):
             steps = blocks(x, self.groups).shape[1]
             folded = self._rotate(x, sign=1).unflatten(1, (steps, self.groups))
-            z = _dct4(self.groups, x.dtype, x.device) @ folded.mT
+            z = dct4(self.groups, x.dtype, x.device) @ folded.mT
         return z, zero_log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         with full_precision(z):
-            folded = (z.mT @ _dct4(self.groups, z.dtype, z.device)).flatten(1)
+            folded = (z.mT @ dct4(self.groups, z.dtype, z.device)).flatten(1)
             return self._rotate(folded, sign=-1)
 
     def _rotate(self, audio: Tensor, *, sign: int) -> Tensor:
         """Rotate the samples round each inner boundary by ``sign`` times theta."""
         half = self.groups // 2
-        cos, sin = _rotation(self.groups, audio.dtype, audio.device)
+        cos, sin = rotation(self.groups, audio.dtype, audio.device)
         sin = sign * sin
         inner = blocks(audio[:, half : audio.shape[1] - half], self.groups)
         before, after = inner[..., :half].flip(-1), inner[..., half:]
@@ -84,7 +84,7 @@ class Lapped(Bijection):
 
 
 @lru_cache(maxsize=32)
-def _dct4(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def dct4(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The DCT-IV matrix: symmetric, orthonormal, its own inverse."""
     with torch.inference_mode(False):
         n = torch.arange(size, dtype=torch.float64) + 0.5
@@ -93,7 +93,7 @@ def _dct4(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _rotation(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+def rotation(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """cos(theta_i), sin(theta_i) for distances i + 1/2 from a boundary, each (size / 2,)."""
     with torch.inference_mode(False):
         i = torch.arange(size // 2, dtype=torch.float64)

@@ -25,6 +25,7 @@ def glow(
     channels: int,
     layers: int,
     kernel_size: int,
+    causal: bool = False,
 ) -> Bijection:
     """Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039), figure 2, on squeezed audio.
 
@@ -39,6 +40,7 @@ def glow(
         channels: hidden channels of a coupling's WaveNet.
         layers: its gated layers.
         kernel_size: its kernel.
+        causal: whether it sees no step after its own.
     """
     if groups % 2**levels:
         raise ValueError(f"glow: expected groups to be a multiple of 2 ** {levels}; got {groups}")
@@ -52,6 +54,7 @@ def glow(
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
+            causal=causal,
         )
         return Chain(ActNorm(size), PLUConv1x1(size), Coupling(Channels(), conditioner, Affine()))
 

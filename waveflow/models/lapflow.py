@@ -29,6 +29,7 @@ def lapflow(
     channels: int,
     layers: int,
     kernel_size: int,
+    causal: bool = False,
 ) -> Bijection:
     """A source-filter flow on audio, (batch, time) -> (batch, groups, time / groups).
 
@@ -44,6 +45,7 @@ def lapflow(
         channels: hidden channels of a coupling's WaveNet.
         layers: its gated layers.
         kernel_size: its kernel.
+        causal: whether it sees no step after its own.
     """
     whitening = Chain(
         Lapped(whitening_groups),
@@ -62,6 +64,7 @@ def lapflow(
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
+            causal=causal,
         )
         steps += [
             ActNorm(groups),

@@ -14,6 +14,7 @@ def nice(
     channels: int,
     layers: int,
     kernel_size: int,
+    causal: bool = False,
 ) -> Bijection:
     """Dinh et al., *NICE* (https://arxiv.org/abs/1410.8516), on squeezed audio.
 
@@ -27,6 +28,7 @@ def nice(
         channels: hidden channels of a coupling's WaveNet.
         layers: its gated layers.
         kernel_size: its kernel.
+        causal: whether it sees no step after its own.
     """
     couplings = []
     for flow in range(flows):
@@ -39,6 +41,7 @@ def nice(
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
+            causal=causal,
         )
         couplings.append(Coupling(partition, conditioner, Additive()))
     return Chain(Polyphase(groups), *couplings, ActNorm(groups))

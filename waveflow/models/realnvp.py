@@ -26,6 +26,7 @@ def realnvp(
     channels: int,
     layers: int,
     kernel_size: int,
+    causal: bool = False,
 ) -> Bijection:
     """Dinh et al., *Real NVP* (https://arxiv.org/abs/1605.08803), on squeezed audio.
 
@@ -41,6 +42,7 @@ def realnvp(
         channels: hidden channels of a coupling's WaveNet.
         layers: its gated layers.
         kernel_size: its kernel.
+        causal: whether it sees no step after its own.
     """
     if groups % 2**scales:
         raise ValueError(
@@ -56,6 +58,7 @@ def realnvp(
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
+            causal=causal,
         )
         return Chain(ActNorm(size), Coupling(partition, conditioner, Affine()))
 

@@ -19,6 +19,7 @@ def squeezewave(
     channels: int,
     layers: int,
     kernel_size: int,
+    causal: bool = False,
 ) -> Bijection:
     """Zhai et al., *SqueezeWave* (https://arxiv.org/abs/2001.05685), section 3.
 
@@ -35,6 +36,7 @@ def squeezewave(
         channels: hidden channels of a coupling's SeparableWaveNet.
         layers: its gated layers.
         kernel_size: the kernel of its depthwise convolutions.
+        causal: whether it sees no step after its own.
     """
 
     def conditioner(kept: int, parameters: int) -> nn.Module:
@@ -45,6 +47,7 @@ def squeezewave(
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
+            causal=causal,
         )
 
     return affine_flows(

@@ -29,6 +29,7 @@ def waveglow(
     channels: int,
     layers: int,
     kernel_size: int,
+    causal: bool = False,
 ) -> Bijection:
     """Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), figure 1.
 
@@ -45,6 +46,7 @@ def waveglow(
         channels: hidden channels of a coupling's WaveNet.
         layers: its gated layers; layer i is dilated by 2 ** i.
         kernel_size: its kernel.
+        causal: whether it sees no step after its own.
     """
 
     def conditioner(kept: int, parameters: int) -> nn.Module:
@@ -55,6 +57,7 @@ def waveglow(
             channels=channels,
             layers=layers,
             kernel_size=kernel_size,
+            causal=causal,
         )
 
     return affine_flows(

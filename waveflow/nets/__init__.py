@@ -1,8 +1,9 @@
 """Networks that need not be invertible: conditioners of couplings, and context networks."""
 
 from waveflow.nets.mel_encoder import MelEncoder
+from waveflow.nets.padded import Padded
 from waveflow.nets.separable_wavenet import SeparableWaveNet
 from waveflow.nets.upsampler import TransposedUpsampler
 from waveflow.nets.wavenet import WaveNet
 
-__all__ = ["MelEncoder", "SeparableWaveNet", "TransposedUpsampler", "WaveNet"]
+__all__ = ["MelEncoder", "Padded", "SeparableWaveNet", "TransposedUpsampler", "WaveNet"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from waveflow.nets.padded import Padded
+
 
 class MelEncoder(nn.Module):
     """Mel to context at frame rate: residual convolutions over neighbouring frames.
@@ -16,18 +18,30 @@ class MelEncoder(nn.Module):
         channels: channels of the context.
         layers: number of residual blocks.
         kernel_size: frames that one convolution sees; odd.
+        causal: whether a context frame sees no mel frame after its own, in place of
+            ``(layers + 1) * (kernel_size - 1) / 2``.
+
+    Raises:
+        ValueError: ``kernel_size`` is even.
     """
 
-    def __init__(self, n_mels: int, *, channels: int, layers: int, kernel_size: int = 3):
+    def __init__(
+        self,
+        n_mels: int,
+        *,
+        channels: int,
+        layers: int,
+        kernel_size: int = 3,
+        causal: bool = False,
+    ):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"MelEncoder: expected an odd kernel_size; got {kernel_size}")
-        padding = kernel_size // 2
-        self.start = nn.Conv1d(n_mels, channels, kernel_size, padding=padding)
+        self.start = Padded(n_mels, channels, kernel_size, causal=causal)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.SiLU(),
-                nn.Conv1d(channels, channels, kernel_size, padding=padding),
+                Padded(channels, channels, kernel_size, causal=causal),
                 nn.SiLU(),
                 nn.Conv1d(channels, channels, 1),
             )
@@ -36,7 +50,12 @@ class MelEncoder(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """(batch, n_mels, frames) -> (batch, channels, frames)."""
-        context = self.start(mel / 4 + 1.25)  # log-mels of speech: mean near -5, deviation near 2
+        context = self.start(standardised(mel))
         for block in self.blocks:
             context = context + block(context)
         return context
+
+
+def standardised(mel: Tensor) -> Tensor:
+    """Log-mels of speech, whose mean is near -5 and deviation near 2, brought near 0 and 1/2."""
+    return mel / 4 + 1.25

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from waveflow.nets.padded import Padded
 from waveflow.nets.wavenet import Pointwise, gated, normalised
 
 
 class SeparableWaveNet(nn.Module):
-    r"""Non-causal separable convolutions with gates and residuals, steered by a context.
+    r"""Separable convolutions with gates and residuals, steered by a context.
 
     .. math::
         h_0 = \text{start}(x), \qquad
@@ -30,6 +31,10 @@ class SeparableWaveNet(nn.Module):
         channels: channels of the hidden layers.
         layers: number of gated layers.
         kernel_size: of the depthwise convolutions; odd.
+        causal: whether a step of the output sees no step of ``x`` after its own.
+
+    Raises:
+        ValueError: ``kernel_size`` is even.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class SeparableWaveNet(nn.Module):
         channels: int,
         layers: int,
         kernel_size: int = 3,
+        causal: bool = False,
     ):
         super().__init__()
         if kernel_size % 2 == 0:
@@ -51,9 +57,7 @@ class SeparableWaveNet(nn.Module):
         self.pointwise = nn.ModuleList()
         self.residual = nn.ModuleList()
         for _ in range(layers):
-            depthwise = nn.Conv1d(
-                channels, channels, kernel_size, padding=kernel_size // 2, groups=channels
-            )
+            depthwise = Padded(channels, channels, kernel_size, groups=channels, causal=causal)
             self.depthwise.append(normalised(depthwise))
             self.pointwise.append(normalised(Pointwise(channels, 2 * channels)))
             self.residual.append(normalised(Pointwise(channels, channels)))

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from waveflow.nets.padded import Padded
+
 
 class WaveNet(nn.Module):
-    r"""Non-causal dilated convolutions with gates, residuals and skips, steered by a context.
+    r"""Dilated convolutions with gates, residuals and skips, steered by a context.
 
     .. math::
         h_0 = \text{start}(x), \qquad
@@ -32,6 +34,11 @@ class WaveNet(nn.Module):
         layers: number of gated layers.
         kernel_size: odd.
         cycle: dilations restart at 1 after this many layers; by default they never do.
+        causal: whether a step of the output sees no step of ``x`` after its own; by default it
+            sees as many after as before.
+
+    Raises:
+        ValueError: ``kernel_size`` is even.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class WaveNet(nn.Module):
         layers: int,
         kernel_size: int = 3,
         cycle: int | None = None,
+        causal: bool = False,
     ):
         super().__init__()
         if kernel_size % 2 == 0:
@@ -55,14 +63,8 @@ class WaveNet(nn.Module):
         self.residual_skip = nn.ModuleList()
         for i in range(layers):
             dilation = 2 ** (i % (cycle or layers))
-            padding = dilation * (kernel_size - 1) // 2
-            self.dilated.append(
-                normalised(
-                    nn.Conv1d(
-                        channels, 2 * channels, kernel_size, dilation=dilation, padding=padding
-                    )
-                )
-            )
+            dilated = Padded(channels, 2 * channels, kernel_size, dilation=dilation, causal=causal)
+            self.dilated.append(normalised(dilated))
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
             self.residual_skip.append(normalised(Pointwise(channels, outputs)))
         self.end = Pointwise(channels, out_channels)

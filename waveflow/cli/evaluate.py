@@ -1,0 +1,87 @@
+"""Measure a model on recordings: likelihood, quality, intelligibility, speed.
+
+Each recording is scored by its exact likelihood, and its copy synthesis against it by
+wide-band PESQ (1 to 4.64), STOI (to 1), mel-cepstral distortion, error of the pitch and F1 of
+its presence, and, in REPORT.json, more; the speed is that of synthesis alone. Prints a
+Markdown table. Needs: pip install 'waveflow[evaluate]'.
+
+Examples:
+  waveflow evaluate data/clips
+  waveflow evaluate data/clips --baseline --page listen
+  waveflow evaluate LJSpeech-1.1 --split data/splits/ljspeech_test.txt -o report.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from waveflow.cli.arguments import add_model, add_synthesis, choose_device, load_vocoder
+from waveflow.cli.files import choose_clips
+
+SUMMARY = "likelihood, quality, pitch and speed on a set"
+
+
+def describe(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FOLDER_OR_FILE", help="recordings, or folders of them"
+    )
+    parser.add_argument(
+        "--split", metavar="LIST", help="file of clip ids, one a line: evaluate those alone"
+    )
+    parser.add_argument("-o", "--out", metavar="REPORT.json", help="write all figures there too")
+    parser.add_argument(
+        "--page", metavar="FOLDER", help="write a page there, with sounds and spectrograms"
+    )
+    parser.add_argument(
+        "--baseline", action="store_true", help="score Griffin-Lim of the same mels beside"
+    )
+    parser.add_argument(
+        "--no-pitch", action="store_true", help="do not track pitch, which takes the longest"
+    )
+    add_model(parser)
+    add_synthesis(parser)
+
+
+def work(arguments: Namespace) -> int:
+    """Print the table, and write report and page if asked for; the result is the exit code."""
+    paths = choose_clips([Path(file) for file in arguments.files], arguments.split)
+    if arguments.out is not None:
+        _check_report(arguments.out)
+
+    from waveflow.evaluation import evaluate, evaluate_baseline, write_page
+    from waveflow.files import write_atomically
+
+    vocoder = load_vocoder(arguments.model).to(choose_device(arguments.device))
+    options: dict[str, Any] = {
+        "seed": arguments.seed,
+        "pitch": not arguments.no_pitch,
+        "progress": True,
+    }
+    report = evaluate(
+        vocoder,
+        paths,
+        temperature=arguments.temperature,
+        consistency=arguments.consistency,
+        **options,
+    )
+    baseline = None
+    if arguments.baseline:
+        groups = getattr(vocoder.config.model, "groups", None)
+        baseline = evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options)
+    if arguments.out is not None:
+        write_atomically(arguments.out, f"{report.to_json(baseline)}\n".encode())
+    print(report.to_table(baseline), flush=True)
+    if arguments.page is not None:
+        write_page(arguments.page, report, vocoder, baseline=baseline)
+    return 0
+
+
+def _check_report(out: str) -> None:
+    if Path(out).suffix.lower() != ".json":
+        raise ValueError(f"--out: expected a file in .json; got {out}")
+    if not Path(out).parent.is_dir():
+        raise FileNotFoundError(f"--out: expected the folder of {out} to exist")

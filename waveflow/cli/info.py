@@ -1,0 +1,65 @@
+"""What is installed, and what a model is, as YAML.
+
+Its arithmetic is that of synthesis, in billions of multiply-accumulates (GMAC): convolutions
+and matrix products, without FFTs and elementwise work.
+
+Examples:
+  waveflow info
+  waveflow info run/model
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from waveflow.cli.arguments import DEFAULT_MODEL, load_vocoder
+from waveflow.version import __version__
+
+SUMMARY = "versions, bundled models, and what a model is"
+
+
+def describe(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "model",
+        nargs="?",
+        default=DEFAULT_MODEL,
+        metavar="MODEL",
+        help="bundled name, or folder of a model (default: %(default)s)",
+    )
+
+
+def work(arguments: Namespace) -> int:
+    """Print what there is to know; the result is the exit code."""
+    import torch
+
+    from waveflow.evaluation import gmacs_per_second
+    from waveflow.vocoder import bundled
+
+    _show({"waveflow": __version__, "torch": str(torch.__version__), "bundled": bundled()})
+    vocoder = load_vocoder(arguments.model)
+    weights = vocoder.state_dict().values()
+    mel_config = vocoder.config.mel
+    mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate))
+    seconds = mel.shape[-1] * mel_config.hop_length / mel_config.sample_rate
+    gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0), seconds)
+    _show(
+        {
+            "model": arguments.model,
+            "parameters": sum(weight.numel() for weight in vocoder.parameters()),
+            "megabytes": round(sum(weight.nbytes for weight in weights) / 1e6, 2),
+            "arithmetic": f"{gmacs:.2f} GMAC per second of audio (synthesis)",
+            "sample_rate": mel_config.sample_rate,
+            "hop_length": mel_config.hop_length,
+            "config": vocoder.config.to_dict(),
+        }
+    )
+    return 0
+
+
+def _show(values: dict[str, Any]) -> None:
+    import yaml
+
+    print(yaml.safe_dump(values, sort_keys=False), end="", flush=True)

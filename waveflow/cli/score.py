@@ -1,0 +1,52 @@
+"""The exact log-likelihood of recordings, a line of JSON each.
+
+"nats_per_sample" is the log-density that the model gives the audio, given its mel, over the
+number of samples: higher is likelier. "bits_per_sample" is what the 16-bit samples cost to
+encode at most: lower is likelier. Figures do not depend on a seed, nor on the other FILEs.
+
+Examples:
+  waveflow score clips/*.flac
+  waveflow score speech.wav --model run/model | jq .bits_per_sample
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from waveflow.cli.arguments import add_device, add_model, choose_device, load_vocoder
+from waveflow.cli.files import each
+
+SUMMARY = "exact log-likelihood of recordings"
+
+
+def describe(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
+    add_model(parser)
+    add_device(parser)
+
+
+def work(arguments: Namespace) -> int:
+    """Print the scores of every file; the result is the exit code."""
+    from waveflow.audio import LogMel
+    from waveflow.evaluation import nats_per_sample, read_recording
+    from waveflow.evaluation.recording import bits_per_sample
+
+    vocoder = load_vocoder(arguments.model).to(choose_device(arguments.device))
+    log_mel = LogMel(vocoder.config.mel)
+
+    def score(file: Path, name: str) -> None:
+        recording = read_recording(file, log_mel)
+        nats = nats_per_sample(vocoder, recording)
+        scores = {
+            "file": name,
+            "seconds": len(recording.audio) / log_mel.config.sample_rate,
+            "nats_per_sample": nats,
+            "bits_per_sample": bits_per_sample(nats),
+        }
+        print(json.dumps(scores), flush=True)
+
+    return each([Path(file) for file in arguments.files], score, arguments.files)

@@ -1,0 +1,70 @@
+"""Make shards of a corpus, to train without holding it in memory, or on the local disk.
+
+SHARDS gets WebDataset tar files of all recordings, shuffled and at the recipe's sample rate,
+and index.npz. Mels are stored if the recipe has data.mels. `waveflow train --data` takes the
+folder, or the address of a copy (https://..., s3://...), and the same recipe, whose lists of
+clips apply there.
+
+Examples:
+  waveflow shard recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out shards
+  waveflow train recipes/ljspeech/lapflow.yaml --data shards --out run
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from waveflow.cli.arguments import number
+
+SUMMARY = "shards of a corpus that is too large for memory or disk"
+
+
+def describe(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("config", metavar="CONFIG.yaml", help="recipe: mel and data.mels")
+    parser.add_argument("--data", required=True, metavar="DIR", help="folder of recordings")
+    parser.add_argument("--out", required=True, metavar="SHARDS", help="folder; made if missing")
+    parser.add_argument(
+        "--megabytes",
+        type=number(int, low=1),
+        default=256,
+        metavar="N",
+        help="most that a shard takes (default: %(default)s)",
+    )
+
+
+def work(arguments: Namespace) -> int:
+    """Write the shards, and tell what they hold; the result is the exit code."""
+    from random import Random
+
+    from tqdm import tqdm
+
+    from waveflow.audio import LogMel
+    from waveflow.training.config import TrainingConfig
+    from waveflow.training.corpus import find_clips, load_clips
+    from waveflow.training.shards import check_name, write_shards
+
+    config = TrainingConfig.from_yaml(arguments.config)
+    clips = find_clips(arguments.data)
+    for name in clips:
+        check_name(name)
+    paths = list(clips.values())
+    Random(0).shuffle(paths)
+    mels = Path(arguments.data) / config.data.mels if config.data.mels else None
+    bar = tqdm(paths, unit="file", leave=False, disable=None)
+    index = write_shards(
+        load_clips(bar, LogMel(config.mel), mels=mels),
+        arguments.out,
+        config.mel,
+        megabytes=arguments.megabytes,
+        store_mels=mels is not None,
+    )
+    hours = index.rows["samples"].sum() / config.mel.sample_rate / 3600
+    size = sum(shard.size for shard in index.shards) / 1e6
+    print(
+        f"{len(index.names)} clips, {hours:.2f} hours, in {len(index.shards)} shards of "
+        f"{size:.1f} megabytes together; in {arguments.out}"
+    )
+    return 0

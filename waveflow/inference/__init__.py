@@ -1,0 +1,1 @@
+"""Synthesis for use: streams, engines, and graphs for other runtimes."""

@@ -1,0 +1,84 @@
+"""The engine: a frozen form of a vocoder, for synthesis alone, whole or in pieces."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from waveflow.audio.consistency import MelConsistency
+from waveflow.bijections import Bijection
+from waveflow.config import SynthesisConfig, VocoderConfig
+from waveflow.inference.bijections import Place, freeze_inverse
+from waveflow.inference.consistency import StreamedConsistency
+from waveflow.inference.encoders import freeze_encoder
+from waveflow.inference.rows import Line, Push, Stages
+from waveflow.noise import example_noise
+
+
+class Engine:
+    """Mel to sound by weights that are made ready once.
+
+    Weight norms are folded, inverse matrices computed and multiplied with their linear neighbours,
+    skips with what follows them, and biases moved out of the way of products (see
+    :mod:`waveflow.inference.conditioners`); rows of steps lie contiguous, so that every convolution
+    is a few large matrix products. The sound is that of the vocoder up to rounding. Weights that
+    change later do not change the engine.
+
+    Args:
+        context_net: mel -> context.
+        bijection: audio <-> latent.
+        consistency: brings the flow's sample nearer to the mel.
+        config: the vocoder's.
+    """
+
+    def __init__(
+        self,
+        context_net: nn.Module,
+        bijection: Bijection,
+        consistency: MelConsistency,
+        config: VocoderConfig,
+    ):
+        mel = config.mel
+        self._hop, self._groups = mel.hop_length, config.model.groups
+        self._encoder = freeze_encoder(context_net)
+        self._like = next(context_net.parameters()).detach()
+        latent = Place(self._groups, mel.hop_length // self._encoder.rate, self._like)
+        stages, _ = freeze_inverse(bijection, latent)
+        self._flow = Stages(stages)
+        self._consistency = consistency
+
+    def begin(self, synthesis: SynthesisConfig, *, seed: int, example: int = 0) -> Push:
+        """A fresh start: the result pushes mel rows (frames, n_mels), and returns what audio
+        (samples,) they decide; with ``last``, all that is left.
+
+        Args:
+            synthesis: temperature and iterations.
+            seed: of the noise.
+            example: number of the utterance in its batch, which has its own noise.
+        """
+        mel_line, context_line = Line(), Line()
+        encode = self._encoder.begin(context_line)
+        flow = self._flow.begin(context_line)
+        improve = StreamedConsistency(self._consistency, synthesis.consistency).begin(mel_line)
+        position = 0
+
+        def push(mel: Tensor, last: bool) -> Tensor:
+            nonlocal position
+            with torch.inference_mode():
+                mel = mel.to(self._like)
+                mel_line.push(mel)
+                context = encode(mel, last)
+                context_line.push(context)
+                samples = len(context) // self._encoder.rate * self._hop
+                noise = example_noise(seed, example, samples, start=position)
+                position += samples
+                latent = (synthesis.temperature * noise).to(self._like).view(-1, self._groups)
+                return improve(flow(latent, last), last)
+
+        return push
+
+    def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
+        """How many samples have come out when ``frames`` have gone in, and more will follow."""
+        frames = self._encoder.ready(frames) // self._encoder.rate
+        samples = self._flow.ready(frames * self._hop // self._groups)
+        return StreamedConsistency(self._consistency, synthesis.consistency).ready(samples)

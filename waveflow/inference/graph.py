@@ -1,0 +1,195 @@
+"""A vocoder as a plain graph: mel and noise to audio, every constant computed beforehand."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from waveflow.audio.mel import LogMel
+from waveflow.bijections import ActNorm, Bijection, InvertibleConv1x1, Lapped, PLUConv1x1
+from waveflow.bijections.base import zero_log_det
+from waveflow.bijections.lapped import dct4, rotation
+from waveflow.config import SynthesisConfig
+from waveflow.inference.matrix_consistency import MatrixConsistency
+from waveflow.nets import TransposedUpsampler
+from waveflow.nets.wavenet import Pointwise
+
+if TYPE_CHECKING:
+    from waveflow.vocoder import Vocoder
+
+
+class SynthesisGraph(nn.Module):
+    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers, no complex ones.
+
+    Weight norm is folded into the weights and 1x1 convolutions are inverted once; mel consistency
+    is :class:`~waveflow.inference.matrix_consistency.MatrixConsistency`. The weights are copies, on
+    the CPU and in float32.
+
+    Args:
+        vocoder: what to make a graph of.
+        synthesis: temperature and iterations of mel consistency.
+
+    >>> import torch
+    >>> from waveflow import Vocoder
+    >>> from waveflow.noise import positional_noise
+    >>> vocoder = Vocoder.from_pretrained("ljspeech-nano")
+    >>> graph = SynthesisGraph(vocoder, vocoder.config.synthesis)
+    >>> mel = vocoder.mel(0.1 * torch.randn(1, 5120))
+    >>> noise = positional_noise(0, 1, 5120).float()
+    >>> audio = graph(mel, noise)
+    >>> bool((audio - vocoder(mel, seed=0)).abs().max() < 1e-4)
+    True
+    """
+
+    def __init__(self, vocoder: Vocoder, synthesis: SynthesisConfig) -> None:
+        super().__init__()
+        mel = vocoder.config.mel
+        self.groups = vocoder.config.model.groups
+        self.hop_length = mel.hop_length
+        self.context_net = folded(vocoder.context_net)
+        self.bijection = cast(Bijection, folded(vocoder.flow.bijection))
+        upsampled = isinstance(self.context_net, TransposedUpsampler)
+        self.samples_per_context_step = self.groups if upsampled else self.hop_length
+        self.consistency = MatrixConsistency(LogMel(mel), iterations=synthesis.consistency)
+        self.temperature = float(synthesis.temperature)
+        self.eval().requires_grad_(False).to("cpu", torch.float32)
+
+    def forward(self, mel: Tensor, noise: Tensor) -> Tensor:
+        """Synthesise.
+
+        Args:
+            mel: (batch, n_mels, frames).
+            noise: (batch, frames * hop_length), standard normal.
+
+        Returns:
+            audio, (batch, frames * hop_length).
+        """
+        batch, _, frames = mel.shape
+        steps = frames * (self.hop_length // self.groups)
+        latent = (self.temperature * noise).reshape(batch, steps, self.groups).mT
+        sample = self.bijection.inverse(latent, self.context_net(mel))
+        return self.consistency(sample, mel)
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy without weight norm, whose bijections keep what only their inverses need."""
+    return _replaced(copy.deepcopy(module))
+
+
+class Mixing(Bijection):
+    """The inverse of a 1x1 convolution as a constant."""
+
+    matrix: Tensor
+
+    def __init__(self, convolution: InvertibleConv1x1 | PLUConv1x1) -> None:
+        super().__init__()
+        matrix = convolution.matrix()
+        inverse = torch.linalg.inv(matrix.detach().double()).to(matrix.dtype)
+        self.register_buffer("matrix", inverse.contiguous())
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.matrix @ z
+
+
+class Scaling(Bijection):
+    """The inverse of an ActNorm, its exponential taken."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, actnorm: ActNorm) -> None:
+        super().__init__()
+        self.register_buffer("scale", (-actnorm.log_scale.detach()).exp())
+        self.register_buffer("shift", actnorm.shift.detach().clone())
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        return z * self.scale - self.shift
+
+
+class FoldedLapped(Bijection):
+    """A lapped transform with its tables in buffers: cached ones would be the tracer's."""
+
+    matrix: Tensor
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, lapped: Lapped) -> None:
+        super().__init__()
+        self.groups = lapped.groups
+        dtype, device = torch.get_default_dtype(), torch.device("cpu")
+        cos, sin = rotation(lapped.groups, dtype, device)
+        self.register_buffer("matrix", dct4(lapped.groups, dtype, device).clone())
+        self.register_buffer("cos", cos.flip(0)[:, None])
+        self.register_buffer("sin", sin.flip(0)[:, None])
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        blocks = x.reshape(x.shape[0], -1, self.groups).mT
+        return self.matrix @ self._rotate(blocks, self.sin), zero_log_det(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        blocks = self._rotate(self.matrix @ z, -self.sin)
+        return blocks.mT.reshape(z.shape[0], -1)
+
+    def _rotate(self, blocks: Tensor, sin: Tensor) -> Tensor:
+        """Rotate the last half of each block against the first of the next, mirrored."""
+        half = self.groups // 2
+        first, last = blocks[:, :half], blocks[:, half:]
+        before, after = last[..., :-1], first[..., 1:].flip(1)
+        rotated_before = self.cos * before - sin * after
+        rotated_after = (self.cos * after + sin * before).flip(1)
+        first = torch.cat([first[..., :1], rotated_after], dim=2)
+        last = torch.cat([rotated_before, last[..., -1:]], dim=2)
+        return torch.cat([first, last], dim=1)
+
+
+class Product(nn.Module):
+    """A convolution of kernel size 1 as a product with one matrix, whatever the batch."""
+
+    def __init__(self, convolution: Pointwise) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(convolution.weight[..., 0].detach().clone())
+        self.bias = nn.Parameter(cast(Tensor, convolution.bias)[:, None].detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, steps) -> (batch, out_channels, steps)."""
+        return self.weight @ x + self.bias
+
+
+_FOLDED: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    ActNorm: Scaling,
+    InvertibleConv1x1: Mixing,
+    Lapped: FoldedLapped,
+    PLUConv1x1: Mixing,
+    Pointwise: Product,
+}
+"""What takes the place of a module."""
+
+
+def _replaced(module: nn.Module) -> nn.Module:
+    if parametrize.is_parametrized(module, "weight"):
+        module = _without_parametrization(module)
+    if type(module) in _FOLDED:
+        return _FOLDED[type(module)](module)
+    for name, child in module.named_children():
+        setattr(module, name, _replaced(child))
+    return module
+
+
+def _without_parametrization(module: nn.Module) -> nn.Module:
+    """The plain module that a parametrised one would be with the weight it has.
+
+    ``parametrize.remove_parametrizations`` would take the weight from the class, which is one for
+    all modules of a kind.
+    """
+    plain: Any = type(module).__bases__[0]
+    result = cast(nn.Module, plain.__new__(plain))
+    result.__dict__.update(module.__dict__)
+    result._modules = {}
+    weight = nn.Parameter(module.weight.detach().clone())  # type: ignore[operator]
+    result._parameters = {"weight": weight, **module._parameters}
+    return result

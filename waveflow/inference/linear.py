@@ -1,0 +1,44 @@
+"""Affine maps of each row: all that is linear and follows one another is one matrix."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from waveflow.inference.products import product
+from waveflow.inference.rows import Line, Push
+from waveflow.inference.weights import baked
+
+
+class Linear:
+    r"""Every row by itself: :math:`y = x W + b`.
+
+    Args:
+        weight: (in, out), or (channels,) for a diagonal; float64.
+        bias: (out,), float64.
+        like: a tensor, for the precision and device of what is run.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, like: Tensor):
+        self.weight, self.bias, self._like = weight, bias, like
+        self._weight, self._bias = baked(weight, like), baked(bias, like)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """(steps, in) -> (steps, out)."""
+        if self._weight.dim() == 1:
+            return torch.addcmul(self._bias, rows, self._weight)
+        return product(self._bias, rows, self._weight)
+
+    def begin(self, context: Line) -> Push:
+        return lambda rows, last: self(rows)
+
+    def ready(self, steps: int) -> int:
+        return steps
+
+    def then(self, other: Linear) -> Linear:
+        """One map that is this, then the other, rounded once."""
+        first, second = self._matrix(), other._matrix()
+        return Linear(first @ second, self.bias @ second + other.bias, self._like)
+
+    def _matrix(self) -> Tensor:
+        return self.weight.diag() if self.weight.dim() == 1 else self.weight

@@ -1,0 +1,39 @@
+"""Matrix products of rows that do not depend on how many rows come at a time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def product(total: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+    """``total + rows @ weight``, each row of it the same bits however many there are.
+
+    A library of matrix products takes other ways, which round otherwise, for a few rows than for
+    many. Where each row is to be the same in a stream as in the whole, few are made more.
+
+    Args:
+        total: (steps, out) or (out,).
+        rows: (steps, in).
+        weight: (in, out).
+    """
+    missing = missing_rows(len(rows))
+    if not missing:
+        return torch.addmm(total, rows, weight)
+    if total.dim() == 2:
+        total = functional.pad(total, (0, 0, 0, missing))
+    return torch.addmm(total, functional.pad(rows, (0, 0, 0, missing)), weight)[: len(rows)]
+
+
+def add_product(total: Tensor, rows: Tensor, weight: Tensor) -> None:
+    """Add ``rows @ weight`` to ``total``, likewise."""
+    if missing_rows(len(rows)):
+        total.copy_(product(total, rows, weight))
+    else:
+        torch.addmm(total, rows, weight, out=total)
+
+
+def missing_rows(rows: int) -> int:
+    """How many rows more it takes for a product to go the way of many; none for none."""
+    return max(8 * torch.get_num_threads() - rows, 0) if rows else 0
