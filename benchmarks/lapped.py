@@ -10,14 +10,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from waveflow.bijections.lapped import _dct4
+from waveflow.bijections.lapped import dct4
 
 SAMPLES = 256 * 688  # eight seconds at 22 050 Hz
 REPEATS = 30
 
 
 def by_matrix(blocks: Tensor) -> Tensor:
-    return blocks @ _dct4(blocks.shape[-1], blocks.dtype, blocks.device)
+    return blocks @ dct4(blocks.shape[-1], blocks.dtype, blocks.device)
 
 
 def by_fft(blocks: Tensor) -> Tensor:

@@ -21,7 +21,9 @@ ALLOWED = {
     "version": set(),
     "config": {"audio", "models", "bijections", "nets"},
     "mel_file": {"audio", "config", "files"},
-    "vocoder": {"audio", "nets", "models", "flow", "config", "files", "noise"},
+    "inference": {"audio", "nets", "bijections", "models", "flow", "config", "files", "noise"}
+    | {"version"},
+    "vocoder": {"audio", "nets", "models", "flow", "config", "files", "noise", "inference"},
 }
 BELOW = {*ALLOWED}
 ALLOWED |= {
@@ -34,8 +36,16 @@ ALLOWED |= {
 }
 
 
+def executed(node):
+    """Nodes of a syntax tree, but for what only type checkers read."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield from executed(child)
+
+
 def imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in executed(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from names if node.module == "waveflow" else [node.module]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -16,7 +18,8 @@ from waveflow.audio.mel import LogMel, MelConfig, check_mel
 from waveflow.config import VocoderConfig, read_yaml
 from waveflow.files import write_atomically
 from waveflow.flow import Flow, Gaussian
-from waveflow.noise import positional_noise
+from waveflow.inference.engine import CHUNK, Engine
+from waveflow.inference.watch import Watch
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
@@ -47,6 +50,7 @@ class Vocoder(nn.Module):
         self.config = config
         self._log_mel = LogMel(config.mel)
         self._consistency = MelConsistency(self._log_mel)
+        self._frozen: tuple[Watch, Engine] | None = None
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
 
@@ -57,9 +61,13 @@ class Vocoder(nn.Module):
         temperature: float | None = None,
         consistency: int | None = None,
         seed: int | None = None,
+        lengths: Sequence[int] | Tensor | None = None,
+        chunk: int = CHUNK,
         mel_config: MelConfig | None = None,
     ) -> Tensor:
         """Synthesise: the flow's sample, brought nearer to the mel.
+
+        The sound of an example does not depend on the others in its batch.
 
         Args:
             mel: (batch, n_mels, frames).
@@ -69,6 +77,10 @@ class Vocoder(nn.Module):
                 as it is; by default ``config.synthesis.consistency``.
             seed: the noise is a function of (seed, example, position) alone, on every device; left
                 out, it is drawn from torch's global generator.
+            lengths: frames of each example, (batch,), if they differ; those behind are padding,
+                whose values do not matter, and the audio is 0 there.
+            chunk: frames that are worked on at a time: it bounds the memory, and does not change
+                the sound.
             mel_config: how the mel was made, if the caller knows; refused if it differs.
 
         Returns:
@@ -76,19 +88,87 @@ class Vocoder(nn.Module):
 
         Raises:
             ValueError: the mel does not fit this vocoder, or a negative temperature or number of
-                iterations.
+                iterations, lengths that do not fit the mel, or a chunk of no frames.
         """
         synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
         if mel_config is not None:
             self.config.mel.require_same(mel_config)
-        check_mel(mel, self._log_mel)
-        if seed is None:
-            seed = int(torch.randint(2**63 - 1, ()))
-        noise = positional_noise(seed, mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
-        with torch.inference_mode():
-            sample = self.decode(self._as_latent(synthesis.temperature * noise), mel)
-            audio = self._consistency(sample, mel, synthesis.consistency)
-        return audio.clone()  # a tensor like any other, which autograd may be given
+        if chunk < 1:
+            raise ValueError(f"expected a chunk of 1 frame or more; got {chunk}")
+        seed = _seed(seed)
+        engine = self.engine()
+        audio = self._like.new_zeros(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
+        for example, part in enumerate(self._examples(mel, lengths)):
+            sound = engine(part, synthesis, seed=seed, example=example, chunk=chunk)
+            audio[example, : len(sound)] = sound
+        return audio
+
+    def stream(
+        self,
+        mel_chunks: Iterable[Tensor],
+        *,
+        temperature: float | None = None,
+        consistency: int | None = None,
+        seed: int | None = None,
+    ) -> Iterator[Tensor]:
+        """Synthesise while the mel is still coming.
+
+        The audio is the same as that of the whole mel, however it is cut into chunks; memory does
+        not grow with its length. Each chunk gives as much audio as is decided by then, which ends
+        behind the mel by ``look_ahead`` at most; the end of the chunks gives the rest.
+
+        Args:
+            mel_chunks: (n_mels, any number of frames) each, in order.
+            temperature: as for the whole mel.
+            consistency: likewise.
+            seed: likewise.
+
+        Yields:
+            audio, (samples,), never empty.
+
+        Raises:
+            ValueError: a chunk does not fit this vocoder, or a negative temperature or number of
+                iterations.
+
+        >>> import torch
+        >>> from waveflow import Vocoder
+        >>> vocoder = Vocoder.from_pretrained("ljspeech-nano")
+        >>> mel = vocoder.mel(0.1 * torch.randn(1, 25600))
+        >>> pieces = vocoder.stream(mel[0].split(30, dim=1), seed=0)
+        >>> torch.allclose(torch.cat(list(pieces)), vocoder(mel, seed=0)[0], atol=1e-5)
+        True
+        """
+        synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
+        chunks = (self._checked(chunk) for chunk in mel_chunks)
+        return self.engine().stream(chunks, synthesis, seed=_seed(seed))
+
+    def look_ahead(self, *, consistency: int | None = None) -> int:
+        """Samples by which streamed audio ends behind the mel so far, at most.
+
+        Args:
+            consistency: iterations; by default ``config.synthesis.consistency``.
+        """
+        return self.engine().look_ahead(self.config.synthesis.override(consistency=consistency))
+
+    def engine(self) -> Engine:
+        """This vocoder frozen for synthesis, made anew when its weights have changed.
+
+        Numbers that were written into weights past autograd (``weight.data.copy_(...)``) in
+        evaluation mode go unseen until :meth:`eval` is called again.
+        """
+        frozen = self._frozen
+        if frozen is None or not frozen[0].unchanged():
+            engine = Engine(self.context_net, self.flow.bijection, self._consistency, self.config)
+            self._frozen = frozen = Watch(self), engine
+        return frozen[1]
+
+    def train(self, mode: bool = True) -> Vocoder:
+        self._frozen = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies make their own engine."""
+        return {**self.__dict__, "_frozen": None}
 
     def mel(self, audio: Tensor, *, sample_rate: int | None = None) -> Tensor:
         """The log-mel of audio, (batch, time) -> (batch, n_mels, frames).
@@ -206,10 +286,35 @@ class Vocoder(nn.Module):
         groups = self.config.model.groups
         return batch, groups, time // groups
 
-    def _as_latent(self, noise: Tensor) -> Tensor:
-        """(batch, time) -> the shape of the latent, earlier positions in earlier steps."""
-        batch, groups, steps = self._latent_shape(*noise.shape)
-        return noise.view(batch, steps, groups).mT
+    def _examples(self, mel: Tensor, lengths: Sequence[int] | Tensor | None) -> Iterator[Tensor]:
+        """The mel of each example, (n_mels, its frames), known to fit."""
+        if lengths is None:
+            check_mel(mel, self._log_mel)
+            return iter(mel)
+        counts = [int(length) for length in lengths]
+        if mel.dim() != 3 or len(counts) != len(mel):
+            raise ValueError(
+                f"lengths: expected one for each mel; got {len(counts)} for a mel of "
+                f"shape {tuple(mel.shape)}"
+            )
+        if not all(0 < count <= mel.shape[-1] for count in counts):
+            raise ValueError(
+                f"lengths: expected frames from 1 to the mel's {mel.shape[-1]}; got {counts}"
+            )
+        return iter(
+            [self._checked(part[:, :count]) for part, count in zip(mel, counts, strict=True)]
+        )
+
+    def _checked(self, mel: Tensor) -> Tensor:
+        """(n_mels, frames), known to fit."""
+        if isinstance(mel, Tensor) and mel.dim() != 2:
+            raise ValueError(
+                f"mel: expected chunks of shape ({self.config.mel.n_mels}, frames); "
+                f"got {tuple(mel.shape)}"
+            )
+        if mel.shape[-1]:
+            check_mel(mel[None], self._log_mel)
+        return mel
 
     def _with_context(self, audio: Tensor, mel: Tensor | None) -> tuple[Tensor, Tensor]:
         hop_length = self.config.mel.hop_length
@@ -242,6 +347,11 @@ class Vocoder(nn.Module):
         if not audio.isfinite().all():
             raise ValueError("audio: expected finite samples; got NaN or infinity")
         return audio.to(self._like)
+
+
+def _seed(seed: int | None) -> int:
+    """The seed, or one from torch's global generator."""
+    return int(torch.randint(2**63 - 1, ())) if seed is None else seed
 
 
 def bundled() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import cast
@@ -12,29 +12,22 @@ from torch import Tensor
 
 from waveflow.bijections import (
     ActNorm,
-    Additive,
-    Affine,
     Bijection,
     Chain,
-    Channels,
-    Checkerboard,
     ContextAffine,
     Coupling,
     EarlyOutput,
-    Elementwise,
     Inverse,
     InvertibleConv1x1,
     Lapped,
-    Partition,
     PLUConv1x1,
     Polyphase,
-    Scale,
 )
 from waveflow.bijections.lapped import dct4
 from waveflow.inference.conditioners import freeze_conditioner
+from waveflow.inference.coupling import ContextMoving, Early, Moving
 from waveflow.inference.lapping import Blocks, Rotation, Samples
 from waveflow.inference.linear import Linear
-from waveflow.inference.coupling import ContextMoving, Early, Moving
 from waveflow.inference.rows import Stage, Stages
 from waveflow.inference.weights import pointwise
 
@@ -101,14 +94,22 @@ def _(bijection: Polyphase, place: Place) -> tuple[list[Stage], Place]:
 @freeze_inverse.register
 def _(bijection: Lapped, place: Place) -> tuple[list[Stage], Place]:
     groups = bijection.groups
-    stages = [_dct4(groups, place.like), Samples(groups), Rotation(groups, -1, place.like)]
+    stages: list[Stage] = [
+        _dct4(groups, place.like),
+        Samples(groups),
+        Rotation(groups, -1, place.like),
+    ]
     return stages, replace(place, step=1)
 
 
 @freeze_forward.register
 def _(bijection: Lapped, place: Place) -> tuple[list[Stage], Place]:
     groups = bijection.groups
-    stages = [Rotation(groups, 1, place.like), Blocks(groups), _dct4(groups, place.like)]
+    stages: list[Stage] = [
+        Rotation(groups, 1, place.like),
+        Blocks(groups),
+        _dct4(groups, place.like),
+    ]
     return stages, replace(place, step=groups)
 
 
@@ -120,9 +121,7 @@ def _(bijection: ActNorm, place: Place) -> tuple[list[Stage], Place]:
 
 @freeze_inverse.register(InvertibleConv1x1)
 @freeze_inverse.register(PLUConv1x1)
-def _(
-    bijection: InvertibleConv1x1 | PLUConv1x1, place: Place
-) -> tuple[list[Stage], Place]:
+def _(bijection: InvertibleConv1x1 | PLUConv1x1, place: Place) -> tuple[list[Stage], Place]:
     inverse = torch.linalg.inv(bijection.matrix().detach().double()).T
     return [Linear(inverse, inverse.new_zeros(len(inverse)), place.like)], place
 
@@ -159,5 +158,3 @@ def merged(stages: Sequence[Stage]) -> list[Stage]:
 def _dct4(groups: int, like: Tensor) -> Linear:
     matrix = dct4(groups, torch.float64, torch.device("cpu")).to(like.device)
     return Linear(matrix, matrix.new_zeros(groups), like)
-
-

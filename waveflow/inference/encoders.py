@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,7 @@ def freeze_encoder(network: nn.Module) -> ContextStage:
     Raises:
         TypeError: no frozen form is known of this kind of network.
     """
-    raise TypeError(
-        f"expected a MelEncoder or TransposedUpsampler; got {type(network).__name__}"
-    )
+    raise TypeError(f"expected a MelEncoder or TransposedUpsampler; got {type(network).__name__}")
 
 
 @freeze_encoder.register
@@ -57,11 +55,12 @@ class Encoder:
 
     def __init__(self, network: MelEncoder):
         self._start = _Convolution(network.start)
-        self._blocks = [
-            (_Convolution(convolution), Linear(*pointwise(mixing), mixing.weight))
-            for _, convolution, _, mixing in network.blocks
-        ]
-        self._windows = [self._start.window, *(block.window for block, _ in self._blocks)]
+        self._blocks = []
+        for block in network.blocks:
+            _, convolution, _, mixing = cast(nn.Sequential, block)
+            linear = Linear(*pointwise(mixing), network.start.weight)
+            self._blocks.append((_Convolution(cast(Padded, convolution)), linear))
+        self._windows = [self._start.window, *(part.window for part, _ in self._blocks)]
 
     def begin(self, context: Line) -> Push:
         start = self._start.begin()
@@ -127,7 +126,7 @@ class Upsampler:
         parts = weight.unflatten(-1, (frames, hop_length // groups, groups))
         # (in, out, frame, step, sample) -> (frame, in, step, out, sample), earliest frame first
         matrix = parts.permute(2, 0, 3, 1, 4).flip(0).flatten(0, 1).flatten(1)
-        bias = network.convolution.bias.detach().double()
+        bias = cast(Tensor, network.convolution.bias).detach().double()
         bias = bias[:, None].expand(-1, groups).flatten().repeat(hop_length // groups)
         self._linear = Linear(matrix, bias, network.convolution.weight)
         self._channels = weight.shape[1] * groups

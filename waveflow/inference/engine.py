@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,9 @@ from waveflow.inference.consistency import StreamedConsistency
 from waveflow.inference.encoders import freeze_encoder
 from waveflow.inference.rows import Line, Push, Stages
 from waveflow.noise import example_noise
+
+CHUNK = 1024
+"""Frames that are worked on at a time, unless the caller says otherwise."""
 
 
 class Engine:
@@ -46,6 +51,7 @@ class Engine:
         stages, _ = freeze_inverse(bijection, latent)
         self._flow = Stages(stages)
         self._consistency = consistency
+        keep_freed_memory()
 
     def begin(self, synthesis: SynthesisConfig, *, seed: int, example: int = 0) -> Push:
         """A fresh start: the result pushes mel rows (frames, n_mels), and returns what audio
@@ -77,8 +83,79 @@ class Engine:
 
         return push
 
+    def __call__(
+        self,
+        mel: Tensor,
+        synthesis: SynthesisConfig,
+        *,
+        seed: int,
+        example: int = 0,
+        chunk: int = CHUNK,
+    ) -> Tensor:
+        """The sound of a whole mel, (n_mels, frames) -> (frames * hop_length,).
+
+        Args:
+            mel: the mel, checked.
+            synthesis: temperature and iterations.
+            seed: of the noise.
+            example: number of the utterance in its batch.
+            chunk: frames that are worked on at a time; decides about memory, not about the sound.
+        """
+        push = self.begin(synthesis, seed=seed, example=example)
+        chunks = mel.T.split(chunk)
+        return torch.cat([push(rows, rows is chunks[-1]) for rows in chunks])
+
+    def stream(
+        self, mel_chunks: Iterable[Tensor], synthesis: SynthesisConfig, *, seed: int
+    ) -> Iterator[Tensor]:
+        """Mel chunks (n_mels, any number of frames) -> audio (samples,), as soon as it is decided.
+
+        Args:
+            mel_chunks: in order, checked.
+            synthesis: temperature and iterations.
+            seed: of the noise.
+        """
+        push = self.begin(synthesis, seed=seed)
+        rows = None
+        for chunk in mel_chunks:
+            rows = chunk.T
+            audio = push(rows, False)
+            if len(audio):
+                yield audio.clone()
+        if rows is not None:
+            yield push(rows[:0], True).clone()
+
     def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""
         frames = self._encoder.ready(frames) // self._encoder.rate
         samples = self._flow.ready(frames * self._hop // self._groups)
         return StreamedConsistency(self._consistency, synthesis.consistency).ready(samples)
+
+    def look_ahead(self, synthesis: SynthesisConfig) -> int:
+        """The algorithmic latency in samples: how far behind the end of the mel so far the audio so
+        far ends, at most. The mel's own window sees further still, by its padding.
+        """
+        # all that happens repeats with the whole blocks of the transforms, which frames are
+        frames = range(1, 2 + self._settled(synthesis))
+        return max(count * self._hop - self.ready(count, synthesis) for count in frames)
+
+    def first_frames(self, synthesis: SynthesisConfig) -> int:
+        """How many mel frames it takes for the first audio to come."""
+        frames = 1
+        while not self.ready(frames, synthesis):
+            frames += 1
+        return frames
+
+    def _settled(self, synthesis: SynthesisConfig) -> int:
+        """Frames after which as much audio comes out as goes in."""
+        return 2 * self.first_frames(synthesis) + 8
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep memory that is freed, for the next call to use.
+
+    Glibc hands the end of its heap back to the system when more of it is free than twice the
+    largest block freed so far, and takes it again, page by page, when it is needed: here at every
+    iteration. Freeing one block of 32 MB, which is never touched, sets that limit to 64 MB.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)

@@ -20,7 +20,6 @@ class Linear:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, like: Tensor):
-        self.weight, self.bias, self._like = weight, bias, like
         self._weight, self._bias = baked(weight, like), baked(bias, like)
 
     def __call__(self, rows: Tensor) -> Tensor:
@@ -36,9 +35,11 @@ class Linear:
         return steps
 
     def then(self, other: Linear) -> Linear:
-        """One map that is this, then the other, rounded once."""
+        """One map that is this, then the other."""
         first, second = self._matrix(), other._matrix()
-        return Linear(first @ second, self.bias @ second + other.bias, self._like)
+        bias = self._bias.double() @ second + other._bias
+        return Linear(first @ second, bias, self._weight)
 
     def _matrix(self) -> Tensor:
-        return self.weight.diag() if self.weight.dim() == 1 else self.weight
+        weight = self._weight.double()
+        return weight.diag() if weight.dim() == 1 else weight

@@ -36,4 +36,4 @@ def add_product(total: Tensor, rows: Tensor, weight: Tensor) -> None:
 
 def missing_rows(rows: int) -> int:
     """How many rows more it takes for a product to go the way of many; none for none."""
-    return max(8 * torch.get_num_threads() - rows, 0) if rows else 0
+    return max(16 * torch.get_num_threads() - rows, 0) if rows else 0

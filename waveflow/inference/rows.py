@@ -135,5 +135,3 @@ class Queue:
 def joined(held: Tensor | None, rows: Tensor) -> Tensor:
     """What was held back, if anything, then the new rows."""
     return rows if held is None or not len(held) else torch.cat([held, rows])
-
-

@@ -79,7 +79,6 @@ class Taps:
 
     def __init__(self, convolution: Padded, scale: Tensor, like: Tensor):
         weights, _ = folded(convolution)
-        self._sum = (weights * scale).sum(0)
         self._weights = [baked(weight * scale, like) for weight in weights]
         self._dilation = convolution.dilation[0]
 
@@ -89,7 +88,7 @@ class Taps:
             add_product(total, seen[first : first + len(total)], weight)
 
     def of_constant(self, row: Tensor) -> Tensor:
-        return row @ self._sum
+        return row @ torch.stack(self._weights).double().sum(0)
 
 
 class SeparableTaps:
@@ -103,7 +102,6 @@ class SeparableTaps:
 
     def __init__(self, convolution: Padded, matrix: Tensor, like: Tensor):
         weights = folded(convolution)[0][:, 0]
-        self._sum = weights.sum(0)[:, None] * matrix
         self._weights = [baked(weight, like) for weight in weights]
         self._matrix = baked(matrix, like)
         self._dilation = convolution.dilation[0]
@@ -116,4 +114,4 @@ class SeparableTaps:
         add_product(total, rows, self._matrix)
 
     def of_constant(self, row: Tensor) -> Tensor:
-        return row @ self._sum
+        return (row * torch.stack(self._weights).double().sum(0)) @ self._matrix.double()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 
-def folded(convolution: nn.Module) -> tuple[Tensor, Tensor]:
+def folded(convolution: nn.Conv1d) -> tuple[Tensor, Tensor]:
     """The taps (kernel, in, out) and the bias (out,) of a convolution, weight norm folded;
     float64.
     """
-    weight = convolution.weight.detach().double()
-    bias = convolution.bias
-    bias = weight.new_zeros(len(weight)) if bias is None else bias.detach().double()
-    return weight.permute(2, 1, 0), bias
+    weight, bias = convolution.weight.detach().double(), convolution.bias
+    no_bias = weight.new_zeros(len(weight))
+    return weight.permute(2, 1, 0), no_bias if bias is None else bias.detach().double()
 
 
 def pointwise(convolution: nn.Module) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,53 @@
+"""Whether a module is still what it was when something was computed from it."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Watch:
+    """Sees every change of a module's parameters, buffers and parts that torch keeps account of.
+
+    That is all but numbers written past autograd, through ``.data`` or by a fused optimiser. Those
+    are steps of training: a module in training mode, or with gradients, always counts as changed.
+
+    >>> linear = nn.Linear(2, 2).eval()
+    >>> watch = Watch(linear)
+    >>> watch.unchanged()
+    True
+    >>> _ = nn.init.zeros_(linear.weight)
+    >>> watch.unchanged()
+    False
+
+    Args:
+        module: what to watch.
+    """
+
+    def __init__(self, module: nn.Module):
+        self._parts = [(part, _contents(part)) for part in module.modules()]
+        self._states = [(tensor, _state(tensor)) for tensor in _tensors(module)]
+        self._module = module
+
+    def unchanged(self) -> bool:
+        """Whether all is still as it was."""
+        return (
+            not self._module.training
+            and all(_same(contents, _contents(part)) for part, contents in self._parts)
+            and all(state == _state(tensor) for tensor, state in self._states)
+        )
+
+
+def _contents(part: nn.Module) -> list[object]:
+    return [*part._parameters.values(), *part._buffers.values(), *part._modules.values()]
+
+
+def _same(one: list[object], other: list[object]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _state(tensor: Tensor) -> tuple[int, int, bool]:
+    return tensor._version, tensor.data_ptr(), tensor.grad is None
