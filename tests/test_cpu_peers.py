@@ -9,10 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
 from waveflow.vocoder import bundled
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "cpu_peers.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SCRIPT = BENCHMARKS / "cpu_peers.py"
 PUBLISHED = {"HiFi-GAN V1": 13.92, "HiFi-GAN V2": 0.92, "HiFi-GAN V3": 1.46}  # parameters, M
 
 
@@ -25,12 +27,17 @@ def test_all_are_measured_in_one_run(tmp_path):
     command = [sys.executable, SCRIPT, *options.split(), figures]
     shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
     rows = {row.pop("vocoder"): row for row in json.loads(figures.read_text())["rows"]}
-    assert list(rows) == [*(f"waveflow {name}" for name in bundled()), "Vocos", *PUBLISHED]
+    own = [key for name in bundled() for key in (f"waveflow {name}", f"{name}, plain")]
+    assert list(rows) == [*own, "Vocos", *PUBLISHED]
     for name, row in rows.items():
         assert all(math.isfinite(value) and value > 0 for value in row.values())
         assert f"\n| {name} | {row['parameters']:.2f} | " in shown
     for name, millions in PUBLISHED.items():
         assert rows[name]["parameters"] == pytest.approx(millions, abs=0.01)
+    for name in bundled():  # the same models, the engine with less arithmetic
+        engine, plain = rows[f"waveflow {name}"], rows[f"{name}, plain"]
+        assert engine["parameters"] == plain["parameters"]
+        assert engine["gmac_per_s"] < plain["gmac_per_s"]
     # 17 frames make 16 hops; a frame costs the embedding, eight blocks and the head
     frame = 80 * 512 * 7 + 8 * (512 * 7 + 2 * 512 * 1536) + 512 * 1026
     expected = 17 * frame / 1e9 / (16 * 256 / 22050)
@@ -45,3 +52,12 @@ def test_what_is_missing_is_told(tmp_path):
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 1
     assert "pip install 'waveflow[peers]' (not here)" in result.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_no_gpu_is_told():
+    command = [sys.executable, BENCHMARKS / "gpu_peers.py"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 2
+    assert "expected a CUDA device; torch sees none" in result.stderr
+    assert result.stdout == ""

@@ -4,25 +4,33 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-CLIPS = ROOT / "data" / "clips"
+import pytest
 
 
-def run(script, *arguments, **options):
-    command = [sys.executable, ROOT / "benchmarks" / script, *map(str, arguments)]
-    done = subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=300, cwd=ROOT, **options
-    )
-    return done.stdout
+@pytest.fixture
+def run(short_repository):
+    """What a benchmark prints, one thread, on two short clips."""
+
+    def run(script, *arguments):
+        done = subprocess.run(
+            [sys.executable, short_repository / "benchmarks" / script, *map(str, arguments)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=short_repository,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        return done.stdout
+
+    return run
 
 
-def test_a_model_is_trained_for_its_time_and_measured_once(tmp_path):
+def test_a_model_is_trained_for_its_time_and_measured_once(run, tmp_path):
     small = "small=recipes/ljspeech/smoke.yaml,model.channels=8,model.layers=1"
     arguments = ["--data", "data/smoke", "--out", tmp_path, "--minutes", "0.01", small]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    shown = run("compare.py", *arguments, env=environment)
+    shown = run("compare.py", *arguments)
     header, _, row = shown.splitlines()
     assert header.startswith("| model | parameters | GMAC/s | steps | nats/sample | PESQ-wb |")
     assert row.startswith("| `small` | ")
@@ -30,13 +38,13 @@ def test_a_model_is_trained_for_its_time_and_measured_once(tmp_path):
     assert 1 <= figures["steps"] <= 600  # 0.6 s of the processor
     assert figures["consistency 8"]["pesq"] > figures["consistency 0"]["pesq"]
     written = (tmp_path / "small" / "run" / "done").stat().st_mtime_ns
-    assert run("compare.py", *arguments, env=environment) == shown
+    assert run("compare.py", *arguments) == shown
     assert (tmp_path / "small" / "run" / "done").stat().st_mtime_ns == written
 
 
-def test_quality_rises_with_iterations(tmp_path):
+def test_quality_rises_with_iterations(run, tmp_path):
     figures = tmp_path / "grid.json"
-    clip = CLIPS / "LJ001-0016.flac"
+    clip = "data/clips/LJ001-0016.flac"
     shown = run(
         "synthesis.py", clip, "--temperatures", "0.6", "--iterations", "0,4", "--json", figures
     )
@@ -49,7 +57,7 @@ def test_quality_rises_with_iterations(tmp_path):
     assert shown.splitlines()[2].startswith("| 0.6 | ")
 
 
-def test_the_curve_is_drawn(tmp_path):
+def test_the_curve_is_drawn(run, tmp_path):
     names = ["waveflow ljspeech-nano", "Vocos", "HiFi-GAN V1", "HiFi-GAN V2", "HiFi-GAN V3"]
     rows = [{"vocoder": name, "speed": 10.0 + i} for i, name in enumerate(names)]
     peers, picture = tmp_path / "peers.json", tmp_path / "curve.png"

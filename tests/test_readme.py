@@ -22,9 +22,9 @@ def test_python_block(monkeypatch):
         exec(source, {})  # noqa: S102
 
 
-def test_commands(monkeypatch, tmp_path):
+def test_commands(monkeypatch, tmp_path, short_repository):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "data").symlink_to(short_repository / "data")
     lines = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
     commands = [
         shlex.split(line, comments=True)[1:] for line in lines if line.startswith("waveflow")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\.(?P<stem>.+)-[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
 
 
 @contextmanager
@@ -36,6 +40,30 @@ def write_atomically(path: str | Path, content: bytes | memoryview) -> None:
     """Write a whole file, or leave the old one."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def remove_leftovers(paths: Iterable[str | Path]) -> int:
+    """Remove what calls of :func:`atomic_path` that were killed have left beside these paths.
+
+    Each folder is read once. What another process is writing at this moment is lost to it, too.
+
+    Args:
+        paths: those that calls were to make; their folders need not exist.
+
+    Returns:
+        How many files were removed.
+    """
+    names: dict[Path, set[str]] = defaultdict(set)
+    for path in map(Path, paths):
+        names[path.parent].add(path.name)
+    removed = 0
+    for folder, wanted in names.items():
+        for name in os.listdir(folder) if folder.is_dir() else []:
+            match = _TEMPORARY.fullmatch(name)
+            if match and f"{match['stem']}{match['suffix'] or ''}" in wanted:
+                (folder / name).unlink(missing_ok=True)
+                removed += 1
+    return removed
 
 
 def _flush_to_disk(path: Path) -> None:

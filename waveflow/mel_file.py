@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor
 from waveflow.audio.mel import MelConfig
 from waveflow.config import parse
 from waveflow.files import atomic_path
+
+Result = TypeVar("Result")
 
 
 def read_mel(path: Path) -> tuple[Tensor, MelConfig | None]:
@@ -31,25 +35,62 @@ def read_mel(path: Path) -> tuple[Tensor, MelConfig | None]:
         OSError: the file cannot be opened.
         ValueError: anything else; names the file.
     """
-    try:
-        if path.suffix.lower() == ".pt":
-            mel, config = torch.load(path, map_location="cpu", weights_only=True), None
-        else:
-            mel, config = _read_numpy(path)
-        if not isinstance(mel, torch.Tensor) or mel.layout != torch.strided or mel.is_meta:
-            raise ValueError(f"no plain tensor but {type(mel).__name__}")
-    except OSError:
-        raise
-    except Exception as error:  # parsers of damaged or hostile files raise whatever they like
-        raise ValueError(f"{path}: expected a mel spectrogram; got: {_reason(error)}") from error
-    if mel.dim() not in (2, 3) or (mel.dim() == 3 and len(mel) != 1):
-        raise ValueError(
-            f"{path}: expected one mel of shape (n_mels, frames) or (1, n_mels, frames); "
-            f"got {tuple(mel.shape)}"
-        )
-    if mel.is_floating_point():
-        mel = mel.detach().float()
+    mel, config = _parsed(path, lambda: _read_any(path))
+    _check_shape(path, tuple(mel.shape))
+    mel = mel.detach().float() if mel.is_floating_point() else mel
     return (mel[None] if mel.dim() == 2 else mel), config
+
+
+@dataclass(frozen=True)
+class MelSlices:
+    """A mel spectrogram that is taken a slice at a time.
+
+    Attributes:
+        frames: how many it has.
+        config: how it was made, if known.
+        take: the frames from a first to before a last, (n_mels, their number).
+    """
+
+    frames: int
+    config: MelConfig | None
+    take: Callable[[int, int], Tensor]
+
+    def slices(self, size: int) -> Iterator[Tensor]:
+        """The whole of it, in slices (n_mels, ``size`` frames or fewer)."""
+        for start in range(0, self.frames, size):
+            yield self.take(start, min(start + size, self.frames))
+
+
+def open_mel(path: Path) -> MelSlices:
+    """A mel spectrogram in a file, of which an ``.npy`` is read as far as its slices are taken.
+
+    Args:
+        path: as for :func:`read_mel`.
+
+    Raises:
+        OSError, ValueError: as :func:`read_mel`; a file that changes later is not noticed.
+    """
+    shape = _parsed(path, lambda: _mapped_shape(path))
+    if shape is None:
+        mel, config = read_mel(path)
+        return MelSlices(mel.shape[-1], config, lambda start, stop: mel[0, :, start:stop])
+    _check_shape(path, shape)
+
+    def take(start: int, stop: int) -> Tensor:
+        # mapped anew each time, so that pages that were read are let go
+        mel = _as_tensor(np.load(path, mmap_mode="r", allow_pickle=False)[..., start:stop])
+        return (mel.float() if mel.is_floating_point() else mel).reshape(shape[-2], stop - start)
+
+    return MelSlices(shape[-1], None, take)
+
+
+def mel_frames(path: Path) -> int:
+    """How many frames a mel spectrogram in a file has, by its header alone.
+
+    Raises:
+        OSError, ValueError: as :func:`read_mel`, as far as the header tells.
+    """
+    return _parsed(path, lambda: _stored_shape(path))[-1]
 
 
 def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
@@ -70,26 +111,79 @@ def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
             np.savez(file, mel=mel.numpy(), config=np.array(json.dumps(asdict(config))))
 
 
-def _read_numpy(path: Path) -> tuple[Tensor, MelConfig | None]:
-    def as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
-        return torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+def _parsed(path: Path, parse: Callable[[], Result]) -> Result:
+    """What a parser makes of a file; its complaint names the file."""
+    try:
+        return parse()
+    except OSError:
+        raise
+    except Exception as error:  # parsers of damaged or hostile files raise whatever they like
+        raise ValueError(f"{path}: expected a mel spectrogram; got: {_reason(error)}") from error
 
+
+def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] != 1):
+        raise ValueError(
+            f"{path}: expected one mel of shape (n_mels, frames) or (1, n_mels, frames); "
+            f"got {shape}"
+        )
+
+
+def _read_any(path: Path) -> tuple[Tensor, MelConfig | None]:
+    if path.suffix.lower() != ".pt":
+        return _read_numpy(path)
+    mel = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(mel, Tensor) or mel.layout != torch.strided or mel.is_meta:
+        raise ValueError(f"no plain tensor but {type(mel).__name__}")
+    return mel, None
+
+
+def _read_numpy(path: Path) -> tuple[Tensor, MelConfig | None]:
     with path.open("rb") as file:
         content = np.load(file, allow_pickle=False)
         if isinstance(content, np.ndarray):
-            return as_tensor(content), None
+            return _as_tensor(content), None
         if "mel" not in content:
             raise ValueError(f"no array named mel but {', '.join(content) or 'none at all'}")
-        mel = as_tensor(content["mel"])
+        mel = _as_tensor(content["mel"])
         if "config" not in content:
             return mel, None
         config = parse({"mel": json.loads(str(content["config"]))}, {"mel": MelConfig})["mel"]
         return mel, config
 
 
+def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+
+
+def _mapped_shape(path: Path) -> tuple[int, ...] | None:
+    """The shape of an ``.npy`` whose slices can be mapped; None of any other file."""
+    if path.suffix.lower() != ".npy":
+        return None
+    content = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(content, np.ndarray):
+        return None
+    _as_tensor(content[..., :0])  # of a type that a tensor can have
+    return content.shape
+
+
+def _stored_shape(path: Path) -> tuple[int, ...]:
+    if path.suffix.lower() == ".npy":
+        return np.load(path, mmap_mode="r", allow_pickle=False).shape
+    if path.suffix.lower() == ".pt":
+        return tuple(torch.load(path, map_location="meta", weights_only=True).shape)
+    with zipfile.ZipFile(path) as archive, archive.open("mel.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+            version, np.lib.format.read_array_header_2_0
+        )
+        return read(file)[0]
+
+
 def _reason(error: Exception) -> str:
     """What was wrong with a mel file, without the parsers' advice to trust it."""
     text = str(error).strip() or type(error).__name__
-    if isinstance(error, UnpicklingError | KeyError) or "pickle" in text:
+    told_of_objects = "pickle" in text or "Python objects" in text
+    if isinstance(error, UnpicklingError | KeyError) or told_of_objects:
         return "a damaged file, or one of objects, which are not read because they can run code"
     return text.splitlines()[0]

@@ -139,7 +139,8 @@ class Vocoder(nn.Module):
         True
         """
         synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
-        chunks = (self._checked(chunk) for chunk in mel_chunks)
+        checked = (self._checked(chunk) for chunk in mel_chunks)
+        chunks = (chunk for chunk in checked if chunk.shape[1])
         return self.engine().stream(chunks, synthesis, seed=_seed(seed))
 
     def look_ahead(self, *, consistency: int | None = None) -> int:
@@ -307,12 +308,12 @@ class Vocoder(nn.Module):
 
     def _checked(self, mel: Tensor) -> Tensor:
         """(n_mels, frames), known to fit."""
-        if isinstance(mel, Tensor) and mel.dim() != 2:
+        if not isinstance(mel, Tensor) or mel.dim() != 2:
+            got = tuple(mel.shape) if isinstance(mel, Tensor) else type(mel).__name__
             raise ValueError(
-                f"mel: expected chunks of shape ({self.config.mel.n_mels}, frames); "
-                f"got {tuple(mel.shape)}"
+                f"mel: expected a tensor of shape ({self.config.mel.n_mels}, frames); got {got}"
             )
-        if mel.shape[-1]:
+        if mel.shape[1]:
             check_mel(mel[None], self._log_mel)
         return mel
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from waveflow.audio import read_audio, resample, write_audio
+from waveflow.audio.io import write_audio_pieces
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
 
@@ -375,3 +376,62 @@ def test_importing_the_package_stays_light() -> None:
     code = f"import sys, waveflow.audio; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_pieces_make_the_file_of_the_whole(tmp_path, name) -> None:
+    audio, rate = read_audio(CLIP)
+    write_audio(tmp_path / name, audio, rate)
+    cuts = torch.randint(1, 30000, (40,), generator=torch.Generator().manual_seed(0)).cumsum(0)
+    pieces = torch.tensor_split(audio, cuts[cuts < len(audio)])
+    assert write_audio_pieces(tmp_path / f"pieces-{name}", iter(pieces), rate) == len(audio)
+    assert (tmp_path / f"pieces-{name}").read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_clipping_in_pieces_is_told_once(tmp_path) -> None:
+    pieces = [torch.tensor([1.5, 0.5]), torch.tensor([-2.5]), torch.tensor([0.25])]
+    with pytest.warns(UserWarning, match=r"a.wav: clipped 2 of 4 .* peak was 2.5$") as caught:
+        write_audio_pieces(tmp_path / "a.wav", pieces, 22050)
+    assert [warning.filename for warning in caught] == [__file__]
+    written, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert written.tolist() == [32767, 16384, -32768, 8192]
+
+
+class SourceEnds(Exception):
+    """Raised by a source of pieces."""
+
+
+def failing():
+    yield torch.zeros(5000)
+    raise SourceEnds
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [
+        (failing(), SourceEnds),
+        (iter([]), ValueError),
+        ([torch.zeros(9), torch.tensor([math.nan])], ValueError),
+        ([torch.zeros(9), torch.zeros(1, 9)], ValueError),
+    ],
+    ids=["source", "none", "nan", "shape"],
+)
+def test_pieces_that_fail_leave_the_old_file_and_nothing_else(tmp_path, pieces, error) -> None:
+    (tmp_path / "a.wav").write_bytes(b"old")
+    with pytest.raises(error):
+        write_audio_pieces(tmp_path / "a.wav", pieces, 22050)
+    assert os.listdir(tmp_path) == ["a.wav"]
+    assert (tmp_path / "a.wav").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_disk_that_fills_up_between_pieces_is_told(tmp_path, name) -> None:
+    noise = torch.rand(50000, generator=torch.Generator().manual_seed(0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (32768, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_audio_pieces(tmp_path / name, noise.split(4096), 22050)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not os.listdir(tmp_path)

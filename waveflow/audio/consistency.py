@@ -10,8 +10,9 @@ from waveflow.audio.mel import LogMel
 MOMENTUM = 0.99
 """How far a spectrum is carried on along its last step, the fast Griffin-Lim algorithm's alpha."""
 
-UNSEEN = 1e-8
-"""Energy of the windows below which they do not look at a sample, which stays as it is."""
+LEAST_ENERGY = 0.1
+"""Energy that the windows over a sample are taken to have at least: where they hardly look, as at
+the end of centred frames with long hops, least squares would change it without measure."""
 
 
 class MelConsistency(nn.Module):
@@ -95,7 +96,7 @@ class MelConsistency(nn.Module):
                 # a centred front end has one frame more than there are mel frames
                 spectrum = self.log_mel.spectrum(carried_on)[:, : mel.shape[-1]]
                 change = self._overlap_add(self.change(spectrum, target))
-                before, result = result, carried_on + change / seen.clamp_min(UNSEEN)
+                before, result = result, carried_on + change / seen.clamp_min(LEAST_ENERGY)
             return result.to(audio.dtype)
 
     def change(self, spectrum: Tensor, mel: Tensor) -> Tensor:

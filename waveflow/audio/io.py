@@ -7,7 +7,8 @@ import os
 import re
 import struct
 import warnings
-from io import BytesIO
+from collections.abc import Callable, Iterable
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.audio.quantise import quantise
-from waveflow.files import write_atomically
+from waveflow.files import atomic_path
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
@@ -24,6 +25,7 @@ _STREAMED = 0x7FFFF000  # lengths from here up are what writers to a pipe put fo
 _CHUNKED = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"FORM": (">", b"SSND")}
 _CHUNK_NAME = re.compile(rb"[ -~]{4}")
 _WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
+_LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a header can count
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[Tensor, int]:
@@ -128,9 +130,129 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
     path = Path(path)
+    _check_target(path, sample_rate)
+    _check_audio(path, audio)
+    _write(path, [audio], sample_rate)
+
+
+def write_audio_pieces(
+    path: str | os.PathLike[str], pieces: Iterable[Tensor], sample_rate: int
+) -> int:
+    """Write one channel that comes in pieces, in memory that does not grow with its length.
+
+    The file is bit for bit that of ``write_audio`` and the pieces in a row, and likewise whole or
+    not there: if a piece is refused, or their source raises, an older file stays.
+
+    Args:
+        path: as for ``write_audio``.
+        pieces: (samples,) each, of any lengths, as for ``write_audio``; clipping is told in one
+            warning, at the end.
+        sample_rate: of the audio, Hz.
+
+    Returns:
+        How many samples were written.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: as for ``write_audio``; or more samples than the format can hold.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
+    22050
+    """
+    path = Path(path)
+    _check_target(path, sample_rate)
+    return _write(path, pieces, sample_rate)
+
+
+def _write(path: Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
+    """Write pieces one by one, for a public caller two frames up."""
+    count = beyond = 0
+    peak = 0.0
+    suffix = path.suffix.lower()
+    with atomic_path(path) as temporary, temporary.open("r+b", buffering=0) as raw:
+        target = _Target(raw)
+        with _sound_file(target, path, sample_rate) as file:
+            for piece in pieces:
+                _check_audio(path, piece)
+                count += len(piece)
+                if count > _LONGEST[suffix]:
+                    raise ValueError(
+                        f"{path}: expected {_LONGEST[suffix]} samples at most in a {suffix} file; "
+                        "got more"
+                    )
+                beyond += int((piece.abs() > 1).sum())
+                peak = max(peak, piece.abs().max().item())
+                steps = quantise(piece.detach().double().clamp(-1, 1)).cpu().numpy()
+                target.carry(file.write, steps)
+            target.carry(file.close)
+        if not count:
+            raise ValueError(f"{path}: expected audio; got 0 samples")
+    if beyond:
+        warnings.warn(_clipped(path, beyond, count, peak), stacklevel=3)
+    return count
+
+
+class _Target:
+    """A binary file that libsndfile writes to, which remembers why it could not.
+
+    Args:
+        file: unbuffered.
+    """
+
+    def __init__(self, file: FileIO):
+        self._file = file
+        self.error: OSError | None = None
+        self.seek, self.tell = file.seek, file.tell
+
+    def write(self, content: bytes) -> int:
+        """Write all of it; what is raised here would not come through libsndfile."""
+        rest = memoryview(content)
+        try:
+            while len(rest) and self.error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(content) - len(rest)
+
+    def carry(self, work: Callable[..., None], *arguments: object) -> None:
+        """Let libsndfile work.
+
+        Raises:
+            OSError: the file could not be written.
+        """
+        try:
+            work(*arguments)
+        except (soundfile.SoundFileError, AssertionError):
+            if self.error is None:
+                raise
+        if self.error is not None:
+            raise self.error
+
+
+def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(
+            target, "w", sample_rate, 1, "PCM_16", format=_WRITABLE[path.suffix.lower()]
+        )
+    except soundfile.SoundFileError as error:
+        if target.error is not None:
+            raise target.error from None
+        raise ValueError(
+            f"{path}: expected a sample rate that the format can hold; got {sample_rate}"
+        ) from error
+
+
+def _check_target(path: Path, sample_rate: int) -> None:
     if path.suffix.lower() not in _WRITABLE:
         raise ValueError(f"{path}: expected a name in .wav or .flac; got {path.suffix!r}")
     _check_rate("sample_rate", sample_rate)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+
+
+def _check_audio(path: Path, audio: Tensor) -> None:
     if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 1:
         raise ValueError(
             f"{path}: expected floating-point audio of shape (time,); got {_describe(audio)}"
@@ -139,19 +261,6 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
         raise ValueError(f"{path}: expected audio; got 0 samples")
     if not audio.isfinite().all():
         raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
-    steps = quantise(_clip(audio.double(), path)).cpu().numpy()
-    encoded = BytesIO()
-    try:
-        soundfile.write(
-            encoded, steps, sample_rate, subtype="PCM_16", format=_WRITABLE[path.suffix.lower()]
-        )
-    except soundfile.SoundFileError as error:
-        raise ValueError(
-            f"{path}: expected a sample rate that the format can hold; got {sample_rate}"
-        ) from error
-    write_atomically(path, encoded.getvalue())
 
 
 def _decode(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
@@ -205,11 +314,12 @@ def _clip(audio: Tensor, path: str | os.PathLike[str]) -> Tensor:
     beyond = int((audio.abs() > 1).sum())
     if beyond:
         peak = audio.abs().max().item()
-        warnings.warn(
-            f"{path}: clipped {beyond} of {len(audio)} samples to [-1, 1]; the peak was {peak:.6g}",
-            stacklevel=3,
-        )
+        warnings.warn(_clipped(path, beyond, len(audio), peak), stacklevel=3)
     return audio.clamp(-1, 1)
+
+
+def _clipped(path: str | os.PathLike[str], beyond: int, count: int, peak: float) -> str:
+    return f"{path}: clipped {beyond} of {count} samples to [-1, 1]; the peak was {peak:.6g}"
 
 
 def _check_rate(name: str, rate: int) -> None:

@@ -11,42 +11,117 @@ from waveflow.cli.messages import EXPECTED, tell
 
 AUDIO_OUTPUTS = (".wav", ".flac")
 MEL_OUTPUTS = (".npz", ".npy", ".pt")
+RECORDINGS = (".wav", ".flac", ".ogg", ".mp3")
 
 Other = TypeVar("Other")
 
 
-def plan_outputs(files: list[Path], out: str, suffixes: tuple[str, ...]) -> list[Path]:
+def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
+    """The files among ``sources`` and in its folders, each with its name below the folder ``out``.
+
+    A folder's are those of ``suffixes`` in the tree below it, sorted, but for hidden ones and for
+    those in ``out``; their names are their places in the tree. Any other source is taken as it is,
+    by its mere name.
+
+    Raises:
+        ValueError: a folder without such files, or one that is ``out`` itself.
+        OSError: a folder that cannot be read.
+    """
+    found: dict[Path, Path] = {}
+    for source in sources:
+        if not source.is_dir():
+            found[source] = Path(source.name)
+            continue
+        target = Path(out).absolute().resolve()
+        if target == source.resolve():
+            raise ValueError(f"--out: expected another folder than {source}; got {out}")
+        inside = _tree(source, suffixes, target)
+        if not inside:
+            raise ValueError(f"{source}: expected files in {', '.join(suffixes)}; got none")
+        found |= {file: file.relative_to(source) for file in inside}
+    return found
+
+
+def _tree(folder: Path, suffixes: tuple[str, ...], left_out: Path) -> list[Path]:
+    files: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and (Path(root) / name).resolve() != left_out
+        ]
+        files += [
+            Path(root, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+        ]
+    return sorted(files)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def plan_outputs(
+    files: list[Path],
+    out: str,
+    suffixes: tuple[str, ...],
+    *,
+    names: list[Path] | None = None,
+) -> list[Path]:
     """One output a file: ``out`` itself, or in the folder ``out``, in the first of ``suffixes``.
+
+    Args:
+        files: to be read.
+        out: as given.
+        suffixes: what a file may be.
+        names: places below a folder ``out``, one a file, whose suffixes are replaced; by default
+            the files' own names. With them, ``out`` must be a folder.
 
     Raises:
         ValueError: an output that would overwrite an input or another output, and what is neither
             a folder nor a file of a known kind.
     """
-    outputs = _name_outputs(files, out, suffixes)
+    outputs = _name_outputs(files, out, suffixes, names)
     planned: dict[Path, Path] = {}
     for file, output in zip(files, outputs, strict=True):
         if output in planned:
             raise ValueError(f"{planned[output]} and {file} would both be written to {output}")
         planned[output] = file
+    inputs = {_identity(file) for file in files} - {None}
     for output in outputs:
-        if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+        if _identity(output) in inputs:
             raise ValueError(f"{output}: expected an output that is not an input, too")
     return outputs
 
 
-def _name_outputs(files: list[Path], out: str, suffixes: tuple[str, ...]) -> list[Path]:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What is the same for all names of a file; None if there is no such file."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _name_outputs(
+    files: list[Path], out: str, suffixes: tuple[str, ...], names: list[Path] | None
+) -> list[Path]:
     target = Path(out)
     kinds = ", ".join(suffixes)
     is_folder = target.is_dir() or out.endswith(("/", os.sep)) or not target.suffix
     if is_folder:
         if target.exists() and not target.is_dir():
             raise ValueError(f"--out: expected a folder, or a file in {kinds}; got the file {out}")
-        return [target / f"{file.stem}{suffixes[0]}" for file in files]
+        places = names or [Path(file.name) for file in files]
+        return [target / place.parent / f"{place.stem}{suffixes[0]}" for place in places]
     if target.suffix.lower() not in suffixes:
         raise ValueError(
             f"--out: expected a file in {kinds}, or a folder (end the name of a new one with a "
             f"slash); got {out}"
         )
+    if names is not None:
+        raise ValueError(f"--out: expected a folder for what is found in folders; got {out}")
     if len(files) > 1:
         raise ValueError(f"--out: expected a folder for {len(files)} files; got {out}")
     return [target]

@@ -1,7 +1,8 @@
 """What is installed, and what a model is, as YAML.
 
 Its arithmetic is that of synthesis, in billions of multiply-accumulates (GMAC): convolutions
-and matrix products, without FFTs and elementwise work.
+and matrix products, without FFTs and elementwise work. Streamed audio ends at most
+look_ahead behind the mel so far; a sample depends on nothing farther back than look_back.
 
 Examples:
   waveflow info
@@ -10,12 +11,15 @@ Examples:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import DEFAULT_MODEL, load_vocoder
 from waveflow.version import __version__
+
+if TYPE_CHECKING:
+    from waveflow.audio.mel import MelConfig
 
 SUMMARY = "versions, bundled models, and what a model is"
 
@@ -44,6 +48,7 @@ def work(arguments: Namespace) -> int:
     mel_config = vocoder.config.mel
     mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate))
     seconds = mel.shape[-1] * mel_config.hop_length / mel_config.sample_rate
+    engine, synthesis = vocoder.engine(), vocoder.config.synthesis
     gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0), seconds)
     _show(
         {
@@ -51,12 +56,19 @@ def work(arguments: Namespace) -> int:
             "parameters": sum(weight.numel() for weight in vocoder.parameters()),
             "megabytes": round(sum(weight.nbytes for weight in weights) / 1e6, 2),
             "arithmetic": f"{gmacs:.2f} GMAC per second of audio (synthesis)",
+            "look_ahead": _duration(engine.look_ahead(synthesis), mel_config),
+            "look_back": _duration(engine.look_back(synthesis), mel_config),
+            "first_audio": f"after {engine.first_frames(synthesis)} mel frames",
             "sample_rate": mel_config.sample_rate,
             "hop_length": mel_config.hop_length,
             "config": vocoder.config.to_dict(),
         }
     )
     return 0
+
+
+def _duration(samples: int, config: MelConfig) -> str:
+    return f"{samples / config.sample_rate:.3f} s ({samples} samples)"
 
 
 def _show(values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from waveflow.cli import evaluate, export, info, mel, score, shard, train, vocode
+from waveflow.cli import bench, evaluate, export, info, mel, score, shard, train, vocode
 from waveflow.cli.messages import EXPECTED, give_up_stdout, say, show_warning, tell
 from waveflow.version import __version__
 
@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "mel": mel,
     "score": score,
     "evaluate": evaluate,
+    "bench": bench,
     "train": train,
     "shard": shard,
     "export": export,

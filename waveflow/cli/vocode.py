@@ -5,58 +5,205 @@ again from that. A mel is (n_mels, frames) or (1, n_mels, frames), natural log, 
 .npz with an array "mel", or a .pt with a tensor; an .npz of `waveflow mel` says how it was
 made and is refused by a model that reads another kind. Files that hold objects are refused.
 
+Of a folder, all recordings and mels below it are taken, and the tree is kept below OUT. What is
+there already is left as it is, whatever made it, so the same command goes on where it was
+interrupted; a single FILE is always made anew. A file that fails is told and loses no other.
+Length is no matter: an .npy of hours of frames is read, vocoded and written piece by piece.
+
+--devices N shares the files among N processes, each with a GPU or a thread of its own; on a CPU
+a file's sound is the same to the bit. A single FILE takes all threads, as torch has them, which
+may round otherwise. N > 1 needs: pip install 'waveflow[train]'.
+
 Examples:
   waveflow vocode speech.wav -o copy.wav
   waveflow vocode mels/*.npz -o sounds/ --temperature 0.8
+  waveflow vocode corpus -o copies --model ljspeech-hq --devices 8
 """
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_model, add_out, add_synthesis, choose_device, load_vocoder
-from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, each, plan_outputs
+from waveflow.cli.arguments import (
+    add_model,
+    add_out,
+    add_synthesis,
+    choose_device,
+    load_vocoder,
+    number,
+)
+from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, RECORDINGS, find_files, plan_outputs
+from waveflow.cli.messages import EXPECTED, say, tell
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from waveflow.cli.sounds import Sound, SoundMaker
+    from waveflow.training.vocoding import Team
 
 SUMMARY = "mel spectrograms, or recordings by way of theirs, to sound"
+
+_BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
 
 
 def describe(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings or mel spectrograms")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE_OR_FOLDER",
+        help="recordings or mel spectrograms, or folders of them",
+    )
     add_out(parser, "sound file (.wav, .flac) of a single FILE, or folder for <stem>.wav of each")
     add_model(parser)
     add_synthesis(parser)
+    parser.add_argument(
+        "--denoise",
+        type=number(float),
+        default=0.0,
+        metavar="S",
+        help="take out what the model sounds like in silence, S times, such as 0.1 "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--devices",
+        type=number(int, low=1),
+        default=1,
+        metavar="N",
+        help="that share the files; on a CPU, processes of a thread each (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="make anew what is there already")
 
 
 def work(arguments: Namespace) -> int:
     """Write the sound of every file; the result is the exit code."""
-    files = [Path(file) for file in arguments.files]
-    outputs = plan_outputs(files, arguments.out, AUDIO_OUTPUTS)
+    sources = [Path(file) for file in arguments.files]
+    single = len(sources) == 1 and not sources[0].is_dir()
+    with _sigterm_interrupts():
+        pairs, there = _plan(sources, arguments, keep=not (single or arguments.overwrite))
+        if not pairs:
+            _say_skipped(there)
+            return 0
+        device = choose_device(arguments.device)
+        team = _team(device, arguments.devices) if arguments.devices > 1 else None
+        is_main = team is None or team.is_main
+        if there and is_main:
+            _say_skipped(there)
+        try:
+            done = _make(pairs, arguments, device, team, threads=None if single else 1)
+        except KeyboardInterrupt:
+            if is_main:
+                raise
+            return 0  # the main process tells how it ended
+    return int(is_main and not done)
 
-    from waveflow.audio import LogMel, write_audio
-    from waveflow.evaluation import read_recording
-    from waveflow.mel_file import read_mel
 
-    device = choose_device(arguments.device)
-    vocoder = load_vocoder(arguments.model).to(device)
-    config = vocoder.config.mel
-    log_mel = LogMel(config)  # on the CPU, so that a recording and its `waveflow mel` agree
+def _plan(
+    sources: list[Path], arguments: Namespace, *, keep: bool
+) -> tuple[list[tuple[Path, Path]], int]:
+    """Files and their outputs that are to be made, and how many others are there and kept."""
+    files = find_files(sources, arguments.out, RECORDINGS + MEL_OUTPUTS)
+    has_folder = any(source.is_dir() for source in sources)
+    outputs = plan_outputs(
+        list(files),
+        arguments.out,
+        AUDIO_OUTPUTS,
+        names=list(files.values()) if has_folder else None,
+    )
+    pairs = list(zip(files, outputs, strict=True))
+    missing = [(file, output) for file, output in pairs if not (keep and output.exists())]
+    return missing, len(pairs) - len(missing)
 
-    def vocode(file: Path, output: Path) -> None:
-        if file.suffix.lower() in MEL_OUTPUTS:
-            mel, mel_config = read_mel(file)
-        else:
-            mel, mel_config = read_recording(file, log_mel).mel[None], config
-        audio = vocoder(
-            mel.to(device),
-            temperature=arguments.temperature,
-            consistency=arguments.consistency,
-            seed=arguments.seed,
-            mel_config=mel_config,
-        )
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(output, audio[0].cpu(), config.sample_rate)
 
-    return each(files, vocode, outputs)
+def _say_skipped(count: int) -> None:
+    say(f"{count} of the outputs are there already and stay (--overwrite makes them anew)")
+
+
+def _team(device: str, devices: int) -> Team:
+    try:
+        from waveflow.training.vocoding import Team
+    except ImportError as error:
+        raise ImportError(f"--devices needs pip install 'waveflow[train]' ({error})") from error
+    return Team(device, devices)
+
+
+def _make(
+    pairs: list[tuple[Path, Path]],
+    arguments: Namespace,
+    device: str,
+    team: Team | None,
+    *,
+    threads: int | None,
+) -> bool:
+    """Make sounds, the longest first; whether all could be made."""
+    from tqdm import tqdm
+
+    from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
+    from waveflow.files import remove_leftovers
+
+    vocoder = load_vocoder(arguments.model)
+    synthesis = Synthesis(
+        arguments.temperature, arguments.consistency, arguments.seed, arguments.denoise
+    )
+    maker = SoundMaker(vocoder, synthesis)
+    sounds = [maker.measured(Sound(file, output)) for file, output in pairs]
+    sounds.sort(key=lambda sound: -sound.seconds)
+    remove_leftovers(sound.output for sound in sounds)
+    seconds = [sound.seconds for sound in sounds]
+    total = max(sum(seconds) / arguments.devices, seconds[0])  # the main process's share
+    hidden = None if team is None or team.is_main else True
+    with tqdm(total=total, bar_format=_BAR, leave=False, disable=hidden) as bar:
+        if team is not None:
+            return team.share(vocoder, lambda item: _one(maker, sounds[item], bar), seconds)
+        vocoder.to(device)
+        with _threads(threads):
+            return all([_one(maker, sound, bar) for sound in sounds])
+
+
+def _one(maker: SoundMaker, sound: Sound, bar: tqdm[Any]) -> bool:
+    """Make one sound; one that fails is told."""
+    try:
+        maker(sound, bar.update)
+    except BrokenPipeError:
+        raise
+    except EXPECTED as error:
+        tell(error, sound.file)
+        return False
+    return True
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads, on which the rounding depends; None leaves them as they are."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does: what is half written is removed."""
+    if threading.current_thread() is not threading.main_thread():  # Python's rule for signals
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -187,3 +187,6 @@ class Conditioner:
         for layer in self._layers:
             steps = layer.window.ready(steps)
         return steps
+
+    def needs(self, step: int) -> int:
+        return step - sum(layer.window.past for layer in self._layers)

@@ -48,6 +48,12 @@ class StreamedConsistency:
             samples = self._iteration.ready(samples)
         return samples
 
+    def needs(self, sample: int) -> int:
+        """The first sample of the audio that a sample depends on, far from the start."""
+        for _ in range(self._count):
+            sample = self._iteration.needs(sample)
+        return sample
+
 
 class Iteration:
     """One iteration: frames are cut as soon as their samples have come, changed, and overlapped.
@@ -81,6 +87,10 @@ class Iteration:
     def ready(self, samples: int) -> int:
         """How many samples have come out when ``samples`` have gone in, and more will follow."""
         return self._framing.samples_ready(self._framing.frames_ready(samples))
+
+    def needs(self, sample: int) -> int:
+        """The first sample of the audio that a sample depends on, far from the start."""
+        return self._framing.needs(sample)
 
 
 class Change:

@@ -44,6 +44,9 @@ class Moving:
     def ready(self, steps: int) -> int:
         return self._conditioner.ready(steps)
 
+    def needs(self, step: int) -> int:
+        return self._conditioner.needs(step)
+
 
 class ContextMoving:
     """The inverse of a :class:`waveflow.bijections.ContextAffine`.
@@ -69,6 +72,9 @@ class ContextMoving:
 
     def ready(self, steps: int) -> int:
         return steps
+
+    def needs(self, step: int) -> int:
+        return step
 
 
 class Early:
@@ -96,6 +102,9 @@ class Early:
 
     def ready(self, steps: int) -> int:
         return self._rest.ready(steps)
+
+    def needs(self, step: int) -> int:
+        return self._rest.needs(step)
 
 
 def _split(partition: Partition, rows: Tensor, position: int) -> tuple[Tensor, Tensor]:

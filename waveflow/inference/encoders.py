@@ -89,6 +89,9 @@ class Encoder:
             steps = window.ready(steps)
         return steps
 
+    def needs(self, step: int) -> int:
+        return step - sum(window.past for window in self._windows)
+
 
 class _Convolution:
     """A padded convolution with its bias."""
@@ -143,3 +146,6 @@ class Upsampler:
 
     def ready(self, steps: int) -> int:
         return steps * self.rate
+
+    def needs(self, step: int) -> int:
+        return step // self.rate - self._window.past

@@ -111,7 +111,7 @@ class Engine:
         """Mel chunks (n_mels, any number of frames) -> audio (samples,), as soon as it is decided.
 
         Args:
-            mel_chunks: in order, checked.
+            mel_chunks: in order, checked, none empty.
             synthesis: temperature and iterations.
             seed: of the noise.
         """
@@ -138,6 +138,20 @@ class Engine:
         # all that happens repeats with the whole blocks of the transforms, which frames are
         frames = range(1, 2 + self._settled(synthesis))
         return max(count * self._hop - self.ready(count, synthesis) for count in frames)
+
+    def look_back(self, synthesis: SynthesisConfig) -> int:
+        """How far back, in samples, a sample of the sound depends on mel and noise, at most."""
+        far = 10**5 * self._hop
+        return max(
+            sample - self._needs(sample, synthesis) for sample in range(far, far + self._hop)
+        )
+
+    def _needs(self, sample: int, synthesis: SynthesisConfig) -> int:
+        """The first sample whose noise, or whose frame of the mel, a sample depends on."""
+        sample = StreamedConsistency(self._consistency, synthesis.consistency).needs(sample)
+        step = self._flow.needs(sample)
+        row = step * self._groups * self._encoder.rate // self._hop
+        return min(step * self._groups, self._encoder.needs(row) * self._hop)
 
     def first_frames(self, synthesis: SynthesisConfig) -> int:
         """How many mel frames it takes for the first audio to come."""

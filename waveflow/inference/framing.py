@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from waveflow.audio.consistency import UNSEEN
+from waveflow.audio.consistency import LEAST_ENERGY
 from waveflow.audio.mel import LogMel
 from waveflow.inference.rows import Push, joined
 
@@ -94,6 +94,11 @@ class Framing:
         """How many samples are done when ``frames`` have come, and more will follow."""
         return max(frames * self._hop - self._side, 0)
 
+    def needs(self, sample: int) -> int:
+        """The first sample in the frames that a sample is summed of."""
+        first_frame = -((self._size - 1 - self._side - sample) // self._hop)
+        return first_frame * self._hop - self._side
+
     def _beyond(self, inward: Tensor) -> Tensor:
         """What stands beyond an end of audio, outwards, given the audio inwards from there."""
         if len(inward) <= self._side:
@@ -105,10 +110,15 @@ class Framing:
         ``frames`` frames; the same for all iterations that are as far.
         """
         key = first, hops, frames
-        if self._seen is None or self._seen[0] != key:
+        seen = self._seen
+        if seen is None or seen[0] != key:
             device = self._energy.device
             frame = torch.arange(first, first + hops, device=device)[:, None]
             frame = frame - torch.arange(self._parts, device=device)
             there = ((frame >= 0) & (frame < frames)).to(self._energy)
-            self._seen = key, (there @ self._energy).clamp_min_(UNSEEN).to(self._window)
-        return self._seen[1]
+            energy = (there @ self._energy).clamp_min_(LEAST_ENERGY).to(self._window)
+            self._seen = seen = (
+                key,
+                energy,
+            )  # replaced as a whole: streams may be in several threads
+        return seen[1]

@@ -59,6 +59,9 @@ class Rotation:
         half = self._groups // 2
         return 0 if steps < half else half + (steps - half) // self._groups * self._groups
 
+    def needs(self, step: int) -> int:
+        return self.ready(step)  # the start of the block round the boundary
+
 
 class Blocks:
     """Audio (samples,) -> whole blocks of it, (steps, groups)."""
@@ -81,6 +84,9 @@ class Blocks:
     def ready(self, steps: int) -> int:
         return steps // self._groups
 
+    def needs(self, step: int) -> int:
+        return step * self._groups
+
 
 class Samples:
     """Blocks (steps, groups) -> audio (samples,)."""
@@ -93,3 +99,6 @@ class Samples:
 
     def ready(self, steps: int) -> int:
         return steps * self._groups
+
+    def needs(self, step: int) -> int:
+        return step // self._groups

@@ -34,6 +34,9 @@ class Linear:
     def ready(self, steps: int) -> int:
         return steps
 
+    def needs(self, step: int) -> int:
+        return step
+
     def then(self, other: Linear) -> Linear:
         """One map that is this, then the other."""
         first, second = self._matrix(), other._matrix()

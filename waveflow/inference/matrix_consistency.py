@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from waveflow.audio.consistency import MOMENTUM, UNSEEN
+from waveflow.audio.consistency import LEAST_ENERGY, MOMENTUM
 from waveflow.audio.mel import LogMel
 
 
@@ -93,7 +93,7 @@ class MatrixConsistency(nn.Module):
             return audio
         ones = torch.ones_like(mel[:1, :1])
         energy = self._overlap_add(self.window.square() * ones)
-        share = 1 / energy.clamp_min(UNSEEN)
+        share = 1 / energy.clamp_min(LEAST_ENERGY)
         before = audio
         for index in range(self.iterations):
             carried_on = audio if index == 0 else audio + MOMENTUM * (audio - before)

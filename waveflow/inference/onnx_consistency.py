@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from waveflow.audio.consistency import MOMENTUM, UNSEEN
+from waveflow.audio.consistency import LEAST_ENERGY, MOMENTUM
 from waveflow.inference.matrix_consistency import MatrixConsistency
 from waveflow.inference.onnx_builder import OnnxBuilder
 
@@ -128,4 +128,4 @@ def _share(module: MatrixConsistency, builder: OnnxBuilder, mel: str) -> str:
     ones = builder.op("Expand", builder.constant(1.0), builder.concat(0, one, one, frames))
     energy = builder.op("Mul", builder.constant(module.window.square()), ones)
     energy = _overlap_add(module, builder, energy)
-    return builder.op("Reciprocal", builder.op("Max", energy, builder.constant(UNSEEN)))
+    return builder.op("Reciprocal", builder.op("Max", energy, builder.constant(LEAST_ENERGY)))

@@ -29,6 +29,10 @@ class Stage(Protocol):
         """How many steps have come out when ``steps`` have gone in, and more will follow."""
         ...
 
+    def needs(self, step: int) -> int:
+        """The first step of the input that a step of the output depends on, far from the start."""
+        ...
+
 
 class Stages:
     """Stages one behind the other."""
@@ -51,6 +55,11 @@ class Stages:
             steps = stage.ready(steps)
         return steps
 
+    def needs(self, step: int) -> int:
+        for stage in reversed(self.stages):
+            step = stage.needs(step)
+        return step
+
 
 class Line:
     """A signal that several readers read, each at its own pace; what all have read is dropped."""
@@ -65,7 +74,8 @@ class Line:
         if self._rows is None:
             self._rows = rows
             return
-        needed = min((reader.next_row for reader in self._readers), default=self._start)
+        stop = self._start + len(self._rows)
+        needed = min((reader.next_row for reader in self._readers), default=stop)
         self._rows = torch.cat([self._rows[needed - self._start :], rows])
         self._start = needed
 

@@ -124,7 +124,9 @@ def train(
     if resume and checkpoint is None:
         raise ValueError(f"{out}: expected a run to resume; there is no checkpoint")
     if (out / RUN_FILE).is_file():
-        _require_same_run(read_yaml(out / RUN_FILE), config.to_dict())
+        # an older run knows fewer fields: it had their defaults
+        then = TrainingConfig.from_dict(read_yaml(out / RUN_FILE))
+        _require_same_run(then.to_dict(), config.to_dict())
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     start = None
     if config.run.init_from is not None and checkpoint is None:
@@ -210,7 +212,7 @@ def _read_start(config: TrainingConfig) -> Vocoder:
     return start
 
 
-def _require_same_run(then: Any, now: Mapping[str, Any]) -> None:
+def _require_same_run(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise ValueError naming the keys that differ and may not."""
     different = [
         f"{key}: {before!r} then, {after!r} now"
@@ -221,7 +223,7 @@ def _require_same_run(then: Any, now: Mapping[str, Any]) -> None:
         raise ValueError(f"the run was started with another recipe: {'; '.join(different)}")
 
 
-def _differences(one: Any, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Keys ``section.key`` whose plain values differ, and both values."""
     return [
         (f"{section}.{key}", one.get(section, {}).get(key), value)

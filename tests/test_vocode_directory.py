@@ -1,0 +1,252 @@
+"""Vocoding of whole folders: the tree is kept, what is there stays, and length costs no memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import CLIPS, TINY
+from waveflow import LogMel, MelConfig, Vocoder, VocoderConfig
+from waveflow.audio import read_audio, write_audio
+from waveflow.cli import main
+from waveflow.cli.sounds import mel_of_audio
+from waveflow.files import atomic_path, remove_leftovers
+from waveflow.inference.denoiser import Denoiser
+from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
+
+QUIET = ["--temperature", "0.1"]  # random weights are loud
+CLIP = CLIPS / "LJ001-0016.flac"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As folders are vocoded: the rounding depends on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def vocoder():
+    torch.manual_seed(0)
+    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
+
+
+@pytest.fixture(scope="module")
+def model(vocoder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    vocoder.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def tree(vocoder, tmp_path):
+    """A folder: a recording, one of its mels a floor below, and what is neither."""
+    audio, rate = read_audio(CLIP)
+    folder = tmp_path / "corpus"
+    (folder / "mels" / "deep").mkdir(parents=True)
+    (folder / "notes.txt").write_text("neither")
+    write_audio(folder / "one.flac", audio[20000:35000], rate)
+    write_audio(folder / ".hidden.wav", audio[:9000], rate)
+    mel = vocoder.mel(audio[None, 40000:70000])[0]
+    write_mel(folder / "mels" / "deep" / "two.first.npz", mel, vocoder.config.mel)
+    write_mel(folder / "mels" / "three.npy", mel[:, :40], vocoder.config.mel)
+    return folder
+
+
+def run(model, *arguments):
+    return main(["vocode", *map(str, arguments), "--model", model, "--device", "cpu", *QUIET])
+
+
+def said(capsys):
+    return [line.removeprefix("waveflow: ") for line in capsys.readouterr().err.splitlines()]
+
+
+def contents(folder):
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_the_tree_is_kept_and_each_sound_is_that_of_its_file_alone(tree, model, tmp_path):
+    assert run(model, tree, "-o", tmp_path / "out") == 0
+    made = contents(tmp_path / "out")
+    sources = {
+        "one.wav": "one.flac",
+        "mels/deep/two.first.wav": "mels/deep/two.first.npz",
+        "mels/three.wav": "mels/three.npy",
+    }
+    assert made.keys() == sources.keys()
+    for name, source in sources.items():
+        assert run(model, tree / source, "-o", tmp_path / "alone.wav") == 0
+        assert (tmp_path / "alone.wav").read_bytes() == made[name]
+
+
+def test_what_is_there_stays_unless_told_otherwise(tree, model, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(model, tree, "-o", out) == 0
+    before = contents(out)
+    (out / "one.wav").write_bytes(b"mine")
+    (out / "mels" / "three.wav").unlink()
+    assert run(model, tree, "-o", out) == 0
+    assert contents(out) == before | {"one.wav": b"mine"}
+    assert run(model, tree, "-o", out) == 0
+    stay = "of the outputs are there already and stay (--overwrite makes them anew)"
+    assert said(capsys) == [f"2 {stay}", f"3 {stay}"]
+    assert run(model, tree, "-o", out, "--overwrite") == 0
+    assert contents(out) == before
+    (out / "one.wav").write_bytes(b"mine")
+    assert run(model, tree / "one.flac", "-o", out) == 0  # a single file is made anew
+    assert contents(out) == before
+
+
+def test_a_file_that_fails_is_told_and_loses_no_other(tree, model, tmp_path, capsys):
+    (tree / "bad.wav").write_text("no sound")
+    assert run(model, tree, "-o", tmp_path / "out") == 1
+    (line,) = said(capsys)
+    assert line.startswith(f"error: {tree / 'bad.wav'}: ")
+    assert len(contents(tmp_path / "out")) == 3
+
+
+def test_outputs_below_the_folder_are_no_inputs(tree, model, tmp_path, capsys):
+    for _ in range(2):
+        assert run(model, tree, "-o", tree / "out") == 0
+    assert len(contents(tree / "out")) == 3
+    assert run(model, tree, "-o", tree) == 1
+    assert said(capsys)[-1] == f"error: --out: expected another folder than {tree}; got {tree}"
+
+
+def test_what_cannot_be_meant_is_refused_before_any_work(tree, model, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run(model, tmp_path / "empty", "-o", tmp_path / "out") == 1
+    assert run(model, tree, "-o", tmp_path / "out.wav") == 1
+    (tree / "one.npy").touch()
+    assert run(model, tree, "-o", tmp_path / "out") == 1
+    empty, file, clash = said(capsys)
+    assert empty.startswith(f"error: {tmp_path / 'empty'}: expected files in .wav, ")
+    assert "expected a folder for what is found in folders" in file
+    assert f"would both be written to {tmp_path / 'out' / 'one.wav'}" in clash
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_gpus_than_there_are_is_refused(tree, model, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there are some")
+    arguments = ["vocode", tree, "-o", tmp_path / "out", "--device", "cuda", "--devices", "2"]
+    assert main(list(map(str, arguments))) == 1
+    assert "expected a CUDA device" in said(capsys)[0]
+
+
+def test_leftovers_of_a_killed_run_are_removed(tree, model, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".one-abcd_123.wav", ".one-abcd_123.flac", ".other-abcd_123.wav", ".one.wav"):
+        (out / name).touch()
+    assert run(model, tree, "-o", out) == 0
+    hidden = {name for name in contents(out) if name.startswith(".")}
+    assert hidden == {".one-abcd_123.flac", ".other-abcd_123.wav", ".one.wav"}
+
+
+def test_leftovers_are_what_atomic_writing_leaves(tmp_path):
+    for name in ("a.b.wav", "plain"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.write_bytes(b"half")
+            kept = temporary.with_name("kept")
+            os.link(temporary, kept)
+        os.rename(kept, temporary)  # as if the process had been killed
+        assert remove_leftovers([tmp_path / "none" / name, tmp_path / name]) == 1
+    assert sorted(os.listdir(tmp_path)) == ["a.b.wav", "plain"]
+
+
+def test_a_terminated_run_leaves_whole_files_and_goes_on(model, tmp_path):
+    frames = np.random.default_rng(0).uniform(-8, -2, (80, 200_000)).astype("float32")
+    (tmp_path / "mels").mkdir()
+    np.save(tmp_path / "mels" / "long.npy", frames)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "waveflow", "vocode", tmp_path / "mels", "-o", out]
+    process = subprocess.Popen([*map(str, command), "--model", model, "--device", "cpu"])
+    end = time.monotonic() + 60
+    while not any(size > 10_000 for size in map(len, contents(out).values())):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert [Path(name).name.startswith(".long-") for name in contents(out)] == [True]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 130
+    assert not contents(out)
+
+
+LENGTHS = """
+import resource, sys
+from waveflow.cli import main
+for name in ("short", "long"):
+    command = ["vocode", f"{sys.argv[1]}/{name}.npy", "-o", f"{sys.argv[1]}/{name}.wav"]
+    assert main([*command, "--model", "ljspeech-nano", "--device", "cpu"]) == 0
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    random = np.random.default_rng(0)
+    for name, minutes in (("short", 1), ("long", 4)):
+        frames = 60 * minutes * 22050 // 256
+        np.save(tmp_path / f"{name}.npy", random.uniform(-8, -2, (80, frames)).astype("float32"))
+    done = subprocess.run(
+        [sys.executable, "-c", LENGTHS, str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    short, long = map(float, done.stdout.split())
+    assert long - short < 16  # megabytes; the mel and the sound are 16 and 21 more as floats
+    assert len(read_audio(tmp_path / "long.wav")[0]) == frames * 256
+
+
+def test_denoising_is_that_of_the_denoiser(vocoder, model, tree, tmp_path):
+    out = tmp_path / "out.wav"
+    assert run(model, tree / "mels" / "three.npy", "-o", out, "--denoise", "0.5") == 0
+    mel, _ = read_mel(tree / "mels" / "three.npy")
+    audio = vocoder(mel, seed=0, temperature=0.1)
+    expected = Denoiser.of(vocoder, temperature=0.1)(audio, strength=0.5)[0]
+    written, _ = read_audio(out)
+    assert (written - expected).abs().max() <= 2**-16 + 1e-6
+    assert (written - audio[0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("convention", ["hifigan-22k", "nvidia-22k"])
+def test_the_mel_of_a_long_recording_is_that_of_the_whole(convention):
+    log_mel = LogMel(MelConfig.named(convention))
+    audio, _ = read_audio(CLIP)
+    whole, sliced = mel_of_audio(audio, log_mel), mel_of_audio(audio, log_mel, whole=0)
+    assert sliced.frames == whole.frames == len(audio) // 256
+    expected = torch.cat(list(whole.slices(1000)), dim=1)
+    torch.testing.assert_close(
+        torch.cat(list(sliced.slices(100)), dim=1), expected, rtol=0, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("kind", ["npy", "big-endian", "transposed", "batched", "npz", "pt"])
+def test_slices_of_a_mel_file_are_the_mel(kind, vocoder, tmp_path):
+    mel = vocoder.mel(read_audio(CLIP)[0][None])[0]
+    path = tmp_path / f"x.{kind if kind in ('npz', 'pt') else 'npy'}"
+    if kind in ("npy", "npz", "pt"):
+        write_mel(path, mel, vocoder.config.mel)
+    else:
+        array = mel.numpy().astype(">f8")
+        array = array.T.copy().T if kind == "transposed" else array
+        np.save(path, array[None] if kind == "batched" else array)
+    opened = open_mel(path)
+    slices = list(opened.slices(100))
+    assert [part.shape[-1] for part in slices] == [100] * 4 + [53]
+    assert torch.equal(torch.cat(slices, dim=1), mel)
+    assert opened.frames == mel_frames(path) == mel.shape[-1]
+    assert (opened.config is None) == (kind != "npz")

@@ -1,0 +1,119 @@
+"""Measure what synthesis costs on this machine: speed, latency and memory.
+
+Prints Markdown: a row for each engine, number of threads, batch and length, and one for each
+size of chunk of a stream. ENGINES, as a list with commas:
+
+engine    vocoder(mel), the default way
+plain     the model's modules as torch runs them
+compile   the same through torch.compile; needs a C++ compiler
+onnx      the file of `waveflow export onnx`; needs pip install 'waveflow[onnx]'
+openvino  the same file; needs pip install openvino
+
+Each engine has a process of its own for each number of threads; they take turns. Speeds are
+medians, with quartiles, of seconds of audio made in a second, all of a batch together. The share
+of the peak is that of the best fp32 matrix product in the same run. Memory is the growth of the
+process (RSS) during the first call of that length, the model being loaded and having made a tenth
+of a second; that of compile holds the compiler too. "First audio" is the time from the first chunk
+of a stream to the first sound, chunks coming as soon as they are asked for; where they come at
+the pace of speech, sound is behind them by the look-ahead besides. A stream is in real time if
+95 of 100 chunks take less than they sound. What else runs on the machine is measured as well.
+
+Examples:
+  waveflow bench
+  waveflow bench --engines engine,plain,onnx --threads 1,2 --seconds 1,10,60 --batch 1,4
+  waveflow bench --model ljspeech-nano --chunks 8,16,32 --json bench.json
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from waveflow.cli.arguments import add_device, add_model, choose_device, number
+
+SUMMARY = "speed, latency and memory of synthesis on this machine"
+
+
+def describe(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    add_model(parser)
+    add_device(parser)
+    whole, length = _several(number(int, low=1)), _several(number(float))
+    parser.add_argument(
+        "--engines", type=_several(str), default="engine,plain", help="(default: engine,plain)"
+    )
+    parser.add_argument(
+        "--seconds", type=length, default="2,10", help="of audio a mel (default: 2,10)"
+    )
+    parser.add_argument("--batch", type=whole, default="1", help="mels a call (default: 1)")
+    parser.add_argument("--threads", type=whole, help="of the CPU (default: as many as torch uses)")
+    parser.add_argument(
+        "--chunks",
+        type=whole,
+        default="16,64",
+        help="mel frames in a chunk of a stream (default: 16,64)",
+    )
+    parser.add_argument(
+        "--rounds", type=number(int, low=1), default=10, help="timed calls of each (default: 10)"
+    )
+    parser.add_argument(
+        "--consistency",
+        type=number(int),
+        metavar="N",
+        help="iterations that bring the sound nearer to the mel (default: the model's own)",
+    )
+    parser.add_argument(
+        "--no-memory", action="store_true", help="do not measure memory: a process less a row"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all figures there too")
+
+
+def work(arguments: Namespace) -> int:
+    """Print the tables, and write the figures if asked for; the result is the exit code."""
+    if arguments.json is not None and not Path(arguments.json).parent.is_dir():
+        raise FileNotFoundError(f"--json: expected the folder of {arguments.json} to exist")
+
+    import torch
+
+    from waveflow.evaluation.bench import Plan, bench, to_markdown
+    from waveflow.files import write_atomically
+    from waveflow.vocoder import Vocoder
+
+    plan = Plan(
+        arguments.model,
+        engines=tuple(arguments.engines),
+        threads=tuple(arguments.threads or [torch.get_num_threads()]),
+        batches=tuple(arguments.batch),
+        seconds=tuple(arguments.seconds),
+        chunks=tuple(arguments.chunks),
+        rounds=arguments.rounds,
+        consistency=arguments.consistency,
+        device=choose_device(arguments.device),
+        memory=not arguments.no_memory,
+    )
+    Vocoder.from_pretrained(plan.model)  # so that what is wrong with it is told at once
+    found = bench(plan, progress=True)
+    if arguments.json is not None:
+        figures = {"model": plan.model, "device": plan.device, **found}
+        write_atomically(arguments.json, f"{json.dumps(figures, indent=1)}\n".encode())
+    print(to_markdown(found))
+    return 0 if found["rows"] else 1
+
+
+def _several(kind: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
+    """A parser of values with commas between them."""
+
+    def parse(text: Any) -> list[Any]:
+        if isinstance(text, list):  # the parser checks its results by parsing them again
+            return text
+        parts = text.split(",")
+        if not all(parts):
+            raise ArgumentTypeError(f"expected values with commas between them; got {text}")
+        return [kind(part) for part in parts]
+
+    return parse

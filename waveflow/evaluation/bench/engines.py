@@ -1,0 +1,187 @@
+"""The ways from a mel to sound that are compared.
+
+All of them draw the noise of one seed, each time they are called, and so make the same sound but
+for rounding:
+
+- ``engine``: ``vocoder(mel)``, the default;
+- ``plain``: ``vocoder.decode`` and then mel consistency, as torch runs modules;
+- ``compile``: the same, the flow with its tables and inverses computed beforehand and through
+  ``torch.compile``, for one shape at a time; mel consistency, whose complex numbers that leaves
+  to torch, as in ``plain``;
+- ``onnx``: ONNX Runtime, on the file of ``waveflow export onnx --noise input``;
+- ``openvino``: OpenVINO, on the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from waveflow.config import SynthesisConfig
+from waveflow.evaluation.bench.plan import Case, Unavailable
+from waveflow.inference.graph import SynthesisGraph
+from waveflow.inference.onnx import onnx_model
+from waveflow.noise import positional_noise
+from waveflow.vocoder import Vocoder
+
+Synthesis = Callable[[Tensor], Tensor]
+SEED = 0
+
+
+def synthesis_of(case: Case, vocoder: Vocoder) -> Synthesis:
+    """What makes sound in the way of a case.
+
+    Args:
+        case: what to do.
+        vocoder: on the device of the case.
+
+    Returns:
+        a function of a mel (batch, n_mels, frames) on that device to audio (batch, samples).
+
+    Raises:
+        Unavailable: something is missing for that; the function may raise it as well.
+    """
+    synthesis = vocoder.config.synthesis.override(consistency=case.consistency)
+    if case.engine == "compile":
+        return _compiled(vocoder, synthesis, case.device)
+    if case.engine == "onnx":
+        return _onnx(vocoder, synthesis, case)
+    if case.engine == "openvino":
+        return _openvino(vocoder, synthesis, case)
+    return _by_torch(case.engine, vocoder, synthesis)
+
+
+def _by_torch(engine: str, vocoder: Vocoder, synthesis: SynthesisConfig) -> Synthesis:
+    if engine == "plain":
+        return lambda mel: plain(vocoder, mel, synthesis)
+    return lambda mel: vocoder(mel, seed=SEED, consistency=synthesis.consistency)
+
+
+def plain(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
+    """The sound of a mel as the modules themselves compute it.
+
+    Args:
+        vocoder: in evaluation mode.
+        mel: (batch, n_mels, frames).
+        synthesis: temperature and iterations.
+
+    Returns:
+        audio, (batch, frames * hop_length).
+    """
+    with torch.inference_mode():
+        audio = vocoder.decode(_latent(vocoder, mel, synthesis), mel)
+        return vocoder._consistency(audio, mel, synthesis.consistency)
+
+
+def _latent(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
+    """The latent that ``vocoder(mel, seed=SEED)`` decodes."""
+    noise = synthesis.temperature * _noise(mel, vocoder.config.mel.hop_length)
+    return noise.view(len(mel), -1, vocoder.config.model.groups).to(mel).mT
+
+
+def _noise(mel: Tensor, hop_length: int) -> Tensor:
+    return positional_noise(SEED, len(mel), mel.shape[-1] * hop_length)
+
+
+def _compiled(vocoder: Vocoder, synthesis: SynthesisConfig, device: str) -> Synthesis:
+    if not _compiler():
+        raise Unavailable("torch.compile: no C++ compiler found")
+    graph = SynthesisGraph(vocoder, synthesis).to(device)
+
+    def decode(z: Tensor, mel: Tensor) -> Tensor:
+        return graph.bijection.inverse(z, graph.context_net(mel))
+
+    compiled = torch.compile(decode, dynamic=False, fullgraph=True)
+
+    def call(mel: Tensor) -> Tensor:
+        with torch.inference_mode():
+            try:
+                audio = compiled(_latent(vocoder, mel, synthesis), mel)
+            except RuntimeError as error:  # of the compiler in all its parts
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise Unavailable(f"torch.compile: {reason}") from None
+            return vocoder._consistency(audio, mel, synthesis.consistency)
+
+    return call
+
+
+def _compiler() -> str | None:
+    names = [os.environ.get("CXX", "")] if os.environ.get("CXX") else ["g++", "clang++", "cl"]
+    return next((found for found in map(shutil.which, names) if found), None)
+
+
+def _onnx(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synthesis:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise Unavailable(f"needs pip install 'waveflow[onnx]' ({error})") from None
+    provider = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[case.device]
+    if provider not in onnxruntime.get_available_providers():
+        raise Unavailable(f"this onnxruntime has no {provider}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = case.threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        _model(vocoder, synthesis), options, providers=[provider]
+    )
+    hop_length = vocoder.config.mel.hop_length
+
+    def call(mel: Tensor) -> Tensor:
+        inputs = {"mel": mel.cpu().numpy(), "noise": _noise(mel, hop_length).float().numpy()}
+        return torch.from_numpy(session.run(["audio"], inputs)[0])
+
+    return call
+
+
+def _openvino(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synthesis:
+    try:
+        import openvino
+    except ImportError as error:
+        raise Unavailable(f"needs pip install openvino ({error})") from None
+    if case.device != "cpu":
+        raise Unavailable(f"runs on the CPU; got the device {case.device}")
+    core = openvino.Core()
+    settings = {
+        "INFERENCE_NUM_THREADS": case.threads,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    model = core.compile_model(core.read_model(_model(vocoder, synthesis)), "CPU", settings)
+    hop_length = vocoder.config.mel.hop_length
+
+    def call(mel: Tensor) -> Tensor:
+        noise = _noise(mel, hop_length).float().numpy()
+        return torch.from_numpy(model({"mel": mel.numpy(), "noise": noise})["audio"].copy())
+
+    return call
+
+
+def _model(vocoder: Vocoder, synthesis: SynthesisConfig) -> bytes:
+    try:
+        model = onnx_model(
+            vocoder,
+            temperature=synthesis.temperature,
+            consistency=synthesis.consistency,
+            noise="input",
+        )
+    except (ImportError, ValueError) as error:
+        raise Unavailable(str(error)) from None
+    return model.SerializeToString()
+
+
+def counted(case: Case, vocoder: Vocoder) -> Synthesis:
+    """The work of a case in a form whose products torch can count.
+
+    That of ``engine`` and ``plain`` is their own; a compiled one is counted as the plain one, and
+    that of a file as :class:`~waveflow.inference.graph.SynthesisGraph`, whose graph it has: there
+    the Fourier transforms of mel consistency are matrix products, and count.
+    """
+    synthesis = vocoder.config.synthesis.override(consistency=case.consistency)
+    if case.engine in ("onnx", "openvino"):
+        graph, hop_length = SynthesisGraph(vocoder, synthesis), vocoder.config.mel.hop_length
+        return lambda mel: graph(mel.cpu(), _noise(mel, hop_length).float())
+    return _by_torch("engine" if case.engine == "engine" else "plain", vocoder, synthesis)

@@ -1,0 +1,118 @@
+"""What is to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+ENGINES = ("engine", "plain", "compile", "onnx", "openvino")
+"""The ways from a mel to sound; :mod:`waveflow.evaluation.bench.engines` says what they are."""
+
+
+class Unavailable(Exception):
+    """A way that cannot be gone here, and why."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One synthesis: a row of the table.
+
+    Attributes:
+        model: bundled name or folder.
+        engine: one of :data:`ENGINES`.
+        threads: of the CPU.
+        batch: mels a call.
+        seconds: of audio that each of them makes.
+        consistency: iterations; None for the model's own.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    model: str
+    engine: str
+    threads: int
+    batch: int
+    seconds: float
+    consistency: int | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One synthesis in pieces: a row of the second table.
+
+    Attributes:
+        case: of the engine ``engine`` and batch 1.
+        frames: of mel in a chunk.
+    """
+
+    case: Case
+    frames: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All combinations of what is given; streams are of the longest sound, a mel at a time.
+
+    Attributes:
+        model: bundled name or folder.
+        engines: some of :data:`ENGINES`.
+        threads: of the CPU, numbers of them.
+        batches: numbers of mels a call.
+        seconds: lengths of the sound.
+        chunks: frames of mel in a chunk of a stream; none for no streams.
+        rounds: timed calls of each.
+        consistency: iterations; None for the model's own.
+        device: ``cpu`` or ``cuda``.
+        memory: whether to measure it.
+
+    Raises:
+        ValueError: nothing to measure, an engine that is none, or a number out of range.
+    """
+
+    model: str
+    engines: tuple[str, ...] = ("engine", "plain")
+    threads: tuple[int, ...] = (1,)
+    batches: tuple[int, ...] = (1,)
+    seconds: tuple[float, ...] = (2.0, 10.0)
+    chunks: tuple[int, ...] = (16, 64)
+    rounds: int = 10
+    consistency: int | None = None
+    device: str = "cpu"
+    memory: bool = True
+
+    def __post_init__(self) -> None:
+        for engine in self.engines:
+            if engine not in ENGINES:
+                raise ValueError(f"expected engines among {', '.join(ENGINES)}; got {engine}")
+        for name in ("engines", "threads", "batches", "seconds"):
+            if not getattr(self, name):
+                raise ValueError(f"expected one or more {name}; got none")
+        for name in ("threads", "batches", "chunks"):
+            if not all(count >= 1 for count in getattr(self, name)):
+                raise ValueError(f"expected {name} of 1 or more; got {getattr(self, name)}")
+        if not all(0.1 <= length <= 3600 for length in self.seconds):
+            raise ValueError(f"expected seconds from 0.1 to 3600; got {self.seconds}")
+        if self.rounds < 1:
+            raise ValueError(f"expected 1 round or more; got {self.rounds}")
+
+    def cases(self) -> Iterator[Case]:
+        """Every row, those of one engine and number of threads together."""
+        for engine, threads, batch, seconds in product(
+            dict.fromkeys(self.engines),
+            dict.fromkeys(self.threads),
+            dict.fromkeys(self.batches),
+            dict.fromkeys(self.seconds),
+        ):
+            rest = {"consistency": self.consistency, "device": self.device}
+            yield Case(self.model, engine, threads, batch, seconds, **rest)  # type: ignore[arg-type]
+
+    def streams(self) -> Iterator[Stream]:
+        """Every stream; none without the engine that streams."""
+        longest = max(self.seconds)
+        for case in self.cases():
+            if (case.engine, case.batch, case.seconds) == ("engine", self.batches[0], longest):
+                single = Case(
+                    case.model, "engine", case.threads, 1, longest, case.consistency, case.device
+                )
+                yield from (Stream(single, frames) for frames in dict.fromkeys(self.chunks))

@@ -1,0 +1,144 @@
+"""What is done in the processes that measure; each has one engine and one number of threads.
+
+They keep what they have loaded from one call to the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+
+import torch
+from torch import Tensor
+
+from waveflow.evaluation.arithmetic import gmacs_per_second
+from waveflow.evaluation.bench.engines import SEED, Synthesis, counted, synthesis_of
+from waveflow.evaluation.bench.memory import Memory
+from waveflow.evaluation.bench.plan import Case, Stream
+from waveflow.evaluation.machine import elapsed, matmul_peak, synchronize
+from waveflow.vocoder import Vocoder
+
+WARM_UP = 3
+MOMENT = 0.1
+"""Seconds of sound after which an engine has loaded all that it loads."""
+
+
+def ready(case: Case) -> dict[str, float]:
+    """Warm up, and tell what sound a call makes.
+
+    Returns:
+        ``seconds`` of it, of all examples together, and ``gmac_per_s``, the billions of
+        multiply-accumulates that a second of it takes.
+
+    Raises:
+        Unavailable: something is missing for this engine.
+    """
+    for _ in range(WARM_UP):
+        call(case)
+    vocoder, mel = _vocoder(case.model, case.device), _mel(case, case.seconds)
+    config = vocoder.config.mel
+    seconds = len(mel) * mel.shape[-1] * config.hop_length / config.sample_rate
+    return {
+        "seconds": seconds,
+        "gmac_per_s": gmacs_per_second(partial(counted(case, vocoder), mel), seconds),
+    }
+
+
+def call(case: Case) -> float:
+    """Seconds that one synthesis takes."""
+    torch.set_num_threads(case.threads)
+    synthesise = _synthesis(case)
+    return elapsed(partial(synthesise, _mel(case, case.seconds)), case.device)
+
+
+def call_stream(stream: Stream) -> dict[str, list[float]]:
+    """One synthesis in chunks, each of which is there as soon as it is asked for.
+
+    Returns:
+        seconds: ``first``, a list of one, from the first chunk to the first audio; and ``chunks``,
+        what each chunk took, the rest of the audio behind the last one included in it.
+    """
+    case = stream.case
+    torch.set_num_threads(case.threads)
+    vocoder, mel = _vocoder(case.model, case.device), _mel(case, case.seconds)
+    marks: list[float] = []
+
+    def chunks() -> Iterator[Tensor]:
+        for chunk in mel[0].split(stream.frames, dim=1):
+            marks.append(_now(case.device))
+            yield chunk
+        marks.append(_now(case.device))
+
+    first = None
+    for _ in vocoder.stream(chunks(), seed=SEED, consistency=case.consistency):
+        if first is None:
+            first = _now(case.device) - marks[0]
+    marks[-1] = _now(case.device)
+    took = [end - start for start, end in zip(marks[:-1], marks[1:], strict=True)]
+    return {"first": [took[-1] if first is None else first], "chunks": took}
+
+
+def stream_facts(stream: Stream) -> dict[str, float]:
+    """What does not depend on the machine: ``chunk_ms`` of sound in a chunk, and ``look_ahead_ms``
+    by which sound ends behind the mel, at most.
+    """
+    vocoder = _vocoder(stream.case.model, stream.case.device)
+    config = vocoder.config.mel
+    samples = vocoder.look_ahead(consistency=stream.case.consistency)
+    return {
+        "chunk_ms": 1000 * stream.frames * config.hop_length / config.sample_rate,
+        "look_ahead_ms": 1000 * samples / config.sample_rate,
+    }
+
+
+def memory(case: Case) -> float | None:
+    """Bytes by which memory grows during a first synthesis of this length; to be called in a
+    process of its own. The model is loaded by then, and has made a tenth of a second.
+    """
+    torch.set_num_threads(case.threads)
+    synthesise = synthesis_of(case, _vocoder(case.model, case.device))
+    synthesise(_mel(case, MOMENT))
+    mel = _mel(case, case.seconds)
+    with Memory(case.device) as grown:
+        synthesise(mel)
+        synchronize(case.device)
+    return grown.bytes
+
+
+def peak(threads: int, device: str) -> float:
+    """FLOP/s of the best fp32 matrix product."""
+    torch.set_num_threads(threads)
+    return matmul_peak(device, "fp32", repeats=3)
+
+
+def _synthesis(case: Case) -> Synthesis:
+    """One for all lengths and batches."""
+    return _cached_synthesis(replace(case, batch=1, seconds=1.0))
+
+
+@lru_cache
+def _cached_synthesis(case: Case) -> Synthesis:
+    return synthesis_of(case, _vocoder(case.model, case.device))
+
+
+@lru_cache
+def _vocoder(model: str, device: str) -> Vocoder:
+    return Vocoder.from_pretrained(model).to(device)
+
+
+@lru_cache
+def _mel(case: Case, seconds: float) -> Tensor:
+    """(batch, n_mels, frames) of noise as loud as speech; speed does not depend on what it says."""
+    vocoder = _vocoder(case.model, case.device)
+    config = vocoder.config.mel
+    frames = max(1, round(seconds * config.sample_rate / config.hop_length))
+    generator = torch.Generator().manual_seed(0)
+    audio = 0.1 * torch.randn(case.batch, frames * config.hop_length, generator=generator)
+    return vocoder.mel(audio.to(case.device))[..., :frames]
+
+
+def _now(device: str) -> float:
+    synchronize(device)
+    return time.perf_counter()
