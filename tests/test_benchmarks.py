@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train.py"
-SMALLEST = "--model lapflow --channels 16 --layers 1 --flows 6 --batch 1 --samples 8192"
+SMALLEST = "--model lapflow --channels 16 --layers 1 --flows 6 --batch 1 --samples 32768"
 
 
 def test_training_is_measured(tmp_path):
@@ -26,7 +26,7 @@ def test_training_is_measured(tmp_path):
     assert reversible["model_gflop"] == plain["model_gflop"]  # recomputation does not count
     assert reversible["peak_mb"] < plain["peak_mb"]
     table = [
-        line for line in shown.splitlines() if line.startswith("| lapflow-16 | 6 | 1 | 8192 ")
+        line for line in shown.splitlines() if line.startswith("| lapflow-16 | 6 | 1 | 32768 ")
     ]
     assert len(table) == 2
     assert "| aten::convolution_backward |" in shown

@@ -1,7 +1,6 @@
 """The LJSpeech recipe: the whole of it on the repository's clips, and its parts on bad data."""
 
 import importlib.util
-import json
 import math
 import os
 import re
@@ -78,24 +77,6 @@ def smoke(tmp_path_factory):
     return run, train("--smoke", "--out", run)
 
 
-@pytest.fixture(scope="module")
-def interrupted(tmp_path_factory, short_repository):
-    """A run on given recordings that its time limit stopped, and that went on.
-
-    Its folder, its command, and what that printed at first and then.
-    """
-    folder = tmp_path_factory.mktemp("interrupted")
-    shutil.copytree(short_repository / "data" / "smoke", folder / "corpus")
-    shutil.copytree(short_repository / "data" / "clips", folder / "corpus", dirs_exist_ok=True)
-    options = ["--data", folder / "corpus", "--config", RECIPE / "smoke.yaml"]
-    options = [*options, "--out", folder / "run", "--seed", 7, "--max-steps", 2]
-    first = train(*options, "--max-time", "00:00:00")
-    assert not (folder / "run" / "stages" / "train").exists()
-    assert not (folder / "run" / "evaluation.json").exists()
-    command = " ".join(["recipes/ljspeech/train.sh", *map(str, options)])
-    return folder / "run", command, first, train(*options)
-
-
 class Test_train_sh:
     def test_goes_from_nothing_to_a_table(self, smoke):
         run, printed = smoke
@@ -120,35 +101,34 @@ class Test_train_sh:
         assert time.monotonic() - begin < 10
         assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()}
 
+    def test_does_again_what_lost_its_output(self, smoke):
+        run, _ = smoke
+        (run / "evaluation.json").unlink()
+        lines = [line for line in train("--smoke", "--out", run) if line.startswith("==")]
+        done = [f"== {name}: done before" for name in STAGES[:4]]
+        assert lines == [*done, "== evaluate", "== table", "== page"]
+
     def test_another_seed_is_another_run(self, smoke):
         run, _ = smoke
         (*_, last) = train("--smoke", "--out", run, "--seed", 7, code=1)
         assert "seed" in last
         assert train("--smoke", "--out", run)[3] == "== train: done before"
 
-    def test_goes_on_after_the_time_limit(self, interrupted):
-        run, command, first, second = interrupted
-        assert [line for line in first if line.startswith("==")] == [f"== {s}" for s in STAGES[:4]]
-        assert "stopped before its last step" in first[-2]
-        assert first[-1].strip() == f"{command} --max-time 00:00:00"
-        done = [f"== {name}: done before" for name in STAGES[:3]]
-        assert second[:4] == [*done, "== train"]
-        assert [line for line in second[4:] if line.startswith("==")] == [
-            f"== {name}" for name in STAGES[4:]
-        ]
-        found = row(run)
-        assert (found["seed"], found["steps"]) == ("7", "2")
-        assert found["command"] == f"`{command}`"
-        report = json.loads((run / "evaluation.json").read_text())
-        assert [Path(clip["file"]).stem for clip in report["clips"]] == ["LJ001-0003", "LJ001-0016"]
-        assert report["baseline"]["all"]["f0_error"] > 0  # as without --smoke
-
-    def test_does_again_what_lost_its_output(self, interrupted):
-        run, command, *_ = interrupted
-        (run / "evaluation.json").unlink()
-        lines = [line for line in train(*command.split()[1:]) if line.startswith("==")]
-        done = [f"== {name}: done before" for name in STAGES[:4]]
-        assert lines == [*done, "== evaluate", "== table", "== page"]
+    def test_goes_on_after_the_time_limit(self, smoke, tmp_path):
+        """With another seed, so that its results are seen to be its own."""
+        options = ["--smoke", "--out", tmp_path, "--seed", 7, "--max-steps", 2]
+        lines = train(*options, "--max-time", "00:00:00")
+        assert "stopped before its last step" in lines[-2]
+        assert lines[-1].strip() == (
+            f"recipes/ljspeech/train.sh --smoke --out {tmp_path} --seed 7 --max-steps 2"
+            " --max-time 00:00:00"
+        )
+        assert not (tmp_path / "stages" / "train").exists()
+        assert not (tmp_path / "evaluation.json").exists()
+        lines = train(*options)
+        assert lines[2:4] == ["== split: done before", "== train"]
+        assert (row(tmp_path)["seed"], row(tmp_path)["steps"]) == ("7", "2")
+        assert row(tmp_path)["nats/sample"] != row(smoke[0])["nats/sample"]
 
     def test_SIGTERM_saves_the_run(self, tmp_path):  # noqa: N802
         with start("--smoke", "--out", tmp_path, "--max-steps", 100_000) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,8 @@ class Memory:
     """A block whose peak is measured, above what there is when it begins.
 
     On the CPU that is of the process's resident memory (RSS), whose peak Linux keeps (VmHWM) and
-    sets back when asked to; what libraries and freed memory of earlier work left resident is used
-    without being seen, so the process should be fresh. On a GPU it is of torch's allocator.
+    sets back when asked to; what earlier work has freed is handed back to the system first, as
+    far as the C library can, lest it be used again unseen. On a GPU it is of torch's allocator.
 
     Args:
         device: ``cpu`` or ``cuda``.
@@ -35,6 +36,7 @@ class Memory:
             torch.cuda.reset_peak_memory_stats()
             self._before = torch.cuda.memory_allocated()
         else:
+            _hand_back()
             self._before = _resident("VmRSS") if _reset_peak() else None
         return self
 
@@ -50,6 +52,13 @@ class Memory:
             peak = _resident("VmHWM")
         if self._before is not None and peak is not None:
             self.bytes = max(0.0, peak - self._before)
+
+
+def _hand_back() -> None:
+    """Give freed memory back to the system, where the C library is glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if STATUS.exists() else None
+    if trim is not None:
+        trim(0)
 
 
 def _reset_peak() -> bool:
