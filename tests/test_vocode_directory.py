@@ -207,7 +207,7 @@ def test_memory_does_not_grow_with_length(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     short, long = map(float, done.stdout.split())
-    assert long - short < 16  # megabytes; the mel and the sound are 16 and 21 more as floats
+    assert long - short < 60  # megabytes of heap in pieces; writing the whole takes 180 more
     assert len(read_audio(tmp_path / "long.wav")[0]) == frames * 256
 
 

@@ -58,7 +58,7 @@ def test_audio_comes_as_early_as_told(small):
     engine = small.engine()
     push = engine.begin(synthesis, seed=0)
     come, behind = 0, []
-    for frame in range(1, 121):
+    for frame in range(1, 81):
         come += len(push(mel_like(small, 1, 1)[0].T, False))
         assert come == engine.ready(frame, synthesis)
         assert (come > 0) == (frame >= engine.first_frames(synthesis))
@@ -101,11 +101,11 @@ def test_memory_does_not_grow(small, consistency):
         )
 
     sizes = []
-    for _ in range(4):
-        for _ in range(40):
-            push(mel_like(small, 1, 3)[0].T, False)
+    for _ in range(3):
+        for _ in range(8):
+            push(mel_like(small, 1, 15)[0].T, False)
         sizes.append(held())
-    assert max(sizes[1:]) <= 1.02 * sizes[1]
+    assert sizes[2] <= 1.02 * sizes[1]
 
 
 def test_nothing_comes_of_nothing(ljspeech):
