@@ -18,7 +18,7 @@ from waveflow.audio.mel import LogMel, MelConfig, check_mel
 from waveflow.config import VocoderConfig, read_yaml
 from waveflow.files import write_atomically
 from waveflow.flow import Flow, Gaussian
-from waveflow.inference.engine import CHUNK, Engine
+from waveflow.inference.engine import Engine
 from waveflow.inference.watch import Watch
 
 CONFIG_FILE = "config.yaml"
@@ -62,7 +62,7 @@ class Vocoder(nn.Module):
         consistency: int | None = None,
         seed: int | None = None,
         lengths: Sequence[int] | Tensor | None = None,
-        chunk: int = CHUNK,
+        chunk: int | None = None,
         mel_config: MelConfig | None = None,
     ) -> Tensor:
         """Synthesise: the flow's sample, brought nearer to the mel.
@@ -79,8 +79,8 @@ class Vocoder(nn.Module):
                 out, it is drawn from torch's global generator.
             lengths: frames of each example, (batch,), if they differ; those behind are padding,
                 whose values do not matter, and the audio is 0 there.
-            chunk: frames that are worked on at a time: it bounds the memory, and does not change
-                the sound.
+            chunk: frames that are worked on at a time, by default 2048 steps of the flow: it bounds
+                the memory, and does not change the sound.
             mel_config: how the mel was made, if the caller knows; refused if it differs.
 
         Returns:
@@ -93,7 +93,7 @@ class Vocoder(nn.Module):
         synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
         if mel_config is not None:
             self.config.mel.require_same(mel_config)
-        if chunk < 1:
+        if chunk is not None and chunk < 1:
             raise ValueError(f"expected a chunk of 1 frame or more; got {chunk}")
         seed = _seed(seed)
         engine = self.engine()

@@ -15,11 +15,11 @@ from tests.conftest import CLIPS, ROOT, TINY, randomise, small_config
 from waveflow import MODELS, Vocoder, VocoderConfig
 from waveflow.audio import MEL_CONVENTIONS, LogMel, MelConfig, MelConsistency, read_audio
 from waveflow.cli import main
-from waveflow.inference.graph import SynthesisGraph
-from waveflow.inference.matrix_consistency import MatrixConsistency
-from waveflow.inference.onnx import export_torch, onnx_model
-from waveflow.inference.onnx_builder import OnnxBuilder
-from waveflow.inference.onnx_networks import network
+from waveflow.inference.export.builder import OnnxBuilder
+from waveflow.inference.export.graph import SynthesisGraph
+from waveflow.inference.export.matrix_consistency import MatrixConsistency
+from waveflow.inference.export.networks import network
+from waveflow.inference.export.onnx import export_torch, onnx_model
 from waveflow.noise import positional_noise
 
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")

@@ -16,10 +16,10 @@ from waveflow.bijections import (
     Inverse,
     Polyphase,
 )
-from waveflow.inference.graph import FoldedLapped, Mixing, Scaling
-from waveflow.inference.onnx_builder import OnnxBuilder
-from waveflow.inference.onnx_coupling import Data, merge, split, unmoved
-from waveflow.inference.onnx_networks import network, repeated
+from waveflow.inference.export.builder import OnnxBuilder
+from waveflow.inference.export.coupling import Data, merge, split, unmoved
+from waveflow.inference.export.graph import FoldedLapped, Mixing, Scaling
+from waveflow.inference.export.networks import network, repeated
 
 
 class Context:

@@ -15,7 +15,7 @@ from waveflow.bijections import ActNorm, Bijection, InvertibleConv1x1, Lapped, P
 from waveflow.bijections.base import zero_log_det
 from waveflow.bijections.lapped import dct4, rotation
 from waveflow.config import SynthesisConfig
-from waveflow.inference.matrix_consistency import MatrixConsistency
+from waveflow.inference.export.matrix_consistency import MatrixConsistency
 from waveflow.nets import TransposedUpsampler
 from waveflow.nets.wavenet import Pointwise
 
@@ -27,8 +27,8 @@ class SynthesisGraph(nn.Module):
     """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers, no complex ones.
 
     Weight norm is folded into the weights and 1x1 convolutions are inverted once; mel consistency
-    is :class:`~waveflow.inference.matrix_consistency.MatrixConsistency`. The weights are copies, on
-    the CPU and in float32.
+    is :class:`~waveflow.inference.export.matrix_consistency.MatrixConsistency`. The weights are
+    copies, on the CPU and in float32.
 
     Args:
         vocoder: what to make a graph of.

@@ -7,8 +7,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from waveflow.inference.graph import Product
-from waveflow.inference.onnx_builder import OnnxBuilder
+from waveflow.inference.export.builder import OnnxBuilder
+from waveflow.inference.export.graph import Product
 from waveflow.nets import MelEncoder, Padded, SeparableWaveNet, TransposedUpsampler, WaveNet
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from waveflow.audio.consistency import LEAST_ENERGY, MOMENTUM
-from waveflow.inference.matrix_consistency import MatrixConsistency
-from waveflow.inference.onnx_builder import OnnxBuilder
+from waveflow.inference.export.builder import OnnxBuilder
+from waveflow.inference.export.matrix_consistency import MatrixConsistency
 
 
 def consistency(module: MatrixConsistency, builder: OnnxBuilder, audio: str, mel: str) -> str:
-    """:class:`~waveflow.inference.matrix_consistency.MatrixConsistency`, operator by operator.
+    """A :class:`waveflow.inference.export.matrix_consistency.MatrixConsistency` by operators.
 
     Args:
         module: its tables and the number of iterations.

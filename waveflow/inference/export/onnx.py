@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from waveflow.files import atomic_path
-from waveflow.inference.graph import SynthesisGraph
-from waveflow.inference.onnx_bijections import Context, inverse
-from waveflow.inference.onnx_builder import OnnxBuilder
-from waveflow.inference.onnx_consistency import consistency
-from waveflow.inference.onnx_coupling import Data
-from waveflow.inference.onnx_networks import network
+from waveflow.inference.export.bijections import Context, inverse
+from waveflow.inference.export.builder import OnnxBuilder
+from waveflow.inference.export.consistency import consistency
+from waveflow.inference.export.coupling import Data
+from waveflow.inference.export.graph import SynthesisGraph
+from waveflow.inference.export.networks import network
 from waveflow.version import __version__
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Synthesis as a file that needs no waveflow: ONNX graphs and torch programs."""
