@@ -1,6 +1,5 @@
 """The denoiser: what it takes away, what it leaves, and that pieces are the whole."""
 
-import gc
 import math
 import random
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import MEL, randomise, small_config
+from tests.inference.memory import bytes_of_tensors
 from waveflow import Vocoder
 from waveflow.audio import MEL_CONVENTIONS, MelConfig
 from waveflow.inference.denoiser import Denoiser
@@ -32,14 +32,6 @@ def decibels(audio):
 def tone(hertz, samples, amplitude=0.01, dtype=torch.float32):
     cycles = hertz / CONFIG.sample_rate * torch.arange(samples, dtype=torch.float64)
     return (amplitude * torch.sin(2 * torch.pi * cycles)).to(dtype)
-
-
-def bytes_of_tensors():
-    """All that tensors hold in this process."""
-    gc.collect()
-    tensors = [each for each in gc.get_objects() if type(each) is torch.Tensor]
-    storages = [each.untyped_storage() for each in tensors]
-    return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 
 
 def hiss(batch, samples, config=CONFIG, dtype=torch.float32):

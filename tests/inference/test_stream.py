@@ -1,11 +1,11 @@
 """Streams: the same samples as of the whole, as early as they are decided, in constant memory."""
 
-import gc
 import random
 
 import pytest
 import torch
 
+from tests.inference.memory import bytes_of_tensors
 from tests.inference.test_engine import mel_like
 from waveflow.config import SynthesisConfig
 
@@ -93,18 +93,11 @@ def test_audio_depends_on_the_mel_so_far_alone(small):
 def test_memory_does_not_grow(small, consistency):
     push = small.engine().begin(SynthesisConfig(consistency=consistency), seed=0)
 
-    def held():
-        gc.collect()
-        tensors = [x for x in gc.get_objects() if type(x) is torch.Tensor]
-        return sum(
-            {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}.values()
-        )
-
     sizes = []
     for _ in range(3):
         for _ in range(8):
             push(mel_like(small, 1, 15)[0].T, False)
-        sizes.append(held())
+        sizes.append(bytes_of_tensors())
     assert sizes[2] <= 1.02 * sizes[1]
 
 
