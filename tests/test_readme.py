@@ -22,6 +22,7 @@ def test_python_block(monkeypatch):
         exec(source, {})  # noqa: S102
 
 
+@pytest.mark.filterwarnings("default:.*clipped")
 def test_commands(monkeypatch, tmp_path, short_repository):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(short_repository / "data")
