@@ -119,3 +119,18 @@ def short_repository(tmp_path_factory):
 def ljspeech():
     """The bundled vocoder."""
     return Vocoder.from_pretrained("ljspeech")
+
+
+@pytest.fixture(scope="module")
+def vocoder():
+    """A tiny vocoder of the usual mel, with random weights."""
+    torch.manual_seed(0)
+    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
+
+
+@pytest.fixture(scope="module")
+def model(vocoder, tmp_path_factory):
+    """The folder of that vocoder, as ``--model`` takes it."""
+    folder = tmp_path_factory.mktemp("model")
+    vocoder.save_pretrained(folder)
+    return str(folder)

@@ -29,19 +29,6 @@ QUIET = ["--temperature", "0.1"]  # random weights are loud
 
 
 @pytest.fixture(scope="module")
-def vocoder():
-    torch.manual_seed(0)
-    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
-
-
-@pytest.fixture(scope="module")
-def model(vocoder, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    vocoder.save_pretrained(folder)
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """A second of speech that is no whole number of hops."""
     audio, rate = read_audio(SPEECH)

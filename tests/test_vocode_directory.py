@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import CLIPS, TINY
-from waveflow import LogMel, MelConfig, Vocoder, VocoderConfig
+from tests.conftest import CLIPS
+from waveflow import LogMel, MelConfig
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
 from waveflow.cli.sounds import mel_of_audio
@@ -33,19 +33,6 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def vocoder():
-    torch.manual_seed(0)
-    return Vocoder(VocoderConfig.from_dict({"model": TINY})).eval()
-
-
-@pytest.fixture(scope="module")
-def model(vocoder, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    vocoder.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture

@@ -20,18 +20,18 @@ class StreamedConsistency:
 
     Args:
         consistency: the iterations' mathematics.
-        iterations: how many.
     """
 
-    def __init__(self, consistency: MelConsistency, iterations: int):
+    def __init__(self, consistency: MelConsistency):
         self._change = Change(consistency)
         self._iteration = Iteration(Framing(consistency.log_mel))
-        self._count = iterations
 
-    def begin(self, mel: Line) -> Push:
-        """A fresh start, audio (samples,) -> audio; ``mel`` is where rows (frames, n_mels) are."""
+    def begin(self, mel: Line, count: int) -> Push:
+        """A fresh start of ``count`` iterations, audio (samples,) -> audio; ``mel`` is where rows
+        (frames, n_mels) are.
+        """
         change = self._change.begin()
-        iterations = [self._iteration.begin(mel, change) for _ in range(self._count)]
+        iterations = [self._iteration.begin(mel, change) for _ in range(count)]
 
         def push(audio: Tensor, last: bool) -> Tensor:
             carried_on = audio
@@ -42,15 +42,15 @@ class StreamedConsistency:
 
         return push
 
-    def ready(self, samples: int) -> int:
+    def ready(self, samples: int, count: int) -> int:
         """How many samples have come out when ``samples`` have gone in, and more will follow."""
-        for _ in range(self._count):
+        for _ in range(count):
             samples = self._iteration.ready(samples)
         return samples
 
-    def needs(self, sample: int) -> int:
+    def needs(self, sample: int, count: int) -> int:
         """The first sample of the audio that a sample depends on, far from the start."""
-        for _ in range(self._count):
+        for _ in range(count):
             sample = self._iteration.needs(sample)
         return sample
 
