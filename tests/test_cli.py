@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pickle
@@ -19,9 +20,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import TINY
-from waveflow import MelConfig, Vocoder, VocoderConfig
+from waveflow import LogMel, MelConfig, Vocoder, VocoderConfig
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
+from waveflow.interop.mels import CONVENTIONS
+from waveflow.mel_file import write_mel
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "data" / "clips" / "LJ001-0016.flac"
@@ -115,6 +118,44 @@ class Test_vocode:
         arguments = ["vocode", str(tmp_path / "x.npy"), "-o", str(out), "--model", model, *QUIET]
         assert main(arguments) == 0
         assert len(read_audio(out)[0]) == mel.shape[1] * 256
+
+    @pytest.mark.parametrize("suffix", [".npy", ".pt"])
+    def test_converts_mels_of_another_convention(self, suffix, vocoder, clip, tmp_path, capsys):
+        """Of another logarithm, and with the frames first; and refuses what cannot be converted."""
+        audio = read_audio(clip)[0][None]
+        espnet = CONVENTIONS["espnet-22k"]
+        config = dataclasses.replace(vocoder.config, mel=espnet.front_end)
+        Vocoder(config).save_pretrained(tmp_path / "model")
+        own = LogMel(espnet.front_end)(audio)[0]
+        write_mel(tmp_path / "own.npy", own, espnet.front_end)
+        write_mel(tmp_path / f"espnet{suffix}", espnet.write(own), espnet.front_end)
+        for name, more in (("own.npy", []), (f"espnet{suffix}", ["--convention", "espnet-22k"])):
+            arguments = ["vocode", str(tmp_path / name), "-o", str(tmp_path / f"{name}.wav")]
+            assert main([*arguments, "--model", str(tmp_path / "model"), *more, *QUIET]) == 0
+        sounds = [
+            read_audio(tmp_path / f"{name}.wav")[0] for name in ("own.npy", f"espnet{suffix}")
+        ]
+        assert len(sounds[0]) == own.shape[1] * 256
+        assert (sounds[0] - sounds[1]).abs().max() <= 2**-15
+        assert main([*arguments, "--convention", "espnet-22k", *QUIET]) == 1
+        assert "espnet-22k cannot become hifigan-22k: f_min 80.0" in error_line(capsys)
+
+    @pytest.mark.parametrize(("theirs", "late"), [("hifigan-22k", -128), ("nvidia-22k", 128)])
+    def test_of_frames_half_a_hop_away_stands_in_register(self, theirs, late, clip, tmp_path):
+        """A sound is moved by what its mel's frames stand apart from the model's."""
+        own = {"hifigan-22k": "nvidia-22k", "nvidia-22k": "hifigan-22k"}[theirs]
+        vocoder = Vocoder(VocoderConfig.from_dict({"model": TINY, "mel": own})).eval()
+        vocoder.save_pretrained(tmp_path / "model")
+        mel = LogMel(MelConfig.named(theirs))(read_audio(clip)[0][None])[0]
+        np.save(tmp_path / "x.npy", mel.numpy())
+        arguments = ["vocode", str(tmp_path / "x.npy"), "-o", str(tmp_path / "x.wav"), *QUIET]
+        arguments += ["--model", str(tmp_path / "model"), "--convention", theirs]
+        assert main(arguments) == 0
+        sound = read_audio(tmp_path / "x.wav")[0]
+        direct = vocoder(mel[None], seed=0, temperature=0.1)[0]
+        assert len(sound) == len(direct)
+        moved = torch.nn.functional.pad(direct, (-late, late))
+        assert (sound - moved).abs().max() <= 2**-16 + 1e-6
 
     def test_does_the_others_when_one_fails(self, model, clip, mel, tmp_path, capsys):
         np.save(tmp_path / "fine.npy", mel)

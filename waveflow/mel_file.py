@@ -17,6 +17,7 @@ from torch import Tensor
 from waveflow.audio.mel import MelConfig
 from waveflow.config import parse
 from waveflow.files import atomic_path
+from waveflow.pickles import read_tensors
 
 Result = TypeVar("Result")
 
@@ -61,11 +62,12 @@ class MelSlices:
             yield self.take(start, min(start + size, self.frames))
 
 
-def open_mel(path: Path) -> MelSlices:
+def open_mel(path: Path, *, frames_first: bool = False) -> MelSlices:
     """A mel spectrogram in a file, of which an ``.npy`` is read as far as its slices are taken.
 
     Args:
         path: as for :func:`read_mel`.
+        frames_first: whether it is stored as (frames, n_mels).
 
     Raises:
         OSError, ValueError: as :func:`read_mel`; a file that changes later is not noticed.
@@ -73,24 +75,32 @@ def open_mel(path: Path) -> MelSlices:
     shape = _parsed(path, lambda: _mapped_shape(path))
     if shape is None:
         mel, config = read_mel(path)
-        return MelSlices(mel.shape[-1], config, lambda start, stop: mel[0, :, start:stop])
+        mel = mel[0].mT if frames_first else mel[0]
+        return MelSlices(mel.shape[-1], config, lambda start, stop: mel[:, start:stop])
     _check_shape(path, shape)
+    bands, frames = reversed(shape[-2:]) if frames_first else shape[-2:]
 
     def take(start: int, stop: int) -> Tensor:
         # mapped anew each time, so that pages that were read are let go
-        mel = _as_tensor(np.load(path, mmap_mode="r", allow_pickle=False)[..., start:stop])
-        return (mel.float() if mel.is_floating_point() else mel).reshape(shape[-2], stop - start)
+        array = np.load(path, mmap_mode="r", allow_pickle=False).reshape(shape[-2:])
+        array = array.T if frames_first else array
+        mel = _as_tensor(array[:, start:stop])
+        return (mel.float() if mel.is_floating_point() else mel).reshape(bands, stop - start)
 
-    return MelSlices(shape[-1], None, take)
+    return MelSlices(frames, None, take)
 
 
-def mel_frames(path: Path) -> int:
-    """How many frames a mel spectrogram in a file has, by its header alone.
+def mel_frames(path: Path, *, frames_first: bool = False) -> int:
+    """How many frames a mel spectrogram in a file has, by its header alone if not a ``.pt``.
+
+    Args:
+        path: as for :func:`read_mel`.
+        frames_first: whether it is stored as (frames, n_mels).
 
     Raises:
         OSError, ValueError: as :func:`read_mel`, as far as the header tells.
     """
-    return _parsed(path, lambda: _stored_shape(path))[-1]
+    return _parsed(path, lambda: _stored_shape(path))[-2 if frames_first else -1]
 
 
 def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
@@ -132,9 +142,10 @@ def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
 def _read_any(path: Path) -> tuple[Tensor, MelConfig | None]:
     if path.suffix.lower() != ".pt":
         return _read_numpy(path)
-    mel = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(mel, Tensor) or mel.layout != torch.strided or mel.is_meta:
-        raise ValueError(f"no plain tensor but {type(mel).__name__}")
+    with path.open("rb") as file:
+        mel = read_tensors(file)
+    if not isinstance(mel, Tensor):
+        raise ValueError(f"no tensor but {type(mel).__name__}")
     return mel, None
 
 
@@ -171,7 +182,7 @@ def _stored_shape(path: Path) -> tuple[int, ...]:
     if path.suffix.lower() == ".npy":
         return np.load(path, mmap_mode="r", allow_pickle=False).shape
     if path.suffix.lower() == ".pt":
-        return tuple(torch.load(path, map_location="meta", weights_only=True).shape)
+        return tuple(_read_any(path)[0].shape)
     with zipfile.ZipFile(path) as archive, archive.open("mel.npy") as file:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
+from waveflow.audio.check import check_mel, warn_of_doubt
 from waveflow.audio.consistency import MelConsistency
-from waveflow.audio.mel import LogMel, MelConfig, check_mel
-from waveflow.config import VocoderConfig, read_yaml
-from waveflow.files import write_atomically
+from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.config import VocoderConfig
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
 from waveflow.inference.watch import Watch
-
-CONFIG_FILE = "config.yaml"
-WEIGHTS_FILE = "model.safetensors"
+from waveflow.saved import Saved
 
 
-class Vocoder(nn.Module):
+class Vocoder(Saved):
     """A mel front end, a context network and a flow, used in both directions.
 
     ``vocoder(mel)`` is sound, ``vocoder.log_prob(audio)`` its exact log-likelihood. Audio is
@@ -45,9 +38,8 @@ class Vocoder(nn.Module):
     """
 
     def __init__(self, config: VocoderConfig):
-        super().__init__()
+        super().__init__(config)
         context_net, bijection = config.model.build(config.mel)
-        self.config = config
         self._log_mel = LogMel(config.mel)
         self._consistency = MelConsistency(self._log_mel)
         self._frozen: tuple[Watch, Engine] | None = None
@@ -89,6 +81,7 @@ class Vocoder(nn.Module):
         Raises:
             ValueError: the mel does not fit this vocoder, or a negative temperature or number of
                 iterations, lengths that do not fit the mel, or a chunk of no frames.
+            MelWarning: (a warning) a mel of this shape and range, but of values that no speech has.
         """
         synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
         if mel_config is not None:
@@ -99,6 +92,7 @@ class Vocoder(nn.Module):
         engine = self.engine()
         audio = self._like.new_zeros(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
         for example, part in enumerate(self._examples(mel, lengths)):
+            warn_of_doubt(part, self._log_mel)
             sound = engine(part, synthesis, seed=seed, example=example, chunk=chunk)
             audio[example, : len(sound)] = sound
         return audio
@@ -155,7 +149,7 @@ class Vocoder(nn.Module):
         """This vocoder frozen for synthesis, made anew when its weights have changed.
 
         Numbers that were written into weights past autograd (``weight.data.copy_(...)``) in
-        evaluation mode go unseen until :meth:`eval` is called again.
+        evaluation mode go unseen until ``eval`` is called again.
         """
         frozen = self._frozen
         if frozen is None or not frozen[0].unchanged():
@@ -228,55 +222,6 @@ class Vocoder(nn.Module):
         """
         audio, context = self._with_context(audio, mel)
         return self.flow.log_prob(audio, context)
-
-    def save_pretrained(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
-        """Write ``config.yaml`` and ``model.safetensors`` into a folder, made if missing.
-
-        Args:
-            folder: where to.
-            dtype: precision to store floating-point weights in; by default the one they have.
-        """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {
-            name: (value.to(dtype) if dtype and value.is_floating_point() else value).contiguous()
-            for name, value in self.state_dict().items()
-        }
-        text = yaml.safe_dump(self.config.to_dict(), sort_keys=False)
-        write_atomically(folder / WEIGHTS_FILE, save(weights))
-        write_atomically(folder / CONFIG_FILE, text.encode())
-
-    @classmethod
-    def from_pretrained(cls, name_or_folder: str | Path) -> Vocoder:
-        """Load a vocoder, ready for synthesis: in evaluation mode, float32, on the CPU.
-
-        Args:
-            name_or_folder: a bundled name (``"ljspeech"``), or a folder that
-                :meth:`save_pretrained` wrote.
-
-        Raises:
-            FileNotFoundError: no such name or folder, or a file is missing there.
-            ValueError: the config or the weights cannot be used; says why.
-        """
-        folder = _find(name_or_folder)
-        vocoder = cls(VocoderConfig.from_dict(read_yaml(folder / CONFIG_FILE)))
-        path = folder / WEIGHTS_FILE
-        try:
-            weights = load_file(path)
-            vocoder.load_state_dict(weights)
-        except SafetensorError as error:
-            raise ValueError(
-                f"{path}: expected safetensors; got a damaged file ({error})"
-            ) from None
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path}: the weights do not fit {CONFIG_FILE}: {reason}") from None
-        damaged = [name for name, value in weights.items() if not value.isfinite().all()]
-        if damaged:
-            raise ValueError(
-                f"{path}: expected finite weights; got NaN or infinity in {damaged[0]}"
-            )
-        return vocoder.eval()
 
     @property
     def _like(self) -> Tensor:
@@ -353,25 +298,3 @@ class Vocoder(nn.Module):
 def _seed(seed: int | None) -> int:
     """The seed, or one from torch's global generator."""
     return int(torch.randint(2**63 - 1, ())) if seed is None else seed
-
-
-def bundled() -> list[str]:
-    """Names of the vocoders that come with the package."""
-    return sorted(
-        path.name for path in Path(str(files("waveflow") / "pretrained")).iterdir() if path.is_dir()
-    )
-
-
-def _find(name_or_folder: str | Path) -> Path:
-    """The folder of a bundled name or of a path, known to hold both files."""
-    folder = Path(name_or_folder)
-    if not folder.is_dir() and str(name_or_folder) in bundled():
-        folder = Path(str(files("waveflow") / "pretrained" / str(name_or_folder)))
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"expected a folder or a bundled name ({', '.join(bundled())}); got {name_or_folder}"
-        )
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder}: expected {name} there; it is missing")
-    return folder

@@ -17,7 +17,7 @@ from torch import Tensor
 from waveflow.audio import MEL_CONVENTIONS, LogMel, MelConfig, check_mel, read_audio
 
 CLIPS = sorted((Path(__file__).parents[2] / "data" / "clips").glob("*.flac"))
-CONVENTIONS = list(MEL_CONVENTIONS)
+CONVENTIONS = ["hifigan-22k", "nvidia-22k"]
 
 conventions = pytest.mark.parametrize("convention", CONVENTIONS)
 clips = pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.stem)
@@ -74,7 +74,7 @@ def test_the_conventions_are_those_of_the_projects_they_are_named_for() -> None:
     assert MEL_CONVENTIONS["hifigan-22k"] == MelConfig(*shared, "hop", 1e-9, 1e-5)
     assert MEL_CONVENTIONS["nvidia-22k"] == MelConfig(*shared, "centred", 0.0, 1e-5)
     assert MelConfig.named("nvidia-22k") is MEL_CONVENTIONS["nvidia-22k"]
-    with pytest.raises(ValueError, match="hifigan-22k, nvidia-22k; got 'whisper'"):
+    with pytest.raises(ValueError, match="hifigan-22k, nvidia-22k, .*; got 'whisper'"):
         MelConfig.named("whisper")
 
 

@@ -186,7 +186,8 @@ def test_griffin_lim_is_between_noise_and_the_recording(report, baseline):
 
 
 def test_griffin_lim_stands_in_register_with_its_mel(clips):
-    for config in MEL_CONVENTIONS.values():
+    for name in ("hifigan-22k", "nvidia-22k"):
+        config = MEL_CONVENTIONS[name]
         recording = read_recording(clips[0], LogMel(config))
         audio = griffin_lim(recording.mel, config, seed=3)
         assert len(audio) == len(recording.audio)

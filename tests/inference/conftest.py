@@ -12,7 +12,7 @@ KINDS = [
     *((name, True, "hop") for name in ("waveglow", "squeezewave", "lapflow")),
     ("lapflow", False, "centred"),
 ]
-"""Model, whether causal, framing of the mel."""
+"""Model, whether causal (then with silent edges of the mel, too), framing of the mel."""
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: "-".join(map(str, kind)))
@@ -23,7 +23,9 @@ def small(request):
     config = dataclasses.replace(
         config,
         model=dataclasses.replace(config.model, causal=causal),
-        mel=dataclasses.replace(config.mel, framing=framing),
+        mel=dataclasses.replace(
+            config.mel, framing=framing, edges="zeros" if causal else "reflect"
+        ),
         synthesis=dataclasses.replace(config.synthesis, consistency=3),
     )
     return randomise(Vocoder(config), 0.05).eval()

@@ -15,13 +15,17 @@ from waveflow.inference.denoiser import Denoiser
 CONFIG = MelConfig()
 SMALL = MelConfig(**MEL)
 CONVENTIONS = [
-    *MEL_CONVENTIONS.values(),
+    MEL_CONVENTIONS["hifigan-22k"],
+    MEL_CONVENTIONS["nvidia-22k"],
+    MEL_CONVENTIONS["nemo-hifigan-22k"],
     SMALL,
     MelConfig(n_fft=33, win_length=20, hop_length=7, n_mels=4),
     MelConfig(n_fft=64, win_length=64, hop_length=64, n_mels=4, framing="centred"),
 ]
 EACH_CONVENTION = pytest.mark.parametrize(
-    "config", CONVENTIONS, ids=lambda each: f"{each.framing}-{each.n_fft}-{each.hop_length}"
+    "config",
+    CONVENTIONS,
+    ids=lambda each: f"{each.framing}-{each.edges}-{each.n_fft}-{each.hop_length}",
 )
 
 

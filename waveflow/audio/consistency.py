@@ -34,7 +34,7 @@ class MelConsistency(nn.Module):
        *Signal estimation from modified short-time Fourier transform*, 1984).
 
     From the second iteration on, step 1 starts from the spectrum carried on along its last change
-    by :data:`MOMENTUM` (Perraudin, Balazs & Søndergaard, *A fast Griffin-Lim algorithm*, 2013). As
+    by ``MOMENTUM`` (Perraudin, Balazs & Søndergaard, *A fast Griffin-Lim algorithm*, 2013). As
     both the spectrum and the least squares are linear, it is the audio that is carried on, and what
     step 1 changes that is laid down on it: less is transformed, and less is rounded.
     Griffin-Lim replaces every magnitude by that of a pseudo-inverse of the mel, which knows nothing

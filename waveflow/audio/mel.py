@@ -1,32 +1,44 @@
-"""Mel spectrograms: the conventions by name, the front end, and the check of a foreign mel."""
+"""Mel spectrograms: the conventions by name, and the front end."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+_CHOICES = {
+    "framing": ("hop", "centred"),
+    "scale": ("slaney", "htk"),
+    "norm": ("slaney", "none"),
+    "window": ("hann", "hann_symmetric"),
+    "edges": ("reflect", "zeros"),
+}
+
 
 @dataclass(frozen=True)
 class MelConfig:
-    """Everything that decides what a log-mel means: natural log of Slaney-normalised mel bands.
+    """Everything that decides what a log-mel means: the natural log of mel bands of magnitudes.
 
     Attributes:
         sample_rate: samples a second of the audio.
         n_fft: FFT size.
-        win_length: length of the periodic Hann window.
+        win_length: length of the Hann window.
         hop_length: samples from one frame to the next.
-        n_mels: number of bands, on Slaney's mel scale with area normalisation.
+        n_mels: number of bands.
         f_min: lower edge of the lowest band, Hz.
         f_max: upper edge of the highest band, Hz.
         framing: ``"hop"``: frame t covers hop t and its surroundings, time / hop frames in all
-            (reflected padding of (n_fft - hop) / 2); ``"centred"``: frame t is centred on sample
-            t * hop, time / hop + 1 frames (reflected padding of n_fft / 2).
+            (audio continued by (n_fft - hop) / 2); ``"centred"``: frame t is centred on sample
+            t * hop, time / hop + 1 frames (audio continued by n_fft / 2).
         power_floor: added to the power before the square root.
         clamp: smallest band magnitude; the log-mel never falls below its logarithm.
+        scale: ``"slaney"`` or ``"htk"``: what a mel is.
+        norm: ``"slaney"``: every band has area 1; ``"none"``: every band peaks at 1.
+        window: ``"hann"`` is periodic, ``"hann_symmetric"`` ends on the zero that it starts with.
+        edges: ``"reflect"``: audio goes on mirrored beyond its ends; ``"zeros"``: silent.
     """
 
     sample_rate: int = 22050
@@ -39,18 +51,29 @@ class MelConfig:
     framing: Literal["hop", "centred"] = "hop"
     power_floor: float = 1e-9
     clamp: float = 1e-5
+    scale: Literal["slaney", "htk"] = "slaney"
+    norm: Literal["slaney", "none"] = "slaney"
+    window: Literal["hann", "hann_symmetric"] = "hann"
+    edges: Literal["reflect", "zeros"] = "reflect"
 
     def __post_init__(self) -> None:
         for name in ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "clamp"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"mel: expected {name} > 0; got {getattr(self, name)}")
-        if self.power_floor < 0:
+        if not 0 <= self.power_floor < math.inf:
             raise ValueError(f"mel: expected power_floor >= 0; got {self.power_floor}")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"mel: expected {name} {' or '.join(map(repr, known))}; "
+                    f"got {getattr(self, name)!r}"
+                )
         if self.win_length > self.n_fft:
             raise ValueError(
                 f"mel: expected win_length <= n_fft; got {self.win_length} > {self.n_fft}"
             )
-        if self.hop_length > self.win_length or (self.n_fft - self.hop_length) % 2:
+        odd = self.framing == "hop" and (self.n_fft - self.hop_length) % 2
+        if self.hop_length > self.win_length or odd:
             raise ValueError(
                 "mel: expected hop_length <= win_length with n_fft - hop_length even; "
                 f"got hop_length {self.hop_length}, win_length {self.win_length}, "
@@ -61,8 +84,6 @@ class MelConfig:
                 "mel: expected 0 <= f_min < f_max <= sample_rate / 2; "
                 f"got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
             )
-        if self.framing not in ("hop", "centred"):
-            raise ValueError(f"mel: expected framing 'hop' or 'centred'; got {self.framing!r}")
         if self.framing == "centred" and self.n_fft % 2:
             raise ValueError(f"mel: expected an even n_fft to centre frames; got {self.n_fft}")
 
@@ -78,21 +99,53 @@ class MelConfig:
         """How many frames the front end makes of that many samples."""
         return samples // self.hop_length + (self.framing == "centred")
 
+    def differing(self, other: MelConfig) -> list[str]:
+        """The names of the fields in which ``other`` differs."""
+        mine, theirs = asdict(self), asdict(other)
+        return [name for name in mine if mine[name] != theirs[name]]
+
     def require_same(self, other: MelConfig) -> None:
         """Raise ValueError naming every field in which ``other`` differs."""
         mine, theirs = asdict(self), asdict(other)
-        different = [name for name in mine if mine[name] != theirs[name]]
+        different = self.differing(other)
         if different:
             expected = ", ".join(f"{name} {mine[name]}" for name in different)
             got = ", ".join(f"{name} {theirs[name]}" for name in different)
             raise ValueError(f"mel convention differs: expected {expected}; got {got}")
 
 
+_CENTRED = MelConfig(framing="centred", power_floor=0.0)
+_ESPNET = replace(_CENTRED, f_min=80.0, f_max=7600.0, clamp=1e-10)
+
 MEL_CONVENTIONS: dict[str, MelConfig] = {
     "hifigan-22k": MelConfig(),
-    "nvidia-22k": MelConfig(framing="centred", power_floor=0.0),
+    "nvidia-22k": _CENTRED,
+    "bigvgan-22k-nyquist": MelConfig(f_max=11025.0),
+    "bigvgan-24k": MelConfig(sample_rate=24000, n_mels=100, f_max=12000.0),
+    "bigvgan-44k": MelConfig(
+        44100, n_fft=2048, win_length=2048, hop_length=512, n_mels=128, f_max=22050.0
+    ),
+    "nemo-fastpitch-22k": replace(_CENTRED, clamp=1e-10, window="hann_symmetric", edges="zeros"),
+    "nemo-hifigan-22k": MelConfig(power_floor=0.0, window="hann_symmetric", edges="zeros"),
+    "torchaudio-wavernn-22k": replace(
+        _CENTRED, n_fft=2048, win_length=1100, hop_length=275, f_min=40.0, f_max=11025.0
+    ),
+    "espnet-22k": _ESPNET,
+    "espnet-24k": replace(_ESPNET, sample_rate=24000, n_fft=2048, win_length=1200, hop_length=300),
+    "coqui-22k": replace(_CENTRED, f_max=11025.0, clamp=1e-8),
+    "speecht5-16k": replace(_ESPNET, sample_rate=16000),
+    "vocos-24k": replace(
+        _CENTRED,
+        sample_rate=24000,
+        n_mels=100,
+        f_max=12000.0,
+        clamp=1e-7,
+        scale="htk",
+        norm="none",
+    ),
 }
-"""HiFi-GAN, BigVGAN, iSTFTNet, Matcha-TTS; and NVIDIA Tacotron 2 and WaveGlow."""
+"""The front ends by name; :mod:`waveflow.interop.mels` tells who uses which, and how the values of
+some are written otherwise than as natural logarithms."""
 
 
 class LogMel(nn.Module):
@@ -122,10 +175,14 @@ class LogMel(nn.Module):
             n_mels=config.n_mels,
             fmin=config.f_min,
             fmax=config.f_max,
+            htk=config.scale == "htk",
+            norm="slaney" if config.norm == "slaney" else None,
             dtype="float64",
         )
         dtype = torch.get_default_dtype()
-        window = torch.hann_window(config.win_length, dtype=torch.float64)
+        window = torch.hann_window(
+            config.win_length, periodic=config.window == "hann", dtype=torch.float64
+        )
         left = (config.n_fft - config.win_length) // 2
         window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
         self.register_buffer("window", window.to(dtype), persistent=False)
@@ -141,7 +198,7 @@ class LogMel(nn.Module):
                 the reflected padding.
         """
         config = self.config
-        shortest = max(self.padding + 1, config.n_fft - 2 * self.padding)
+        shortest = max(self.padding + 1 if self.reflects else 1, config.n_fft - 2 * self.padding)
         if audio.dim() != 2 or audio.shape[-1] < shortest:
             raise ValueError(
                 f"expected audio of shape (batch, time) with at least {shortest} samples; "
@@ -158,12 +215,18 @@ class LogMel(nn.Module):
 
         Audio too short to be reflected at its ends is continued by silence instead.
         """
-        config = self.config
-        sides = (self.padding, self.padding)
-        mode = "reflect" if audio.shape[-1] > self.padding else "constant"
-        padded = nn.functional.pad(audio[:, None], sides, mode=mode)[:, 0]
-        frames = padded.unfold(1, config.n_fft, config.hop_length)
+        frames = self.continued(audio).unfold(1, self.config.n_fft, self.config.hop_length)
         return torch.fft.rfft(frames * self.window)
+
+    def continued(self, audio: Tensor) -> Tensor:
+        """Audio as the first and last frames see it, (batch, time) -> (batch, time + 2 padding)."""
+        mode = "reflect" if self.reflects and audio.shape[-1] > self.padding else "constant"
+        return nn.functional.pad(audio[:, None], (self.padding, self.padding), mode=mode)[:, 0]
+
+    @property
+    def reflects(self) -> bool:
+        """Whether audio is mirrored at its ends."""
+        return self.config.edges == "reflect"
 
     def bands(self, spectrum: Tensor) -> Tensor:
         """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, frames, n_mels)."""
@@ -186,37 +249,3 @@ class LogMel(nn.Module):
     def loudest(self) -> float:
         """The highest log-mel that audio in [-1, 1] can have: every sample at full scale."""
         return math.log(float(self.window.sum()) * float(self.filters.sum(1).max()))
-
-
-SLACK = 2.0
-"""Nats by which a predicted log-mel may leave the range that recorded audio can have."""
-
-
-def check_mel(mel: Tensor, log_mel: LogMel) -> None:
-    """Refuse a mel that cannot be of the convention ``log_mel`` makes.
-
-    Raises:
-        ValueError: wrong type, shape, or range, or values that are not finite; says what was
-            expected and what came.
-    """
-    config = log_mel.config
-    if not isinstance(mel, Tensor) or not mel.is_floating_point():
-        got = mel.dtype if isinstance(mel, Tensor) else type(mel).__name__
-        raise ValueError(f"mel: expected a floating-point tensor; got {got}")
-    if mel.dim() != 3 or mel.shape[1] != config.n_mels or mel.shape[2] < 1 or mel.shape[0] < 1:
-        hint = ""
-        if mel.dim() == 3 and mel.shape[2] == config.n_mels:
-            hint = "; it looks transposed: pass mel.mT"
-        raise ValueError(
-            f"mel: expected shape (batch, {config.n_mels}, frames); got {tuple(mel.shape)}{hint}"
-        )
-    if not mel.isfinite().all():
-        raise ValueError("mel: expected finite values; got NaN or infinity")
-    low, high = mel.min().item(), mel.max().item()
-    floor, ceiling = math.log(config.clamp), log_mel.loudest()
-    if low >= 0 or low < floor - SLACK or high > ceiling + SLACK:
-        hint = "; all values are positive, as in a mel that is not logarithmic" if low >= 0 else ""
-        raise ValueError(
-            f"mel: expected natural-log values from {floor:.1f} to {ceiling:.1f}; "
-            f"got {low:.1f} to {high:.1f}{hint}"
-        )

@@ -4,6 +4,8 @@ A recording is resampled to the model's rate, cut to whole hops, turned into a m
 again from that. A mel is (n_mels, frames) or (1, n_mels, frames), natural log, in an .npy, an
 .npz with an array "mel", or a .pt with a tensor; an .npz of `waveflow mel` says how it was
 made and is refused by a model that reads another kind. Files that hold objects are refused.
+--convention says which of the named conventions all mels are of (the table is in
+docs/mel_conventions.md); they are converted exactly, or refused.
 
 Of a folder, all recordings and mels below it are taken, and the tree is kept below OUT. What is
 there already is left as it is, whatever made it, so the same command goes on where it was
@@ -17,6 +19,7 @@ may round otherwise. N > 1 needs: pip install 'waveflow[train]'.
 Examples:
   waveflow vocode speech.wav -o copy.wav
   waveflow vocode mels/*.npz -o sounds/ --temperature 0.8
+  waveflow vocode mel.npy -o speech.wav --convention matcha-22k
   waveflow vocode corpus -o copies --model ljspeech-hq --devices 8
 """
 
@@ -71,6 +74,11 @@ def describe(parser: ArgumentParser) -> None:
         metavar="S",
         help="take out what the model sounds like in silence, S times, such as 0.1 "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--convention",
+        metavar="NAME",
+        help="of the mels, such as matcha-22k, if it is not the model's own (default: the model's)",
     )
     parser.add_argument(
         "--devices",
@@ -150,7 +158,11 @@ def _make(
 
     vocoder = load_vocoder(arguments.model)
     synthesis = Synthesis(
-        arguments.temperature, arguments.consistency, arguments.seed, arguments.denoise
+        arguments.temperature,
+        arguments.consistency,
+        arguments.seed,
+        arguments.denoise,
+        arguments.convention,
     )
     maker = SoundMaker(vocoder, synthesis)
     sounds = [maker.measured(Sound(file, output)) for file, output in pairs]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
 
 CHUNK = 1024
-"""Frames that are worked on at a time: they bound the memory, and do not change the sound."""
+"""Frames that are worked on at a time; they bound the memory, and do not change the sound."""
 
 
 class Denoiser(nn.Module):

@@ -17,7 +17,7 @@ from waveflow.inference.rows import Line, Push, Stages
 from waveflow.noise import example_noise
 
 ROWS = 2048
-"""Steps of the flow that are worked on at a time, unless the caller says otherwise: enough for fast
+"""Steps of the flow that are worked on at a time, unless the caller says otherwise; enough for fast
 products, and few enough for a layer of a large network to stay in the caches."""
 
 
@@ -26,7 +26,7 @@ class Engine:
 
     Weight norms are folded, inverse matrices computed and multiplied with their linear neighbours,
     skips with what follows them, and biases moved out of the way of products (see
-    :mod:`waveflow.inference.conditioners`); rows of steps lie contiguous, so that every convolution
+    ``waveflow.inference.conditioners``); rows of steps lie contiguous, so that every convolution
     is a few large matrix products. The sound is that of the vocoder up to rounding. Weights that
     change later do not change the engine.
 

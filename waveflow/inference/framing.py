@@ -15,7 +15,7 @@ class Framing:
     """The frames of a mel front end, ``time / hop_length`` of them, and their overlapped sum.
 
     Frame t covers ``n_fft`` samples from ``t * hop_length - padding`` on. Beyond its ends audio is
-    reflected, or, if it is too short for that, silent.
+    as the front end continues it: reflected, or silent, as it is if too short to be reflected.
 
     Args:
         log_mel: the front end.
@@ -25,6 +25,7 @@ class Framing:
         config = log_mel.config
         self._window = log_mel.window
         self._size, self._hop, self._side = config.n_fft, config.hop_length, log_mel.padding
+        self._reflects = log_mel.reflects
         self._parts = -(-self._size // self._hop)  # hops that a frame reaches into
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
@@ -101,7 +102,7 @@ class Framing:
 
     def _beyond(self, inward: Tensor) -> Tensor:
         """What stands beyond an end of audio, outwards, given the audio inwards from there."""
-        if len(inward) <= self._side:
+        if len(inward) <= self._side or not self._reflects:
             return inward.new_zeros(self._side)
         return inward[1 : self._side + 1]
 

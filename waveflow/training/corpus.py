@@ -10,7 +10,8 @@ from pathlib import Path
 from torch import Tensor
 
 from waveflow.audio.io import read_audio
-from waveflow.audio.mel import LogMel, check_mel
+from waveflow.audio.check import check_mel
+from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import QUANTUM, quantise
 from waveflow.mel_file import read_mel
 from waveflow.training.clips import Clip

@@ -62,6 +62,7 @@ class MatrixConsistency(nn.Module):
             raise ValueError(f"expected 0 or more iterations; got {iterations}")
         self.config = log_mel.config
         self.padding = log_mel.padding
+        self.reflects = log_mel.reflects
         self.iterations = iterations
         rows = _rows(self.config.n_fft)
         grid = _grid(self.config.n_fft, rows, log_mel.bins)
@@ -120,8 +121,12 @@ class MatrixConsistency(nn.Module):
         return back.reshape(batch, self.config.n_fft, frames)
 
     def _continued(self, audio: Tensor) -> Tensor:
-        """Audio reflected at its ends; continued by silence if it is too short for that."""
+        """Audio reflected at its ends; continued by silence if that is the convention, or if it is
+        too short to be reflected.
+        """
         time, side = audio.shape[1], self.padding
+        if not self.reflects:
+            return nn.functional.pad(audio, (side, side))
         distance = torch.arange(1, side + 1, device=audio.device)
         last = torch.full_like(distance, time) - 1
         long_enough = (last >= side).to(audio.dtype)

@@ -1,0 +1,195 @@
+"""A vocoder that is called as other projects call theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from waveflow.audio.mel import MelConfig
+from waveflow.interop.convention import MelConvention
+from waveflow.interop.mels import convention, converter, lag
+from waveflow.vocoder import Vocoder
+
+
+class Adapter(nn.Module):
+    """A vocoder behind another's call; the subclasses are those calls.
+
+    The mel is converted from the convention that it is said to be of. If that differs from the
+    vocoder's in nothing but framing, the same frames stand half a hop earlier or later in the
+    sound, which is moved back by as much: nothing is lost but half a hop at an end.
+
+    Args:
+        vocoder: does the work.
+        convention: of the mels that will come; by default the vocoder's own.
+        seed: of the noise, so that the same mel is the same sound; None draws anew every time.
+        temperature: as for the vocoder.
+        consistency: likewise.
+        allow: fields in which the conventions may differ, as for
+            :func:`waveflow.interop.mels.convert`.
+
+    Raises:
+        ValueError: mels of this convention cannot become the vocoder's; says why.
+    """
+
+    def __init__(
+        self,
+        vocoder: Vocoder,
+        *,
+        convention: str | MelConvention | MelConfig | None = None,
+        seed: int | None = 0,
+        temperature: float | None = None,
+        consistency: int | None = None,
+        allow: Sequence[str] = (),
+    ):
+        super().__init__()
+        own = vocoder.config.mel
+        source = _bands_first(own if convention is None else convention)
+        self.vocoder = vocoder
+        self.seed, self.temperature, self.consistency = seed, temperature, consistency
+        self._convert = converter(source, own, allow=("framing", *allow))
+        self._lag = lag(source, own)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return self.vocoder.config.mel.sample_rate
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+        return self.vocoder.config.mel.hop_length
+
+    def speak(
+        self,
+        mel: Tensor,
+        lengths: Sequence[int] | Tensor | None = None,
+        *,
+        temperature: float | None = None,
+    ) -> Tensor:
+        """(batch, n_mels, frames) of the convention -> audio (batch, frames * hop_length).
+
+        Args:
+            mel: the mel.
+            lengths: frames of each example, (batch,), if they differ.
+            temperature: of this call; by default the adapter's.
+
+        Raises:
+            ValueError: no mel of the convention.
+        """
+        audio = self.vocoder(
+            self._convert(mel),
+            temperature=self.temperature if temperature is None else temperature,
+            consistency=self.consistency,
+            seed=self.seed,
+            lengths=lengths,
+        )
+        return functional.pad(audio, (-self._lag, self._lag)) if self._lag else audio
+
+
+class AsHiFiGAN(Adapter):
+    """``(batch, n_mels, frames) -> (batch, 1, samples)``: HiFi-GAN, BigVGAN, Matcha-TTS."""
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(batch, n_mels, frames) or (n_mels, frames) -> (batch, 1, samples) or (1, samples)."""
+        single = mel.dim() == 2
+        audio = self.speak(mel[None] if single else mel)
+        return audio if single else audio[:, None]
+
+
+class AsCoqui(AsHiFiGAN):
+    """``.inference(mel)``, (batch, n_mels, frames) -> (batch, 1, samples): Coqui TTS."""
+
+    def inference(self, mel: Tensor) -> Tensor:
+        """(batch, n_mels, frames) -> (batch, 1, samples)."""
+        return self(mel)
+
+
+class AsSpeechBrain(Adapter):
+    """``.decode_batch(mel, mel_lens, hop_len)``: SpeechBrain's ``HIFIGAN``."""
+
+    def decode_batch(
+        self, spectrogram: Tensor, mel_lens: Tensor | None = None, hop_len: int | None = None
+    ) -> Tensor:
+        """(batch, n_mels, frames) -> (batch, 1, samples), silent behind ``mel_lens`` frames.
+
+        Raises:
+            ValueError: another hop length than the vocoder's.
+        """
+        if hop_len is not None and hop_len != self.hop_length:
+            raise ValueError(f"hop_len: expected {self.hop_length}; got {hop_len}")
+        return self.speak(spectrogram, mel_lens)[:, None]
+
+    def decode_spectrogram(self, spectrogram: Tensor) -> Tensor:
+        """(n_mels, frames) -> (1, samples)."""
+        return self.speak(spectrogram[None])
+
+
+class AsNeMo(Adapter):
+    """``.convert_spectrogram_to_audio(spec=mel)``: NeMo's vocoders."""
+
+    def convert_spectrogram_to_audio(self, spec: Tensor) -> Tensor:
+        """(batch, n_mels, frames) -> (batch, samples)."""
+        return self.speak(spec)
+
+    def forward(self, *, spec: Tensor) -> Tensor:
+        """(batch, n_mels, frames) -> (batch, 1, samples)."""
+        return self.speak(spec)[:, None]
+
+
+class AsVocos(Adapter):
+    """``.decode(mel)``, (batch, n_mels, frames) -> (batch, samples): Vocos."""
+
+    def decode(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) -> (batch, samples)."""
+        return self.speak(features)
+
+
+class AsWaveGlow(Adapter):
+    """``.infer(mel, sigma=1.0)``: NVIDIA's WaveGlow."""
+
+    def infer(self, spect: Tensor, sigma: float = 1.0) -> Tensor:
+        """(batch, n_mels, frames) -> (batch, samples); ``sigma`` is the temperature."""
+        return self.speak(spect, temperature=sigma)
+
+
+class AsTransformers(Adapter):
+    """``(batch, frames, n_mels) -> (batch, samples)``: the ``vocoder=`` of transformers' SpeechT5,
+    and what stands in for ``SpeechT5HifiGan`` and ``FastSpeech2ConformerHifiGan``.
+    """
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """(batch, frames, n_mels) or (frames, n_mels) -> (batch, samples) or (samples,)."""
+        audio = self.speak(spectrogram.mT if spectrogram.dim() == 3 else spectrogram.mT[None])
+        return audio if spectrogram.dim() == 3 else audio[0]
+
+
+class AsESPnet(Adapter):
+    """``(frames, n_mels) -> (samples,)``: ``Text2Speech.vocoder`` of ESPnet 2."""
+
+    @property
+    def fs(self) -> int:
+        """Samples a second."""
+        return self.sample_rate
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """(frames, n_mels) -> (samples,)."""
+        return self.speak(feats.mT[None])[0]
+
+
+class AsTorchaudio(Adapter):
+    """``(mel, lengths) -> (audio, lengths)``: torchaudio's ``Tacotron2TTSBundle.Vocoder``."""
+
+    def forward(
+        self, mel_spec: Tensor, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(batch, n_mels, frames), (batch,) frames -> (batch, samples), (batch,) samples."""
+        audio = self.speak(mel_spec, lengths)
+        return audio, None if lengths is None else lengths * self.hop_length
+
+
+def _bands_first(source: str | MelConvention | MelConfig) -> MelConvention:
+    """Order of axes is the adapters' matter."""
+    return replace(convention(source), frames_first=False)
