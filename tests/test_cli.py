@@ -327,6 +327,22 @@ class Test_mel:
         assert mel.dtype == np.float32
         assert MelConfig(**config) == vocoder.config.mel
 
+    def test_of_another_convention_comes_back_through_vocode(self, model, clip, tmp_path, capsys):
+        own, matcha = tmp_path / "own.npy", tmp_path / "matcha.npy"
+        assert main(["mel", str(clip), "-o", str(own), "--model", model]) == 0
+        assert main(["mel", str(clip), "-o", str(matcha), "--convention", "matcha-22k"]) == 0
+        expected = (np.load(own) + 5.536622) / 2.116101
+        assert np.abs(np.load(matcha) - expected).max() < 1e-5
+        outs = [tmp_path / "own.wav", tmp_path / "matcha.wav"]
+        mores = [], ["--convention", "matcha-22k"]
+        for mel, out, more in zip((own, matcha), outs, mores, strict=True):
+            assert main(["vocode", str(mel), "-o", str(out), "--model", model, *more, *QUIET]) == 0
+        sounds = [read_audio(out)[0] for out in outs]
+        assert (sounds[0] - sounds[1]).abs().max() <= 2**-15
+        refused = ["mel", str(clip), "-o", str(tmp_path / "x.npz"), "--convention", "matcha-22k"]
+        assert main(refused) == 1
+        assert "expected a file in .npy, .pt" in error_line(capsys)
+
 
 class Test_score:
     def test_is_a_line_of_json_each(self, model, clip, capsys):

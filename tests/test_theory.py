@@ -36,7 +36,8 @@ class Document:
 
 
 THEORY = Document("theory.md")
-DOCUMENTS = [THEORY, Document("inference.md")]
+PAGES = ("inference.md", "mel_conventions.md", "drop_in.md")
+DOCUMENTS = [THEORY, *map(Document, PAGES)]
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.path.name)
 

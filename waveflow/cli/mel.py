@@ -4,9 +4,13 @@ A recording is resampled to the model's rate and cut to whole hops. Its mel is f
 (n_mels, frames), natural log. An .npz holds it as "mel" and beside it, as "config", how it
 was made (JSON), which `waveflow vocode` checks; .npy and .pt hold the mel alone.
 
+--convention makes what another project's front end would: decimal logarithms, frames first, and so
+on, in .npy or .pt (docs/mel_conventions.md has the table).
+
 Examples:
   waveflow mel speech.wav -o speech.npy
   waveflow mel clips/*.flac -o mels/
+  waveflow mel speech.wav -o speech.npy --convention espnet-22k
 """
 
 from __future__ import annotations
@@ -26,22 +30,31 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     add_out(parser, "file (.npz, .npy, .pt) of a single FILE, or folder for <stem>.npz of each")
     add_model(parser)
+    parser.add_argument(
+        "--convention",
+        metavar="NAME",
+        help="to write, such as espnet-22k (default: the model's own)",
+    )
 
 
 def work(arguments: Namespace) -> int:
     """Write the mel of every file; the result is the exit code."""
-    files = [Path(file) for file in arguments.files]
-    outputs = plan_outputs(files, arguments.out, MEL_OUTPUTS)
-
     from waveflow.audio import LogMel
     from waveflow.evaluation import read_recording
+    from waveflow.interop.convention import MelConvention
+    from waveflow.interop.mels import convention
     from waveflow.mel_file import write_mel
 
-    log_mel = LogMel(load_vocoder(arguments.model).config.mel)
+    name = arguments.convention
+    written = convention(load_vocoder(arguments.model).config.mel if name is None else name)
+    plain = name is None or written == MelConvention(written.front_end, used_by=written.used_by)
+    files = [Path(file) for file in arguments.files]
+    outputs = plan_outputs(files, arguments.out, MEL_OUTPUTS if plain else MEL_OUTPUTS[1:])
+    log_mel = LogMel(written.front_end)
 
-    def convert(file: Path, output: Path) -> None:
-        mel = read_recording(file, log_mel).mel
+    def make(file: Path, output: Path) -> None:
+        mel = written.write(read_recording(file, log_mel).mel)
         output.parent.mkdir(parents=True, exist_ok=True)
-        write_mel(output, mel, log_mel.config)
+        write_mel(output, mel, written.front_end)
 
-    return each(files, convert, outputs)
+    return each(files, make, outputs)
