@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Processes that share the tests; each computes with one thread.
 WORKERS ?= 2
 
-.PHONY: demo test smoke lint clean
+.PHONY: demo test smoke lint docs fuzz load screenshots clean
 
 demo: .venv/installed
 	$(BIN)/python recipes/demo.py data/clips --out out
@@ -18,7 +18,21 @@ smoke: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python docs/typed.py
 	$(BIN)/mypy
+
+# Hostile files for every reader; FUZZ_EXAMPLES=20000 takes ten times as long.
+fuzz: .venv/installed
+	FUZZ_PROFILE=full $(BIN)/python -m pytest tests/fuzz
+
+docs: .venv/installed
+	$(BIN)/python -m sphinx -E -W --keep-going -n -q -b html docs out/docs
+
+load: .venv/installed
+	$(BIN)/python benchmarks/load.py --users 50 --seconds 120
+
+screenshots: .venv/installed
+	$(BIN)/python tests/demo/screenshots.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

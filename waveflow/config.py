@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
 from torch import nn
 
 from waveflow import models
 from waveflow.audio.mel import MelConfig
 from waveflow.bijections import Bijection
 from waveflow.nets import MelEncoder, TransposedUpsampler
+from waveflow.yaml_file import shortened
 
 
 @dataclass(frozen=True)
@@ -177,6 +176,8 @@ class WaveGlowConfig(ModelConfig):
         upsampler_kernel_size: samples that one mel frame reaches.
         causal: whether the couplings' networks see no step after the one they are asked about;
             the upsampler sees no later frame in any case.
+        swap_odd: whether every second flow moves the first half of the channels, as in the
+            public project's ``glow_old.py``.
     """
 
     name: ClassVar[str] = "waveglow"
@@ -189,6 +190,7 @@ class WaveGlowConfig(ModelConfig):
     kernel_size: int = 3
     upsampler_kernel_size: int = 1024
     causal: bool = False
+    swap_odd: bool = False
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         upsampler = TransposedUpsampler(
@@ -207,6 +209,7 @@ class WaveGlowConfig(ModelConfig):
             layers=self.layers,
             kernel_size=self.kernel_size,
             causal=self.causal,
+            swap_odd=self.swap_odd,
         )
         return upsampler, flow
 
@@ -329,11 +332,16 @@ def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, 
         raise ValueError(f"config: expected keys and values; got {type(values).__name__}")
     values = dict(values)
     sections = dict(sections)
+    _check_keys(values)
     for section in values:
         if section not in sections:
             raise ValueError(f"config: expected sections {', '.join(sections)}; got {section!r}")
     if isinstance(values.get("mel"), str):
         values["mel"] = asdict(MelConfig.named(values["mel"]))
+    values = {section: value for section, value in values.items() if value is not None}
+    for section, value in values.items():
+        if not isinstance(value, Mapping):
+            raise ValueError(f"config: expected keys and values in {section}; got {value!r:.100}")
     if "model" in sections:
         values["model"], sections["model"] = _choose_model(values.get("model"))
     parser = ArgumentParser(exit_on_error=False)
@@ -342,7 +350,7 @@ def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, 
     try:
         namespace = parser.parse_object(values)
     except ArgumentError as error:
-        raise ValueError(f"config: {' '.join(str(error).split())}") from None
+        raise ValueError(f"config: {shortened(error)}") from None
     instances = parser.instantiate(namespace)
     return {section: instances[section] for section in sections}
 
@@ -351,19 +359,17 @@ def _choose_model(values: Any) -> tuple[dict[str, Any], type[ModelConfig]]:
     """The values of the section ``model`` without its name, and the class of that name."""
     values = dict(values) if isinstance(values, Mapping) else {}
     name = values.pop("name", None)
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise ValueError(f"config: expected model.name among {', '.join(MODELS)}; got {name!r}")
     return values, MODELS[name]
 
 
-def read_yaml(path: str | Path) -> Any:
-    """The plain values in a YAML file.
-
-    Raises:
-        ValueError: the file is not YAML.
-    """
-    text = Path(path).read_text(encoding="utf-8")
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: expected YAML; got {' '.join(str(error).split())}") from None
+def _check_keys(values: Any) -> None:
+    """Raise ValueError for a key that is no text, or a number that no field can have."""
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            if not isinstance(key, str):
+                raise ValueError(f"config: expected keys that are texts; got {key!r}")
+            _check_keys(value)
+    elif isinstance(values, int) and not -(2**63) <= values < 2**63:
+        raise ValueError("config: expected whole numbers of at most 64 bits; got a larger one")

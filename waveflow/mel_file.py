@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
 from waveflow.config import parse
 from waveflow.files import atomic_path
@@ -100,7 +101,9 @@ def mel_frames(path: Path, *, frames_first: bool = False) -> int:
     Raises:
         OSError, ValueError: as :func:`read_mel`, as far as the header tells.
     """
-    return _parsed(path, lambda: _stored_shape(path))[-2 if frames_first else -1]
+    shape = _parsed(path, lambda: _stored_shape(path))
+    _check_shape(path, shape)
+    return shape[-2 if frames_first else -1]
 
 
 def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
@@ -150,6 +153,7 @@ def _read_any(path: Path) -> tuple[Tensor, MelConfig | None]:
 
 
 def _read_numpy(path: Path) -> tuple[Tensor, MelConfig | None]:
+    require_bounded(path)
     with path.open("rb") as file:
         content = np.load(file, allow_pickle=False)
         if isinstance(content, np.ndarray):
@@ -183,6 +187,7 @@ def _stored_shape(path: Path) -> tuple[int, ...]:
         return np.load(path, mmap_mode="r", allow_pickle=False).shape
     if path.suffix.lower() == ".pt":
         return tuple(_read_any(path)[0].shape)
+    require_bounded(path)
     with zipfile.ZipFile(path) as archive, archive.open("mel.npy") as file:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0}.get(

@@ -17,6 +17,7 @@ from torch import nn
 from waveflow import hub
 from waveflow.config import VocoderConfig
 from waveflow.files import write_atomically
+from waveflow.limits import require_affordable
 from waveflow.model_card import model_card
 from waveflow.storage import (
     CARD_FILE,
@@ -29,6 +30,8 @@ from waveflow.storage import (
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_BOUND_BY_BYTES = 32
 
 
 class Saved(nn.Module):
@@ -185,7 +188,10 @@ class Saved(nn.Module):
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        vocoder = cls(read_config(folder / CONFIG_FILE))
+        config = read_config(folder / CONFIG_FILE)
+        stored = (folder / WEIGHTS_FILE).stat().st_size
+        require_affordable(config, weights=_BOUND_BY_BYTES * stored)  # or they cannot be its own
+        vocoder = cls(config)
         fill(vocoder, folder / WEIGHTS_FILE)
         return vocoder.eval()
 

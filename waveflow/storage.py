@@ -7,16 +7,17 @@ from pathlib import Path
 
 import torch
 import yaml
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from waveflow.config import VocoderConfig, read_yaml
+from waveflow.config import VocoderConfig
 from waveflow.files import write_atomically
+from waveflow.yaml_file import read_yaml, shortened
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
+_STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def write_files(
@@ -76,12 +77,23 @@ def fill(module: nn.Module, path: Path) -> None:
     """
     try:
         weights = load_file(path)
+    except Exception as error:  # parsers of damaged or hostile files raise whatever they like
+        if isinstance(error, OSError):
+            raise
+        raise ValueError(
+            f"{path}: expected safetensors; got a damaged file ({shortened(error)})"
+        ) from None
+    own = module.state_dict()
+    for name, value in weights.items():
+        kind = own[name].dtype if name in own else value.dtype
+        stored = _STORED if kind.is_floating_point else (kind,)
+        if value.dtype not in stored:
+            raise ValueError(f"{path}: expected {name} as {kind}; got {value.dtype}")
+        if not value.isfinite().all():
+            raise ValueError(f"{path}: expected finite weights; got NaN or infinity in {name}")
+    try:
         module.load_state_dict(weights)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: expected safetensors; got a damaged file ({error})") from None
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: the weights do not fit {CONFIG_FILE}: {reason}") from None
-    damaged = [name for name, value in weights.items() if not value.isfinite().all()]
-    if damaged:
-        raise ValueError(f"{path}: expected finite weights; got NaN or infinity in {damaged[0]}")
+        raise ValueError(
+            f"{path}: the weights do not fit {CONFIG_FILE}: {shortened(error)}"
+        ) from None

@@ -15,6 +15,7 @@ from waveflow.config import VocoderConfig
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
 from waveflow.inference.watch import Watch
+from waveflow.limits import require_affordable
 from waveflow.saved import Saved
 
 
@@ -38,6 +39,7 @@ class Vocoder(Saved):
     """
 
     def __init__(self, config: VocoderConfig):
+        require_affordable(config)
         super().__init__(config)
         context_net, bijection = config.model.build(config.mel)
         self._log_mel = LogMel(config.mel)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from waveflow import Vocoder
-from waveflow.config import read_yaml
 from waveflow.files import write_atomically
+from waveflow.yaml_file import read_yaml
 
 
 def results(run: Path, command: str) -> str:

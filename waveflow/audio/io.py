@@ -24,6 +24,9 @@ _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 sampl
 _STREAMED = 0x7FFFF000  # lengths from here up are what writers to a pipe put for "unknown"
 _CHUNKED = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"FORM": (">", b"SSND")}
 _CHUNK_NAME = re.compile(rb"[ -~]{4}")
+_BLOCK = 1 << 20  # samples that are decoded at a time
+_ROOM, _RATIO = 1 << 26, 100  # samples of every file, and more for each of its bytes
+_SLOWEST, _FASTEST = 1000, 10_000_000  # sample rates, Hz
 _WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
 _LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a header can count
 
@@ -45,7 +48,9 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
 
     Raises:
         FileNotFoundError: there is no such file (and other ``OSError`` as ``open`` raises them).
-        ValueError: no sound file, cut short, without samples, or with NaN or infinity in it.
+        ValueError: no sound file, cut short, without samples, or with NaN or infinity in it; a
+            sample rate below 1 kHz or above 10 MHz; more samples than 67 million and 100 for each
+            byte of the file.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -55,12 +60,11 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
     """
     if sample_rate is not None:
         _check_rate("sample_rate", sample_rate)
-    samples, file_rate = _decode(path)
-    if len(samples) == 0:
+    audio, file_rate = _decode(path, sample_rate)
+    if len(audio) == 0:
         raise ValueError(f"{path}: expected audio; got a file of 0 samples")
-    if not np.isfinite(samples).all():
+    if not audio.isfinite().all():
         raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
-    audio = torch.from_numpy(samples).mean(dim=1)
     peak = audio.abs().max().item()
     if peak >= _LOUD:
         raise ValueError(f"{path}: expected samples in [-1, 1]; got a peak of {peak:.6g}")
@@ -263,8 +267,8 @@ def _check_audio(path: Path, audio: Tensor) -> None:
         raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
 
 
-def _decode(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
-    """The file's samples, (time, channels) float32, and its rate."""
+def _decode(path: str | os.PathLike[str], wanted: int | None) -> tuple[Tensor, int]:
+    """The file's samples, (time,) float32, its channels averaged, and its rate."""
     contents = bytearray(Path(path).read_bytes())
     _check_length(path, contents)
     try:
@@ -275,13 +279,32 @@ def _decode(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
                     f"{path}: expected a {file.format} that says its length; got one that was "
                     "written to a pipe and does not"
                 )
-            samples = file.read(dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
+            most = _ROOM + _RATIO * len(contents)
+            if not _SLOWEST <= rate <= _FASTEST or promised * max(1, (wanted or rate) / rate) > most:
+                raise ValueError(
+                    f"{path}: expected a recording; got {len(contents)} bytes that promise "
+                    f"{promised} samples at {rate} Hz"
+                )
+            audio = _read_all(file, promised)
+    except (soundfile.SoundFileError, AssertionError) as error:
         reason = getattr(error, "error_string", error)
         raise ValueError(f"{path}: expected a whole sound file; got: {reason}") from error
-    if len(samples) < promised:
-        raise ValueError(f"{path}: expected {promised} samples as promised; got {len(samples)}")
-    return samples, rate
+    if len(audio) < promised:
+        raise ValueError(f"{path}: expected {promised} samples as promised; got {len(audio)}")
+    return audio, rate
+
+
+def _read_all(file: soundfile.SoundFile, promised: int) -> Tensor:
+    """What is there of the samples that a header promises, (time,), channels averaged."""
+    size = max(1, _BLOCK // file.channels)
+    blocks, count = [torch.zeros(0)], 0
+    while count < promised:
+        block = file.read(min(size, promised - count), dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        blocks.append(torch.from_numpy(block).mean(dim=1))
+        count += len(block)
+    return torch.cat(blocks)
 
 
 def _check_length(path: str | os.PathLike[str], contents: bytearray) -> None:

@@ -188,6 +188,11 @@ class LogMel(nn.Module):
         self.register_buffer("window", window.to(dtype), persistent=False)
         self.register_buffer("filters", torch.from_numpy(filters).to(dtype), persistent=False)
         seen = self.filters.any(0).nonzero()
+        if not len(seen):
+            raise ValueError(
+                f"mel: expected bands wide enough for an FFT of {config.n_fft}; "
+                f"got none that sees a bin from {config.f_min} to {config.f_max} Hz"
+            )
         self.bins = int(seen.max()) + 1  # above, no band sees anything
 
     def forward(self, audio: Tensor) -> Tensor:

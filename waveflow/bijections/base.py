@@ -21,9 +21,9 @@ class Bijection(nn.Module):
     To write a new bijection:
 
     1. subclass, and implement ``forward`` and ``inverse``; accept ``context`` even if it is unused;
-    2. return ``log_det`` of shape ``(batch,)``, in float32 or better: :func:`zero_log_det` and
-       :func:`sum_per_example` do that;
-    3. keep the arithmetic of the map itself out of mixed precision with :func:`full_precision`;
+    2. return ``log_det`` of shape ``(batch,)``, in float32 or better: ``zero_log_det`` and
+       ``sum_per_example`` do that;
+    3. keep the arithmetic of the map itself out of mixed precision with ``full_precision``;
     4. set ``volume_preserving = True`` if ``log_det`` is zero whatever the input;
     5. add one line to ``tests/bijections/cases.py``: every law test then covers it.
 

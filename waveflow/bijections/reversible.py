@@ -29,7 +29,7 @@ class Reversible(Chain):
     Peak memory is that of one block, for any number of them, at one more evaluation of every
     conditioner. Names of parameters and values are those of the plain chain; gradients agree up to
     the rounding of the inverse. Nested chains and early outputs are taken apart
-    (:func:`flatten`), so that a block is as small as can be.
+    (``flatten``), so that a block is as small as can be.
 
     Gomez et al., *The Reversible Residual Network* (https://arxiv.org/abs/1707.04585).
 

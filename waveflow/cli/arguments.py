@@ -27,7 +27,8 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
-        help="bundled name, or folder of a model such as RUN/model (default: %(default)s)",
+        help="bundled name, folder of a model such as RUN/model, or id on the Hugging Face hub "
+        "such as user/name (default: %(default)s)",
     )
 
 

@@ -31,7 +31,8 @@ def describe(parser: ArgumentParser) -> None:
         nargs="?",
         default=DEFAULT_MODEL,
         metavar="MODEL",
-        help="bundled name, or folder of a model (default: %(default)s)",
+        help="bundled name, folder of a model, or id on the Hugging Face hub "
+        "(default: %(default)s)",
     )
 
 
@@ -40,7 +41,7 @@ def work(arguments: Namespace) -> int:
     import torch
 
     from waveflow.evaluation import gmacs_per_second
-    from waveflow.vocoder import bundled
+    from waveflow.hub import bundled
 
     _show({"waveflow": __version__, "torch": str(torch.__version__), "bundled": bundled()})
     vocoder = load_vocoder(arguments.model)

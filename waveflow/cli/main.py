@@ -10,7 +10,19 @@ from typing import Any, Protocol
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from waveflow.cli import bench, evaluate, export, info, mel, score, shard, train, vocode
+from waveflow.cli import (
+    bench,
+    convert,
+    demo,
+    evaluate,
+    export,
+    info,
+    mel,
+    score,
+    shard,
+    train,
+    vocode,
+)
 from waveflow.cli.messages import EXPECTED, give_up_stdout, say, show_warning, tell
 from waveflow.version import __version__
 
@@ -40,7 +52,9 @@ COMMANDS: dict[str, Command] = {
     "train": train,
     "shard": shard,
     "export": export,
+    "import": convert,
     "info": info,
+    "demo": demo,
 }
 
 

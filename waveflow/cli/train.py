@@ -36,7 +36,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--init-from",
         metavar="MODEL",
-        help="begin with this model's weights (bundled name or folder), instead of the recipe's",
+        help="begin with this model's weights (name, folder or id), instead of the recipe's",
     )
     parser.add_argument(
         "--max-steps", type=number(int, low=1), metavar="N", help="length, instead of the recipe's"

@@ -87,7 +87,7 @@ class ClipScore:
             of a vocoder that has none.
         pesq: wide-band PESQ.
         stoi: STOI.
-        synthesis_seconds: from mel to audio; of a vocoder, median of :data:`REPEATS` after a
+        synthesis_seconds: from mel to audio; of a vocoder, median of ``REPEATS`` after a
             warm-up.
         pesq_narrowband: narrow-band PESQ.
         estoi: extended STOI.
@@ -280,7 +280,7 @@ class Report:
         """A Markdown table of the figures most asked for.
 
         A row a clip, one for all of them, and one for all of a baseline's; below it a line of the
-        tones, if there is pause enough. The other :data:`FIGURES` stand in :meth:`to_json` alone.
+        tones, if there is pause enough. The other ``FIGURES`` stand in :meth:`to_json` alone.
         """
         header = ("clip", *(figure.title for figure in _COLUMNS))
         rows = [_row(Path(clip.file).name, clip) for clip in self.clips]
@@ -419,7 +419,7 @@ def score_copy(
 
 
 def _timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
-    """What a synthesis gives, and the seconds it takes: the median of :data:`REPEATS`."""
+    """What a synthesis gives, and the seconds it takes: the median of ``REPEATS``."""
     audio = synthesise()
     seconds = []
     for _ in range(REPEATS):

@@ -25,7 +25,7 @@ def mel_cepstral_distortion(reference: Tensor, degraded: Tensor, sample_rate: in
     r"""Mel-cepstral distortion MCD-13 in dB, at least 0 (identity).
 
     :math:`\frac{10}{\ln 10} \sqrt{2 \sum_{k=1}^{13} (c_k - c'_k)^2}`, mean over frames. The
-    cepstrum is the DCT-II of the 80-band log-mel of ``hifigan-22k`` (:func:`mel_cepstra`), not
+    cepstrum is the DCT-II of the 80-band log-mel of ``hifigan-22k`` (``mel_cepstra``), not
     one of linear prediction or of SPTK's all-pass warping: figures of those differ. Frames are
     compared as they stand, without time warping, so a delay counts as damage; c0 is left out,
     so a gain does not.
@@ -77,7 +77,7 @@ def stft_distance(reference: Tensor, degraded: Tensor, sample_rate: int) -> floa
 
     :math:`\frac{\lVert S - S' \rVert_F}{\lVert S \rVert_F} + \mathrm{mean} |\ln S - \ln S'|`,
     spectral convergence and log-magnitude distance in nats, mean over the three
-    :data:`RESOLUTIONS`; magnitudes are at least :math:`10^{-3.5}`. Yamamoto et al., *Parallel
+    ``RESOLUTIONS``; magnitudes are at least :math:`10^{-3.5}`. Yamamoto et al., *Parallel
     WaveGAN*, 2019, https://arxiv.org/abs/1910.11480, section 2.2.
 
     Args:

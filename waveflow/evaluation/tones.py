@@ -50,7 +50,7 @@ def pause_tones(reference: Tensor, degraded: Tensor, *, groups: int) -> PauseTon
     Args:
         reference: (time,), the recording; says where the pauses are.
         degraded: (time,), what is judged; may be the recording itself.
-        groups: of the flow, one of :data:`GROUPS`.
+        groups: of the flow, one of ``GROUPS``.
 
     Raises:
         NoSpeechError: one of the two is silent, or the reference has no pause.
@@ -105,7 +105,7 @@ def tone_prominence(clips: Iterable[PauseTones]) -> float | None:
     64 groups, 0.4 dB for 8.
 
     Returns:
-        None if there are fewer than :data:`LEAST_FRAMES` frames of pause. A negative figure is
+        None if there are fewer than ``LEAST_FRAMES`` frames of pause. A negative figure is
         e itself: nothing stands out.
     """
     clips = list(clips)

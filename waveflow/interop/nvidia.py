@@ -1,8 +1,7 @@
-"""NVIDIA's WaveGlow weights in waveflow's objects."""
+"""WaveGlow's weights, as NVIDIA's projects name them, in waveflow's objects."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -10,34 +9,29 @@ from torch import Tensor
 from waveflow.audio.mel import MelConfig
 from waveflow.bijections import Coupling, InvertibleConv1x1
 from waveflow.config import VocoderConfig, WaveGlowConfig
+from waveflow.interop.families import Form, form_of
+from waveflow.interop.weights import Layer, Weights
 from waveflow.vocoder import Vocoder
 
-_LAYERS = {  # a WaveNet's layers, by the public model's names
-    "start": "start",
-    "cond_layer": "condition",
-    "in_layers": "dilated",
-    "res_skip_layers": "residual_skip",
-    "end": "end",
-}
-_TENSORS = {  # a layer's tensors; weight norm keeps magnitude g and direction v
-    "weight_g": "parametrizations.weight.original0",
-    "weight_v": "parametrizations.weight.original1",
-    "weight": "weight",
-    "bias": "bias",
-}
+_MOST_FLOWS = 128
+_LONGEST_REACH = 2**13
 
 
 def vocoder_from_state_dict(
-    state_dict: Mapping[str, Tensor], *, mel: MelConfig | None = None
+    state_dict: Mapping[str, Tensor], *, mel: MelConfig | None = None, swap_odd: bool = False
 ) -> Vocoder:
-    """Build a WaveGlow vocoder from the state dict of NVIDIA's ``glow.WaveGlow``.
+    """Build a WaveGlow vocoder from the state dict of any of NVIDIA's.
 
-    All sizes are read off the tensors' shapes, the precision off their types. The weights must
-    still be weight-normalised (``weight_g``, ``weight_v``), as training checkpoints are.
+    All sizes are read off the tensors' shapes. Fused or separate ``cond_layers``, ``res_layers``
+    and ``skip_layers`` or both in one, ``WN`` or ``wavenet``, weight norm in either of torch's
+    spellings or already removed: all of them become the same vocoder. The result is float64 if
+    all tensors are, float32 otherwise.
 
     Args:
         state_dict: names and tensors, such as ``WN.0.in_layers.0.weight_v``.
         mel: the convention of its mels; ``nvidia-22k`` by default.
+        swap_odd: whether every second flow moves the first half of the channels, as in the public
+            ``glow_old.py``, whose names do not tell.
 
     Returns:
         The vocoder, in evaluation mode. Its latent has the public model's channel order.
@@ -46,52 +40,122 @@ def vocoder_from_state_dict(
         ValueError: names or shapes that do not fit this structure; says which.
     """
     mel = mel or MelConfig.named("nvidia-22k")
-    try:
-        config = _infer_config(state_dict)
-    except KeyError as error:
-        raise ValueError(f"expected the state dict of a WaveGlow; it has no {error}") from None
-    vocoder = Vocoder(VocoderConfig(model=config, mel=mel)).to(state_dict["upsample.weight"].dtype)
-    modules = list(vocoder.named_modules())
-    convolutions = [name for name, module in modules if isinstance(module, InvertibleConv1x1)]
-    couplings = [name for name, module in modules if isinstance(module, Coupling)]
-
-    weights = {}
-    for name, value in state_dict.items():
-        if match := re.fullmatch(r"upsample\.(weight|bias)", name):
-            weights[f"context_net.convolution.{match[1]}"] = value
-        elif match := re.fullmatch(r"convinv\.(\d+)\.conv\.weight", name):
-            weights[f"{convolutions[int(match[1])]}.weight"] = value.squeeze(-1)
-        elif match := re.fullmatch(r"WN\.(\d+)\.([a-z_]+)((?:\.\d+)?)\.(\w+)", name):
-            flow, layer, index, tensor = match.groups()
-            if layer not in _LAYERS or tensor not in _TENSORS:
-                raise ValueError(f"expected the state dict of a WaveGlow; got {name}")
-            conditioner = f"{couplings[int(flow)]}.conditioner"
-            weights[f"{conditioner}.{_LAYERS[layer]}{index}.{_TENSORS[tensor]}"] = value
-        else:
-            raise ValueError(f"expected the state dict of a WaveGlow; got {name}")
-    try:
-        vocoder.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(f"state dict does not fit: {' '.join(str(error).split())}") from None
+    form = form_of(state_dict)
+    weights = Weights(state_dict)
+    config = _sizes(weights, form, mel, swap_odd=swap_odd)
+    upsampler = {
+        "weight": weights.take(
+            "upsample.weight", (mel.n_mels, mel.n_mels, config.upsampler_kernel_size)
+        ),
+        "bias": weights.take("upsample.bias", (mel.n_mels,)),
+    }
+    flows = [_flow(weights, form, config, mel.n_mels, flow) for flow in range(config.flows)]
+    weights.require_all_read()  # nothing is made of sizes that are only claimed
+    vocoder = Vocoder(VocoderConfig(model=config, mel=mel)).to(weights.dtype)
+    vocoder.load_state_dict(_named(upsampler, flows, vocoder))
     return vocoder.eval()
 
 
-def _infer_config(state_dict: Mapping[str, Tensor]) -> WaveGlowConfig:
+def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> WaveGlowConfig:
     """The sizes that the shapes tell. Early outputs show where the 1x1 matrices shrink."""
-    flows = sum(name.startswith("convinv.") for name in state_dict)
-    layers = sum(
-        re.fullmatch(r"WN\.0\.in_layers\.\d+\.bias", name) is not None for name in state_dict
-    )
-    sizes = [state_dict[f"convinv.{flow}.conv.weight"].shape[0] for flow in range(max(flows, 1))]
+    flows = weights.count("convinv", "conv.weight")
+    network = f"{form.network}.0"
+    if flows > _MOST_FLOWS:
+        raise ValueError(f"expected at most {_MOST_FLOWS} flows; got {flows}")
+    layers = weights.count(f"{network}.in_layers", "bias")
+    sizes = [weights.shape(f"convinv.{flow}.conv.weight", 3)[0] for flow in range(flows)]
     shrinks = [flow for flow in range(1, flows) if sizes[flow] < sizes[flow - 1]]
-    _, channels, kernel_size = state_dict["WN.0.in_layers.0.weight_v"].shape
+    every = shrinks[0] if shrinks else flows
+    early = sizes[every - 1] - sizes[every] if shrinks else 2
+    for flow, size in enumerate(sizes):
+        expected = sizes[0] - early * (flow // every)
+        if size != expected or size < 2 or size % 2:
+            raise ValueError(
+                f"convinv.{flow}.conv.weight: expected {expected} channels, an even number; "
+                f"got {size}"
+            )
+    if mel.hop_length % sizes[0]:
+        raise ValueError(
+            f"convinv.0.conv.weight: expected channels that divide the mel's hop_length "
+            f"{mel.hop_length}; got {sizes[0]}"
+        )
+    _, channels, kernel_size = weights.layer_shape(f"{network}.in_layers.0")
+    if kernel_size % 2 == 0:
+        raise ValueError(f"{network}.in_layers.0: expected an odd kernel; got {kernel_size}")
+    if layers > 16 or 2 ** (layers - 1) * (kernel_size // 2) > _LONGEST_REACH:
+        raise ValueError(
+            f"{network}.in_layers: expected dilated kernels that reach {_LONGEST_REACH} steps at "
+            f"most; got {layers} layers of kernel {kernel_size}"
+        )
     return WaveGlowConfig(
         groups=sizes[0],
         flows=flows,
-        early_every=shrinks[0] if shrinks else flows,
-        early_size=sizes[shrinks[0] - 1] - sizes[shrinks[0]] if shrinks else 2,
+        early_every=every,
+        early_size=early,
         channels=channels,
         layers=layers,
         kernel_size=kernel_size,
-        upsampler_kernel_size=state_dict["upsample.weight"].shape[-1],
+        upsampler_kernel_size=weights.shape("upsample.weight", 3)[-1],
+        swap_odd=swap_odd,
     )
+
+
+def _flow(
+    weights: Weights, form: Form, config: WaveGlowConfig, bands: int, flow: int
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The matrix of a flow, and the tensors of its network by the names that they have here."""
+    size = config.groups - config.early_size * (flow // config.early_every)
+    matrix = weights.take(f"convinv.{flow}.conv.weight", (size, size, 1)).squeeze(-1)
+    network = f"{form.network}.{flow}"
+    tensors = {
+        f"{name}.{tensor}": value
+        for name, layer in _network(weights, form, network, config, size // 2, bands).items()
+        for tensor, value in layer.tensors().items()
+    }
+    for tensor, shape in (("weight", (size, config.channels, 1)), ("bias", (size,))):
+        tensors[f"end.{tensor}"] = weights.take(f"{network}.end.{tensor}", shape)
+    return matrix, tensors
+
+
+def _named(
+    upsampler: dict[str, Tensor], flows: list[tuple[Tensor, dict[str, Tensor]]], vocoder: Vocoder
+) -> dict[str, Tensor]:
+    """The vocoder's state dict."""
+    modules = list(vocoder.named_modules())
+    convolutions = [name for name, module in modules if isinstance(module, InvertibleConv1x1)]
+    couplings = [name for name, module in modules if isinstance(module, Coupling)]
+    named = {f"context_net.convolution.{name}": value for name, value in upsampler.items()}
+    for convolution, coupling, (matrix, tensors) in zip(
+        convolutions, couplings, flows, strict=True
+    ):
+        named[f"{convolution}.weight"] = matrix
+        named |= {f"{coupling}.conditioner.{name}": value for name, value in tensors.items()}
+    return named
+
+
+def _network(
+    weights: Weights, form: Form, network: str, config: WaveGlowConfig, half: int, bands: int
+) -> dict[str, Layer]:
+    """The layers with weight norm of one coupling's network, by the names that they have here."""
+    width, count = config.channels, config.layers
+    context = bands * config.groups
+
+    def take(name: str, shape: tuple[int, int, int]) -> Layer:
+        return weights.layer(f"{network}.{name}", shape)
+
+    if form.fused:
+        condition = take("cond_layer", (2 * width * count, context, 1))
+    else:
+        layers = [take(f"cond_layers.{i}", (2 * width, context, 1)) for i in range(count)]
+        condition = Layer.stacked(layers)
+    found = {"start": take("start", (width, half, 1)), "condition": condition}
+    for i in range(count):
+        found[f"dilated.{i}"] = take(f"in_layers.{i}", (2 * width, width, config.kernel_size))
+        outputs = 2 * width if i < count - 1 else width  # the last has no residual
+        if not form.split:
+            found[f"residual_skip.{i}"] = take(f"res_skip_layers.{i}", (outputs, width, 1))
+            continue
+        parts = ["res_layers", "skip_layers"] if i < count - 1 else ["skip_layers"]
+        layers = [take(f"{part}.{i}", (width, width, 1)) for part in parts]
+        found[f"residual_skip.{i}"] = Layer.stacked(layers)
+    return found

@@ -30,6 +30,7 @@ def waveglow(
     layers: int,
     kernel_size: int,
     causal: bool = False,
+    swap_odd: bool = False,
 ) -> Bijection:
     """Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), figure 1.
 
@@ -47,6 +48,8 @@ def waveglow(
         layers: its gated layers; layer i is dilated by 2 ** i.
         kernel_size: its kernel.
         causal: whether it sees no step after its own.
+        swap_odd: whether every second flow moves the first half of the channels instead, as in
+            the public project's ``glow_old.py``.
     """
 
     def conditioner(kept: int, parameters: int) -> nn.Module:
@@ -61,7 +64,12 @@ def waveglow(
         )
 
     return affine_flows(
-        conditioner, groups=groups, flows=flows, early_every=early_every, early_size=early_size
+        conditioner,
+        groups=groups,
+        flows=flows,
+        early_every=early_every,
+        early_size=early_size,
+        swap_odd=swap_odd,
     )
 
 
@@ -72,6 +80,7 @@ def affine_flows(
     flows: int,
     early_every: int,
     early_size: int,
+    swap_odd: bool = False,
 ) -> Bijection:
     """WaveGlow's flows around any network, (batch, time) -> (batch, groups, time / groups).
 
@@ -82,6 +91,7 @@ def affine_flows(
         flows: number of flows.
         early_every: flows between early outputs.
         early_size: channels of an early output.
+        swap_odd: whether every second flow, from the second on, moves the first half.
 
     Raises:
         ValueError: the early outputs leave fewer than 2 channels.
@@ -90,14 +100,15 @@ def affine_flows(
     if left < 2:
         raise ValueError(f"expected at least 2 channels after the early outputs; got {left}")
 
-    def flow(size: int) -> Bijection:
-        kept, moved = Channels().sizes(size)
+    def flow(index: int, size: int) -> Bijection:
+        partition = Channels(swap=swap_odd and index % 2 == 1)
+        kept, moved = partition.sizes(size)
         network = conditioner(kept, Affine.n_params * moved)
-        return Chain(InvertibleConv1x1(size), Coupling(Channels(), network, Affine()))
+        return Chain(InvertibleConv1x1(size), Coupling(partition, network, Affine()))
 
     def flows_from(index: int, size: int) -> Bijection:
         stop = min(index + early_every, flows)
-        steps = [flow(size) for _ in range(index, stop)]
+        steps = [flow(i, size) for i in range(index, stop)]
         if stop < flows:
             steps.append(EarlyOutput(early_size, flows_from(stop, size - early_size)))
         return Chain(*steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import shutil
 import warnings
 import zipfile
@@ -15,9 +16,12 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from waveflow.files import write_atomically
+from waveflow.yaml_file import shortened
 
 KEPT = 2
 _PATTERN = "step-*.ckpt"
+_PARTS = ("state_dict", "optimizer_states", "global_step", "loops", "callbacks")
+_NAME = re.compile(r"step-\d+\.ckpt")
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -36,6 +40,8 @@ def newest_checkpoint(folder: Path) -> Path | None:
     A checkpoint is a zip file; whole means that every checksum in it holds.
     """
     for path in sorted(folder.glob(_PATTERN), reverse=True):
+        if not _NAME.fullmatch(path.name):
+            continue
         damage = _damage(path)
         if damage is None:
             return path
@@ -70,6 +76,24 @@ class SafeCheckpointIO(TorchCheckpointIO):
         for old in sorted(folder.glob(_PATTERN))[:-KEPT]:
             old.unlink()
 
+    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Raises:
+            OSError: it cannot be opened.
+            ValueError: it is none.
+        """
+        try:
+            checkpoint = super().load_checkpoint(path, *args, **options)
+        except OSError:
+            raise
+        except Exception as error:  # parsers of damaged or hostile files raise whatever they like
+            raise ValueError(f"{path}: expected a checkpoint; got: {shortened(error)}") from None
+        missing = [part for part in _PARTS if part not in checkpoint]
+        if missing:
+            raise ValueError(f"{path}: expected a checkpoint; got a file without {missing[0]}")
+        return checkpoint
+
 
 def disk_is_full(path: Path, size: int) -> OSError:
     """The error that tells of a full disk: what was to be written, and what is safe."""
@@ -95,6 +119,6 @@ def _damage(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        return str(error) or type(error).__name__
+    except Exception as error:  # parsers of damaged files raise whatever they like
+        return shortened(error)
     return None if bad is None else f"wrong checksum in {os.path.basename(bad)}"

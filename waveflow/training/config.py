@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from waveflow.audio.mel import MelConfig
-from waveflow.config import ModelConfig, SynthesisConfig, VocoderConfig, parse, read_yaml
+from waveflow.config import ModelConfig, SynthesisConfig, VocoderConfig, parse
+from waveflow.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)

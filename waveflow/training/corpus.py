@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from waveflow.audio.io import read_audio
 from waveflow.audio.check import check_mel
+from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import QUANTUM, quantise
 from waveflow.mel_file import read_mel
@@ -58,7 +58,7 @@ def find_clips(folder: str | Path) -> dict[str, Path]:
         raise ValueError(f"{folder}: expected audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
     metadata = folder / "metadata.csv"
     if metadata.is_file():
-        lines = metadata.read_text(encoding="utf-8").splitlines()
+        lines = _lines(metadata)
         ids = [line.split("|")[0] for line in lines if line.strip()]
         missing = [clip for clip in ids if clip not in clips]
         if missing:
@@ -71,9 +71,20 @@ def find_clips(folder: str | Path) -> dict[str, Path]:
 
 
 def read_list(path: str | Path) -> list[str]:
-    """Clip ids, one a line; what follows a ``|`` is ignored."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [line.split("|")[0].strip() for line in lines if line.strip()]
+    """Clip ids, one a line; what follows a ``|`` is ignored.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is no text.
+    """
+    return [line.split("|")[0].strip() for line in _lines(Path(path)) if line.strip()]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a list in UTF-8; got {error}") from None
 
 
 def split_clips(names: Iterable[str], config: DataConfig) -> Split:

@@ -16,7 +16,6 @@ import torch
 import yaml
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from waveflow.config import read_yaml
 from waveflow.files import write_atomically
 from waveflow.training.callbacks import KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
@@ -32,6 +31,7 @@ from waveflow.training.module import LikelihoodTraining
 from waveflow.training.progress import ShowProgress
 from waveflow.training.recovery import Recovery
 from waveflow.vocoder import Vocoder
+from waveflow.yaml_file import read_yaml
 
 RUN_FILE = "run.yaml"
 DONE_FILE = "done"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
 from waveflow.config import parse
 from waveflow.files import atomic_path
@@ -78,6 +79,7 @@ class ShardIndex:
                 raise FileNotFoundError(f"{path}: expected an index of shards; there is none")
             content = Path(path).read_bytes()
         try:
+            require_bounded(BytesIO(content))
             with np.load(BytesIO(content), allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 if about["format"] <= FORMAT:
@@ -95,6 +97,8 @@ class ShardIndex:
         cls, source: str, about: dict[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
     ) -> ShardIndex:
         names = arrays["names"].tolist()
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("names that are no list of texts")
         rows = {row: arrays[row].astype(kind) for row, kind in _ROWS.items()}
         shards = tuple(
             ShardFile(str(name), int(size), str(sha256))
@@ -108,6 +112,13 @@ class ShardIndex:
             raise ValueError("a clip in a shard that is not listed")
         if not all(_NAME.fullmatch(one.name) and _SHA256.fullmatch(one.sha256) for one in shards):
             raise ValueError("a shard of another name than the format has")
+        sizes = np.array([one.size for one in shards])[rows["shard"]]
+        for kind in ("flac", "mel"):
+            offset, size = rows[f"{kind}_offset"], rows[f"{kind}_size"]
+            if (offset < 0).any() or (size < 0).any() or (offset > sizes - size).any():
+                raise ValueError("a clip beyond the end of its shard")
+        if not all(type(about[name]) is int for name in ("sample_rate", "hop_length")):
+            raise ValueError("a sample rate or hop length that is no whole number")
         mel = about["mel"]
         if mel is not None:
             mel = parse({"mel": mel}, {"mel": MelConfig})["mel"]

@@ -108,7 +108,7 @@ class ShardedClips:
                 audio = file.read((end - first) * hop, dtype="int16")
             if audio.shape != ((end - first) * hop,):
                 raise ValueError(f"audio of shape {audio.shape}")
-        except (soundfile.SoundFileError, ValueError) as error:
+        except (soundfile.SoundFileError, AssertionError, MemoryError, ValueError) as error:
             raise self._damaged(clip, "FLAC", error) from error
         return torch.from_numpy(audio)
 

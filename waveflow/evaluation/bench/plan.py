@@ -19,8 +19,8 @@ class Case:
     """One synthesis: a row of the table.
 
     Attributes:
-        model: bundled name or folder.
-        engine: one of :data:`ENGINES`.
+        model: bundled name, folder, or id on the hub.
+        engine: one of ``ENGINES``.
         threads: of the CPU.
         batch: mels a call.
         seconds: of audio that each of them makes.
@@ -55,8 +55,8 @@ class Plan:
     """All combinations of what is given; streams are of the longest sound, a mel at a time.
 
     Attributes:
-        model: bundled name or folder.
-        engines: some of :data:`ENGINES`.
+        model: bundled name, folder, or id on the hub.
+        engines: some of ``ENGINES``.
         threads: of the CPU, numbers of them.
         batches: numbers of mels a call.
         seconds: lengths of the sound.

@@ -1,0 +1,113 @@
+"""The parts of a log-likelihood: they add up, and they are where the sound is."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from tests.bijections.cases import CASES
+from tests.conftest import CLIPS, SMALL, randomise, small_config
+from waveflow import Vocoder
+from waveflow.audio import read_audio
+from waveflow.audio.quantise import dequantise, fixed_noise, quantise
+from waveflow.bijections import Affine, Bijection, Chain, ContextAffine, Polyphase, Scale
+from waveflow.demo.inspection import damaged, middle_second
+from waveflow.evaluation.local_likelihood import local_log_det, local_log_prob, per_frame
+
+HOP = 256
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_parts_sum_to_the_log_likelihood(name, double):
+    vocoder = randomise(Vocoder(small_config(name))).eval()
+    audio = 0.3 * torch.randn(3, 16 * 12)
+    local = local_log_prob(vocoder, audio)
+    assert local.nats.shape == local.surprise.shape == (3, 12)
+    torch.testing.assert_close(local.nats.sum(1), vocoder.log_prob(audio), rtol=1e-12, atol=1e-9)
+    z = vocoder.encode(audio)
+    torch.testing.assert_close(local.surprise.sum(1), 0.5 * (z.square() - 1).sum((1, 2)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_parts_sum_to_every_log_determinant(name, double):
+    make, shape, context_shape = CASES[name]
+    bijection = randomise(make()).eval()
+    x = torch.randn(shape)
+    context = None if context_shape is None else torch.randn(context_shape)
+    z, log_det = bijection(x, context)
+    local_z, parts = local_log_det(bijection, x, context)
+    torch.testing.assert_close(local_z, z, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(parts.sum(1), log_det, rtol=1e-10, atol=1e-10)
+
+
+def test_an_elementwise_maps_parts_are_its_log_scales(double):
+    parameters = torch.randn(2, 6, 5)
+    _, parts = local_log_det(Affine(), torch.randn(2, 3, 5), parameters)
+    torch.testing.assert_close(parts, parameters[:, 3:].sum(1))
+
+
+def test_a_scale_that_one_frame_has_is_told_at_that_frame(double):
+    """Context of a fine and of a coarse rate, added at the finer one."""
+    fine = ContextAffine(nn.Identity(), Scale())
+    chain = Chain(Polyphase(4), fine, fine)
+    context = torch.zeros(1, 4, 6)
+    context[0, :, 2] = 0.25
+    _, parts = local_log_det(chain, torch.randn(1, 24), context)
+    assert parts.tolist() == [[0, 0, 2, 0, 0, 0]]
+
+
+def test_sums_and_shares():
+    values = torch.tensor([[1.0, 2.0, 3.0, 4.0]])
+    assert per_frame(values, 2).tolist() == [[3, 7]]
+    assert per_frame(values, 8).tolist() == [[0.5, 0.5, 1, 1, 1.5, 1.5, 2, 2]]
+    with pytest.raises(ValueError, match="multiple or a divisor of 3"):
+        per_frame(values, 3)
+
+
+def test_a_bijection_whose_parts_are_not_known_is_refused():
+    class Unknown(Bijection):
+        pass
+
+    with pytest.raises(TypeError, match="Unknown: register it"):
+        local_log_det(Unknown(), torch.zeros(1, 4), None)
+
+
+def test_audio_of_no_whole_hops_is_refused(ljspeech):
+    with pytest.raises(ValueError, match="multiple of 256"):
+        local_log_prob(ljspeech, torch.zeros(1, 2570))
+
+
+def surprise(vocoder, audio, frames):
+    """The running mean over so many frames, nats per sample."""
+    points = dequantise(quantise(audio), fixed_noise(len(audio)))
+    local = local_log_prob(vocoder, points[None])
+    return functional.avg_pool1d(local.surprise[:, None] / HOP, frames, 1)[0, 0]
+
+
+@pytest.fixture(scope="module", params=["LJ001-0003", "LJ001-0005", "LJ001-0016"])
+def recording(request):
+    audio, _ = read_audio(CLIPS / f"{request.param}.flac")
+    return audio[: len(audio) // HOP * HOP]
+
+
+@pytest.mark.parametrize("damage", ["clipped", "noise, 20 dB below"])
+def test_a_clipped_and_a_noisy_second_stand_out(damage, ljspeech, recording):
+    start, stop = middle_second(len(recording), 22050, HOP)
+    curve = surprise(ljspeech, damaged(ljspeech, recording, damage, start, stop), 43)
+    middle = (curve.argmax().item() + 21.5) * HOP
+    assert start < middle < stop
+    assert curve.max() > 5 * surprise(ljspeech, recording, 43).max()
+
+
+@pytest.mark.parametrize("model", ["ljspeech", "ljspeech-nano"])
+def test_a_vocoded_second_is_too_ordinary_but_only_over_all_of_it(model, recording):
+    """Its own sound at a low temperature: seen in the mean of a second, hardly in a frame."""
+    vocoder = Vocoder.from_pretrained(model)
+    start, stop = middle_second(len(recording), 22050, HOP)
+    copied = damaged(vocoder, recording, "vocoded", start, stop)
+    seconds = surprise(vocoder, copied, 86)
+    assert abs(seconds.argmin().item() - start // HOP) <= 20
+    assert seconds.min() < 1.4 * surprise(vocoder, recording, 86).min() < 0
+    frames = surprise(vocoder, copied, 1)
+    inside, outside = frames[start // HOP : stop // HOP], frames[: start // HOP - 4]
+    assert (inside < outside.quantile(0.05)).float().mean() < 0.7

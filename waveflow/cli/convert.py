@@ -1,0 +1,63 @@
+"""Make a vocoder's folder of a checkpoint of NVIDIA's WaveGlow, by whichever of its projects.
+
+FILE is what torch.save has written, in any version (checkpoints of NVIDIA/waveglow, glow_old
+and DeepLearningExamples, whole modules or state dicts), a .nemo archive, or a .safetensors.
+Nothing in it is run, and its classes need not be there: what is no tensor is refused by name.
+
+The folder is loaded again and compared with a plain evaluation of the checkpoint's own tensors,
+in float64; it appears only if they agree. docs/importing.md tells more.
+
+Examples:
+  waveflow import waveglow_256channels_universal_v5.pt -o waveglow
+  waveflow import waveglow_state.pt -o waveglow --family glow_old
+  waveflow vocode mel.npz -o speech.wav --model waveglow
+"""
+
+from __future__ import annotations
+
+from jsonargparse import ArgumentParser, Namespace
+
+from waveflow.cli.arguments import add_out
+
+SUMMARY = "checkpoints of WaveGlow to vocoders, safely"
+
+_FAMILIES = ("nvidia", "dle", "oldest", "glow_old", "nemo")
+
+
+def describe(parser: ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("file", metavar="FILE", help="checkpoint")
+    add_out(parser, "folder for config.yaml and model.safetensors")
+    parser.add_argument(
+        "--family",
+        choices=_FAMILIES,
+        help="whose checkpoint it is (default: what the file tells; of glow_old, a state dict "
+        "does not tell)",
+    )
+    parser.add_argument(
+        "--mel",
+        metavar="CONVENTION",
+        help="its mels (default: what the file tells, or nvidia-22k)",
+    )
+
+
+def work(arguments: Namespace) -> int:
+    """Write the folder, and print what was found; the result is the exit code."""
+    import yaml
+
+    from waveflow.audio.mel import MelConfig
+    from waveflow.interop.families import FAMILIES
+    from waveflow.interop.importing import import_checkpoint
+
+    mel = MelConfig.named(arguments.mel) if arguments.mel is not None else None
+    imported = import_checkpoint(arguments.file, arguments.out, family=arguments.family, mel=mel)
+    vocoder = imported.vocoder
+    values = {
+        "family": f"{imported.family} ({FAMILIES[imported.family]})",
+        "parameters": sum(parameter.numel() for parameter in vocoder.parameters()),
+        "difference": {name: f"{value:.1e}" for name, value in imported.differences.items()},
+        "config": vocoder.config.to_dict(),
+        "folder": str(arguments.out),
+    }
+    print(yaml.safe_dump(values, sort_keys=False, width=100), end="")
+    return 0

@@ -1,0 +1,127 @@
+"""Controls that tabs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from torch import Tensor
+
+from waveflow.audio.io import write_audio
+from waveflow.demo.errors import told
+from waveflow.demo.studio import Studio
+from waveflow.demo.texts import examples
+
+EMPTY = '<div class="wf-empty">{}</div>'
+
+
+def recording(name: str, hint: str) -> gr.Audio:
+    """Where a recording is uploaded or made."""
+    return gr.Audio(
+        label=name,
+        sources=["upload", "microphone"],
+        type="filepath",
+        buttons=[],
+        elem_id=hint,
+        waveform_options=gr.WaveformOptions(
+            waveform_color="#94a3b8", waveform_progress_color="#0d9488"
+        ),
+    )
+
+
+def player(name: str, hint: str) -> gr.Audio:
+    """Where a result is played and downloaded."""
+    return gr.Audio(
+        label=name,
+        interactive=False,
+        type="filepath",
+        format="wav",
+        buttons=["download"],
+        elem_id=hint,
+        waveform_options=gr.WaveformOptions(
+            waveform_color="#94a3b8", waveform_progress_color="#0d9488"
+        ),
+    )
+
+
+def results(name: str, tab: str, hint: str) -> tuple[gr.Audio, gr.HTML, gr.HTML]:
+    """A player beside figures, and pictures below, for a tab."""
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            sound = player(name, f"{tab}-result")
+        with gr.Column(min_width=300):
+            report = gr.HTML(EMPTY.format(hint), elem_id=f"{tab}-report", js_on_load=None)
+    pictures = gr.HTML(elem_id=f"{tab}-pictures", js_on_load=None)
+    return sound, report, pictures
+
+
+def model_choice(studio: Studio) -> gr.Dropdown:
+    """One of the studio's vocoders."""
+    return gr.Dropdown(studio.names, value=studio.names[0], label="Model", filterable=False)
+
+
+def iterations(studio: Studio, value: int, info: str) -> gr.Slider:
+    """Iterations of mel consistency."""
+    return gr.Slider(
+        0,
+        studio.limits.consistency,
+        value=value,
+        step=1,
+        precision=0,
+        label="Consistency",
+        info=info,
+    )
+
+
+def clips(inputs: list[gr.Audio]) -> None:
+    """Examples from the repository, if this is one."""
+    found = [str(path) for path in examples()]
+    if not found:
+        return
+    count = len(inputs)
+    rows = [(found * 2)[at : at + count] for at in range(0, len(found), count)]
+    labels = [" and ".join(Path(path).stem for path in row) for row in rows]
+    gr.Examples(rows, inputs, example_labels=labels, label="Examples")
+
+
+def answer(
+    studio: Studio,
+    button: gr.Button,
+    work: Callable[..., Any],
+    inputs: list[gr.components.Component],
+    outputs: list[gr.components.Component],
+    name: str,
+) -> None:
+    """Let a button do work in the studio's pool."""
+
+    def respond(*values: Any) -> Any:
+        return studio.run(partial(work, *values))
+
+    respond.__name__ = name
+    button.click(
+        told(respond),
+        inputs,
+        outputs,
+        api_name=name,
+        concurrency_limit=studio.workers,
+        concurrency_id="studio",
+        show_progress="minimal",
+        show_progress_on=outputs[1],
+    )
+
+
+def playable(audio: Tensor, sample_rate: int) -> str:
+    """A WAV file of a sound, in gradio's folder, where it is deleted in time.
+
+    Its name is its own: visitors who ask for the same sound would share a file that gradio names by
+    its content, and one would fetch it while it is written for the other.
+    """
+    path = Path(get_upload_folder()) / f"speech-{uuid4().hex[:12]}.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(path, audio.cpu(), sample_rate)
+    return str(path)

@@ -1,0 +1,128 @@
+"""What the tab *Likelihood* shows: a recording, perhaps damaged, and its nats a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from waveflow.audio.quantise import dequantise, fixed_noise, quantise
+from waveflow.demo.reading import read_upload
+from waveflow.demo.studio import Studio
+from waveflow.evaluation.local_likelihood import local_log_prob
+from waveflow.vocoder import Vocoder
+
+SMOOTHING = 9
+"""Frames of the running mean that is drawn: a tenth of a second."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Curves of a recording.
+
+    Attributes:
+        audio: (time,), damaged if that was asked for.
+        sample_rate: Hz.
+        hop_length: samples a frame.
+        nats: per sample, (frames,); their mean is the recording's.
+        surprise: nats per sample below the average of the vocoder's own draws, (frames,).
+        damaged: from when to when, seconds; None if it was not.
+    """
+
+    audio: Tensor
+    sample_rate: int
+    hop_length: int
+    nats: Tensor
+    surprise: Tensor
+    damaged: tuple[float, float] | None
+
+
+def inspect_recording(studio: Studio, model: str, path: str | None, damage: str) -> Inspection:
+    """The local likelihood of an upload, one of its seconds damaged first if so wished.
+
+    Raises:
+        ValueError: an upload that cannot be used, or a damage that is not known.
+    """
+    vocoder = studio.vocoder(model)
+    config = vocoder.config.mel
+    audio = read_upload(path, studio.log_mel(model), studio.limits).audio
+    span = None
+    if damage != UNDAMAGED:
+        if damage not in DAMAGES:
+            raise ValueError(f"expected a damage among {', '.join(DAMAGES)}; got {damage}")
+        start, stop = middle_second(len(audio), config.sample_rate, config.hop_length)
+        audio = damaged(vocoder, audio, damage, start, stop)
+        span = start / config.sample_rate, stop / config.sample_rate
+    # on the points of a density, as all figures of recordings
+    local = local_log_prob(vocoder, dequantise(quantise(audio), fixed_noise(len(audio)))[None])
+    nats, surprise = (part[0] / config.hop_length for part in (local.nats, local.surprise))
+    return Inspection(audio, config.sample_rate, config.hop_length, nats, surprise, span)
+
+
+def smooth(values: Tensor, frames: int = SMOOTHING) -> Tensor:
+    """The running mean over so many frames, odd, (frames,) -> (frames,); less at the ends."""
+    mean = functional.avg_pool1d(
+        values[None, None], frames, 1, padding=frames // 2, count_include_pad=False
+    )
+    return mean[0, 0]
+
+
+def middle_second(samples: int, sample_rate: int, hop_length: int) -> tuple[int, int]:
+    """Where the second in the middle begins and ends, on whole hops; a third of what is shorter."""
+    length = min(sample_rate, samples // 3) // hop_length * hop_length
+    start = (samples - length) // 2 // hop_length * hop_length
+    return start, start + length
+
+
+def damaged(vocoder: Vocoder, audio: Tensor, damage: str, start: int, stop: int) -> Tensor:
+    """Audio (time,) with the samples from ``start`` to before ``stop`` damaged.
+
+    Args:
+        vocoder: makes a copy, if that is the damage.
+        audio: the recording.
+        damage: one of :data:`DAMAGES`.
+        start: first sample.
+        stop: behind the last one.
+    """
+    result = audio.clone()
+    result[start:stop] = DAMAGES[damage](vocoder, audio, start, stop).clamp(-1, 1)
+    return result
+
+
+def _clipped(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
+    """At a quarter of its peak."""
+    part = audio[start:stop]
+    limit = part.abs().max().item() / 4
+    return part.clamp(-limit, limit)
+
+
+def _noisy(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
+    """White noise 20 dB below it."""
+    part = audio[start:stop]
+    noise = torch.randn(len(part), generator=torch.Generator().manual_seed(0))
+    return part + 0.1 * part.square().mean().sqrt() * noise
+
+
+def _vocoded(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
+    """A copy by the vocoder that judges it."""
+    frames = len(audio) // vocoder.config.mel.hop_length
+    return vocoder(vocoder.mel(audio[None])[..., :frames], seed=0)[0, start:stop]
+
+
+def _muted(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
+    """Digital silence."""
+    return torch.zeros(stop - start)
+
+
+UNDAMAGED = "as it is"
+
+DAMAGES: dict[str, Callable[[Vocoder, Tensor, int, int], Tensor]] = {
+    "clipped": _clipped,
+    "noise, 20 dB below": _noisy,
+    "vocoded": _vocoded,
+    "muted": _muted,
+}
+"""What can be done to a second of a recording, to see where it shows."""

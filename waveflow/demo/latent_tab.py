@@ -1,0 +1,171 @@
+"""The tab *Latent*: between recordings, in bands, along a direction."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from waveflow.demo import controls, markup
+from waveflow.demo.pictures import sound_picture
+from waveflow.demo.studio import Studio
+from waveflow.demo.texts import examples
+from waveflow.demo.walks import Walk, walk_along, walk_band, walk_between
+
+SCALE, SWAP = "scale it", "take it from B"
+RECORDINGS = [".wav", ".flac", ".ogg", ".mp3"]
+
+
+def add(studio: Studio) -> None:
+    """Lay the tab out, inside the page."""
+    gr.Markdown(
+        "A flow turns a recording into *latents*, as many numbers as it has samples, that look "
+        "like white noise, and turns them back without loss. Given the mel they hold what it does "
+        "not tell: phases and fine structure. Move them, and hear what they carry. All recordings "
+        "of a walk are cut to the length of the shortest, from their beginning.",
+        elem_classes="wf-lead",
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            one = controls.recording("Recording A: its mel is kept", "latent-a")
+            other = controls.recording("Recording B", "latent-b")
+            controls.clips([one, other])
+        with gr.Column(min_width=300):
+            model = controls.model_choice(studio)
+            consistency = controls.iterations(
+                studio, 0, "0: the flow alone, exact; more smooths over what the walk has changed"
+            )
+            walks = _walks()
+    result, report, pictures = controls.results(
+        "Where the walk ends", "latent", "Choose recordings and a walk."
+    )
+    outputs = [result, report, pictures]
+    shared = [model, consistency, one]
+    between, band, along = walks
+    controls.answer(
+        studio,
+        between[0],
+        partial(respond_between, studio),
+        [*shared, other, *between[1:]],
+        outputs,
+        "interpolate",
+    )
+    controls.answer(
+        studio,
+        band[0],
+        partial(respond_band, studio),
+        [*shared, other, *band[1:]],
+        outputs,
+        "band",
+    )
+    controls.answer(
+        studio,
+        along[0],
+        partial(respond_along, studio),
+        [*shared, *along[1:]],
+        outputs,
+        "direction",
+    )
+
+
+def _walks() -> tuple[list[Any], list[Any], list[Any]]:
+    """A tab a walk: its button, and its own controls."""
+    with gr.Tabs():
+        with gr.Tab("Between A and B", id="between"):
+            fraction = gr.Slider(
+                0, 1, value=0.5, step=0.05, label="From A to B", info="along the great circle"
+            )
+            between = [gr.Button("Walk between", variant="primary", elem_id="between-button")]
+        with gr.Tab("Bands", id="bands"):
+            action = gr.Radio([SCALE, SWAP], value=SCALE, label="What to do with the band")
+            with gr.Row():
+                low = gr.Slider(0, 100, value=0, step=5, label="Channels from", info="%")
+                high = gr.Slider(0, 100, value=50, step=5, label="Channels to", info="%")
+            factor = gr.Slider(0, 2, value=0.5, step=0.05, label="Factor", info="of the scaling")
+            band = [gr.Button("Change the band", variant="primary", elem_id="band-button")]
+        with gr.Tab("Direction", id="direction"):
+            with gr.Row():
+                groups = [
+                    gr.File(
+                        label=f"Group {name}",
+                        file_count="multiple",
+                        file_types=RECORDINGS,
+                        elem_id=f"group-{name}",
+                    )
+                    for name in ("from", "to")
+                ]
+            found = [str(path) for path in examples()]
+            if len(found) > 3:
+                gr.Examples(
+                    [[found[:2], found[2:4]]],
+                    groups,
+                    label="Example",
+                    example_labels=["two and two"],
+                )
+            amount = gr.Slider(-2, 2, value=1, step=0.1, label="How far A moves")
+            along = [gr.Button("Move A", variant="primary", elem_id="along-button")]
+    return [*between, fraction], [*band, action, low, high, factor], [*along, *groups, amount]
+
+
+def respond_between(
+    studio: Studio, model: str, consistency: float, one: str, other: str, fraction: float
+) -> tuple[str, str, str]:
+    """A walk from A to B as the page shows it."""
+    return _shown(walk_between(studio, model, one, other, fraction, int(consistency)))
+
+
+def respond_band(
+    studio: Studio,
+    model: str,
+    consistency: float,
+    one: str,
+    other: str,
+    action: str,
+    low: float,
+    high: float,
+    factor: float,
+) -> tuple[str, str, str]:
+    """A changed band as the page shows it."""
+    if low >= high:
+        raise ValueError(f"expected a band from low to high; got {low:g} to {high:g} %")
+    band = (low / 100, high / 100)
+    scaling = factor if action == SCALE else None
+    return _shown(walk_band(studio, model, one, other, band, scaling, int(consistency)))
+
+
+def respond_along(
+    studio: Studio,
+    model: str,
+    consistency: float,
+    one: str,
+    group: list[str] | None,
+    other: list[str] | None,
+    amount: float,
+) -> tuple[str, str, str]:
+    """A walk along a direction as the page shows it."""
+    return _shown(walk_along(studio, model, one, (group, other), amount, int(consistency)))
+
+
+def _shown(walk: Walk) -> tuple[str, str, str]:
+    change = (walk.audio - walk.start).square().mean().sqrt()
+    figures = [
+        (f"{len(walk.audio) / walk.sample_rate:.1f}", "seconds"),
+        (f"{walk.deviation:.3f}", "deviation of latent"),
+        (f"{20 * change.clamp_min(1e-6).log10():.0f}".replace("-", "−"), "dB change"),
+    ]
+    draw = partial(sound_picture, sample_rate=walk.sample_rate)
+    pictures = markup.pictures(
+        [
+            (draw(walk.start), "Recording A", "Spectrogram of recording A"),
+            (draw(walk.audio), "Where the walk ends", f"Spectrogram of the result: {walk.note}"),
+        ]
+    )
+    small = [
+        f"{walk.note[:1].upper()}{walk.note[1:]}. The deviation of a model's own latents is 1; the "
+        "change is the difference from recording A, in dB of full scale. Channels of the latent "
+        "are mixtures: 1×1 convolutions stand before them, so a band of channels is no band of "
+        "frequencies."
+    ]
+    sound = controls.playable(walk.audio, walk.sample_rate)
+    return sound, markup.tiles(figures) + markup.notes(small), pictures

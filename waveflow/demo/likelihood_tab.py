@@ -1,0 +1,93 @@
+"""The tab *Likelihood*: where in a recording its nats are."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import gradio as gr
+
+from waveflow.demo import controls, markup
+from waveflow.demo.inspection import DAMAGES, UNDAMAGED, Inspection, inspect_recording, smooth
+from waveflow.demo.pictures import curve_picture
+from waveflow.demo.studio import Studio
+from waveflow.evaluation.recording import bits_per_sample
+
+
+def add(studio: Studio) -> None:
+    """Lay the tab out, inside the page."""
+    gr.Markdown(
+        "The exact log-likelihood of a recording is a sum over its frames. **Nats per sample**: "
+        "high where sound is quiet or simple. **Surprise**: how far a frame lies from what the "
+        "model would draw given the same mel; near 0 is ordinary, far above is strange to the "
+        "model: clipped, noisy, of another kind than its training. A diagnostic to look closer "
+        "by, not a verdict: a strange frame need not be bad, nor an ordinary one good.",
+        elem_classes="wf-lead",
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            audio = controls.recording("Recording", "likelihood-recording")
+            controls.clips([audio])
+            model = controls.model_choice(studio)
+            damage = gr.Radio(
+                [UNDAMAGED, *DAMAGES],
+                value=UNDAMAGED,
+                label="The second in its middle",
+                info="damage it, and see whether the curve tells",
+            )
+            button = gr.Button("Measure", variant="primary", elem_id="likelihood-button")
+        with gr.Column(scale=8, min_width=300):
+            sound = controls.player("What was measured", "likelihood-result")
+            report = gr.HTML(
+                controls.EMPTY.format("Choose an example or bring your own, and press Measure."),
+                elem_id="likelihood-report",
+                js_on_load=None,
+            )
+
+    controls.answer(
+        studio,
+        button,
+        partial(respond, studio),
+        [audio, model, damage],
+        [sound, report],
+        "likelihood",
+    )
+
+
+def respond(studio: Studio, audio: str | None, model: str, damage: str) -> tuple[str, str]:
+    """What was measured, and its curves, as the page shows them."""
+    found = inspect_recording(studio, model, audio, damage)
+    return controls.playable(found.audio, found.sample_rate), describe(found)
+
+
+def describe(found: Inspection) -> str:
+    """Figures and the picture of an inspection."""
+    nats = found.nats.mean().item()
+    surprise = smooth(found.surprise)
+    frame = found.hop_length / found.sample_rate
+    strangest = (surprise.argmax().item() + 0.5) * frame
+    figures = [
+        (f"{nats:.3f}", "nats/sample"),
+        (f"{bits_per_sample(nats):.3f}", "bits/sample"),
+        (f"{found.surprise.mean().item():+.3f}".replace("-", "−"), "mean surprise"),
+        (f"{surprise.max().item():.2f}", f"highest, at {strangest:.1f} s"),
+    ]
+    picture = curve_picture(
+        found.audio,
+        smooth(found.nats),
+        surprise,
+        sample_rate=found.sample_rate,
+        span=found.damaged,
+    )
+    alt = (
+        f"Spectrogram with the curve of nats per sample, mean {nats:.2f}, and below it the "
+        f"surprise, highest {surprise.max().item():.2f} at {strangest:.1f} seconds"
+    )
+    small = [
+        "Curves are running means over a tenth of a second, in nats per sample; the surprise is "
+        "drawn logarithmic beyond ±0.1. The means above are exact."
+    ]
+    if found.damaged is not None:
+        start, stop = found.damaged
+        small.append(f"Damaged between the dashed lines, {start:.1f} to {stop:.1f} s.")
+    caption = "Spectrogram with nats per sample; below, the surprise"
+    return markup.tiles(figures) + markup.pictures([(picture, caption, alt)]) + markup.notes(small)

@@ -1,0 +1,42 @@
+"""The page, all tabs of it."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from waveflow.demo import about_tab, latent_tab, likelihood_tab, vocode_tab
+from waveflow.demo.studio import Studio
+
+TITLE = "waveflow: speech from mel spectrograms"
+
+HEAD = """\
+<header class="wf-head"><h1>wave<span>flow</span></h1>
+<p>A small vocoder that runs both ways: mel spectrogram to speech, and speech to its exact
+likelihood.</p></header>"""
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """The page of a studio, not yet served."""
+    page = gr.Blocks(
+        title=TITLE,
+        analytics_enabled=False,
+        delete_cache=(60, studio.limits.kept_seconds),
+    )
+    with page:
+        head = gr.HTML(HEAD, js_on_load=None)
+        with gr.Tabs():
+            for name, tab in TABS.items():
+                with gr.Tab(name, id=name.lower()):
+                    tab.add(studio)
+    # what is in gradio's folder by now are the examples: not to be deleted as uploads are
+    head.keep_in_cache.update(*page.temp_file_sets)
+    page.queue(max_size=studio.limits.queue, default_concurrency_limit=studio.workers)
+    return page
+
+
+TABS = {
+    "Vocode": vocode_tab,
+    "Latent": latent_tab,
+    "Likelihood": likelihood_tab,
+    "About": about_tab,
+}

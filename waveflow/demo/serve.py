@@ -1,0 +1,135 @@
+"""The page on a port, until it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from waveflow.demo.limits import Limits
+
+
+def serve(
+    models: Sequence[str] = (),
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    limits: Limits | None = None,
+    workers: int | None = None,
+    say: Callable[[str], object] = print,
+) -> None:
+    """Serve the page until Ctrl-C or SIGTERM; uploads and results are gone then.
+
+    Nothing is asked of any other server, unless ``share``, by which gradio's opens a way in.
+
+    Args:
+        models: folders or names besides the bundled ones.
+        host: to listen on; by default ``GRADIO_SERVER_NAME``, or this machine alone.
+        port: to listen on, 0 for any that is free; by default ``GRADIO_SERVER_PORT``, or 7860 or
+            the next that is free.
+        share: let the world in by an address of gradio's.
+        limits: what visitors may ask for.
+        workers: requests that are worked on at a time.
+        say: is told the address.
+
+    Raises:
+        ImportError: gradio or matplotlib is missing; says how to install them.
+        ValueError, OSError: a model that cannot be loaded, or a port that is taken.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    limits = limits or Limits()
+    port = _usable(host, port)
+    with _folder(), _sigterm_interrupts():
+        try:
+            import matplotlib  # noqa: F401
+
+            from waveflow.demo.page import build
+            from waveflow.demo.style import HEAD, theme
+        except ModuleNotFoundError as error:
+            raise ImportError(f"the demo needs pip install 'waveflow[demo]' ({error})") from error
+        from waveflow.demo.studio import Studio
+
+        studio = Studio(models, limits=limits, workers=workers)
+        page = build(studio)
+        try:
+            _, address, shared = page.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                prevent_thread_lock=True,
+                quiet=True,
+                max_file_size=limits.megabytes * 10**6,
+                allowed_paths=[],
+                ssr_mode=False,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                mcp_server=False,
+                pwa=False,
+                state_session_capacity=256,
+                theme=theme(),
+                head=HEAD,
+            )
+            say(f"serving on {address}" + (f" and {shared}" if shared else ""))
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            say("stopped")
+        finally:
+            page.close(verbose=False)
+            studio.close()
+
+
+@contextmanager
+def _folder() -> Iterator[None]:
+    """A folder for uploads and results, which goes when the server does."""
+    with tempfile.TemporaryDirectory(prefix="waveflow-demo-") as folder:
+        before = os.environ.get("GRADIO_TEMP_DIR")
+        os.environ["GRADIO_TEMP_DIR"] = os.path.realpath(folder)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["GRADIO_TEMP_DIR"]
+            else:
+                os.environ["GRADIO_TEMP_DIR"] = before
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM ends the server as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _usable(host: str | None, port: int | None) -> int | None:
+    """The port, a free one in place of 0; None is left to gradio.
+
+    Raises:
+        OSError: it is taken, or not for this user; told before anything is loaded.
+    """
+    if port is None:
+        return None
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host or "127.0.0.1", port))
+        except OSError as error:
+            reason = error.strerror or error
+            raise OSError(f"port {port} of {host}: expected a free one; got: {reason}") from None
+        return int(probe.getsockname()[1])

@@ -1,0 +1,153 @@
+"""What the tab *Latent* does: recordings to latents, a move, and back to sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from waveflow.audio.consistency import MelConsistency
+from waveflow.demo.reading import read_upload
+from waveflow.demo.studio import Studio
+from waveflow.latents import direction, interpolate, move, scale_band, swap_band
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Where a walk began and ended.
+
+    Attributes:
+        sample_rate: Hz.
+        audio: the sound at its end, (time,) in [-1, 1].
+        start: the recording at its beginning, (time,).
+        deviation: standard deviation of the latent at its end; 1 is the model's own.
+        note: what was done, and what was cut.
+    """
+
+    sample_rate: int
+    audio: Tensor
+    start: Tensor
+    deviation: float
+    note: str
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A recording's audio (time,), mel (n_mels, frames) and latent (channels, steps)."""
+
+    audio: Tensor
+    mel: Tensor
+    z: Tensor
+
+
+def walk_between(
+    studio: Studio,
+    model: str,
+    one: str | None,
+    other: str | None,
+    fraction: float,
+    consistency: int,
+) -> Walk:
+    """From the latent of one recording to that of another, under the mel of the first.
+
+    Raises:
+        ValueError: an upload that cannot be used, or a fraction out of range.
+    """
+    first, second = _placed(studio, model, [one, other])
+    z = interpolate(first.z, second.z, fraction)
+    note = f"{fraction:.0%} of the way from A to B under the mel of A"
+    return _arrive(studio, model, first, z, consistency, note)
+
+
+def walk_band(
+    studio: Studio,
+    model: str,
+    one: str | None,
+    other: str | None,
+    band: tuple[float, float],
+    factor: float | None,
+    consistency: int,
+) -> Walk:
+    """A share of the latent's channels scaled, or, without a factor, taken from another recording.
+
+    Args:
+        studio: the vocoders.
+        model: a name of them.
+        one: the recording.
+        other: whose channels are taken; not read if there is a factor.
+        band: from where to where, as shares of the channels, 0 to 1.
+        factor: of the scaling, or None.
+        consistency: iterations of mel consistency.
+
+    Raises:
+        ValueError: an upload that cannot be used, or an empty band.
+    """
+    placed = _placed(studio, model, [one] if factor is not None else [one, other])
+    z = placed[0].z
+    first, stop = (round(share * z.shape[0]) for share in band)
+    if factor is not None:
+        z, what = scale_band(z, first, stop, factor), f"scaled by {factor:g}"
+    else:
+        z, what = swap_band(z, placed[1].z, first, stop), "taken from B"
+    note = f"channels {first} to {stop - 1} of {len(z)} {what}"
+    return _arrive(studio, model, placed[0], z, consistency, note)
+
+
+def walk_along(
+    studio: Studio,
+    model: str,
+    one: str | None,
+    groups: tuple[Sequence[str] | None, Sequence[str] | None],
+    amount: float,
+    consistency: int,
+) -> Walk:
+    """From a recording's latent along the difference of two groups' means.
+
+    Raises:
+        ValueError: an upload that cannot be used, an empty group, or one that is too large.
+    """
+    sizes = [len(group or ()) for group in groups]
+    if not all(0 < size <= studio.limits.group for size in sizes):
+        raise ValueError(
+            f"expected 1 to {studio.limits.group} recordings in each group; got {sizes[0]} and "
+            f"{sizes[1]}"
+        )
+    paths = [*(groups[0] or ()), *(groups[1] or ())]
+    start, *placed = _placed(studio, model, [one, *paths])
+    way = direction([at.z for at in placed[: sizes[0]]], [at.z for at in placed[sizes[0] :]])
+    z = move(start.z, way, amount, keep_norm=True)
+    note = f"{amount:+g} times the difference of the groups' means ({sizes[0]} and {sizes[1]})"
+    return _arrive(studio, model, start, z, consistency, note)
+
+
+def _placed(studio: Studio, model: str, paths: Sequence[str | None]) -> list[_Placed]:
+    """Recordings, all cut to the shortest of them, and their latents."""
+    vocoder, log_mel = studio.vocoder(model), studio.log_mel(model)
+    recordings = [read_upload(path, log_mel, studio.limits) for path in paths]
+    frames = min(recording.mel.shape[-1] for recording in recordings)
+    samples = frames * vocoder.config.mel.hop_length
+    placed = []
+    for recording in recordings:
+        audio, mel = recording.audio[:samples], recording.mel[:, :frames]
+        placed.append(_Placed(audio, mel, vocoder.encode(audio[None], mel[None])[0]))
+    return placed
+
+
+def _arrive(
+    studio: Studio, model: str, start: _Placed, z: Tensor, consistency: int, note: str
+) -> Walk:
+    if not 0 <= consistency <= studio.limits.consistency:
+        raise ValueError(f"expected 0 to {studio.limits.consistency} iterations; got {consistency}")
+    vocoder = studio.vocoder(model)
+    audio = vocoder.decode(z[None], start.mel[None])
+    if consistency:
+        iterate = MelConsistency(studio.log_mel(model))
+        audio = iterate(audio, start.mel[None], consistency)
+    if not audio.isfinite().all():
+        raise ValueError("expected finite audio of this latent; got NaN: move it less far")
+    rate = vocoder.config.mel.sample_rate
+    seconds = len(start.audio) / rate
+    deviation = torch.std(z).item()
+    return Walk(rate, audio[0].clamp(-1, 1), start.audio, deviation, f"{note}; {seconds:.1f} s")

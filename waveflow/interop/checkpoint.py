@@ -1,0 +1,119 @@
+"""Whatever file a WaveGlow may be in, read to names and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from waveflow.audio.mel import MelConfig
+from waveflow.interop.archives import is_archive, read_archive
+from waveflow.interop.modules import attribute, state_dict, unwrapped
+from waveflow.interop.nemo import mel_of_config
+from waveflow.pickles import Record, read_tensors
+
+_FIRST = "upsample.weight"
+_FRONT_ENDS = ("audio_to_melspec_precessor.", "audio_to_melspec_preprocessor.")
+"""Parts of NeMo's models beside the vocoder."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A WaveGlow as its project names it.
+
+    Attributes:
+        weights: names, without what wrappers put in front of them, and tensors.
+        class_name: of the module that was saved, such as ``glow.WaveGlow``; None if the file holds
+            a state dict.
+        told: whether the file tells whose it is, by a class or by a configuration.
+        mel: the mel convention, if the file tells it.
+        hop_length: samples a frame, if the file tells it.
+        note: what the user should know about its mels, if anything.
+    """
+
+    weights: dict[str, Tensor]
+    class_name: str | None = None
+    told: bool = False
+    mel: MelConfig | None = None
+    hop_length: int | None = None
+    note: str | None = None
+
+
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a file of ``torch.save`` (any version), a ``.nemo`` archive or a ``.safetensors``.
+
+    Nothing in the file is run, and nothing is written.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is damaged, or there is no WaveGlow in it; says why, in one line.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".safetensors":
+        return Checkpoint(_named(path, _safetensors(path)))
+    if is_archive(path):
+        config, saved = read_archive(path)
+        try:
+            mel, odd = mel_of_config(config)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        note = f"its mels have {', '.join(odd)}, which waveflow's cannot" if odd else None
+        if mel is None:
+            note = "its configuration does not tell the mels in numbers; taken for nvidia-22k"
+        return Checkpoint(_named(path, _found(path, saved)), told=True, mel=mel, note=note)
+    saved = read_tensors(path)
+    module = saved.get("model") if isinstance(saved, dict) else saved
+    if isinstance(module, Record):
+        module = unwrapped(module)
+        try:
+            weights = state_dict(module)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        hop_length = attribute(module, "upsample", "stride")
+        hop_length = hop_length[0] if isinstance(hop_length, tuple) and hop_length else None
+        hop_length = hop_length if type(hop_length) is int else None
+        return Checkpoint(_named(path, weights), module.name, True, hop_length=hop_length)
+    told = isinstance(saved, dict) and isinstance(saved.get("config"), dict)
+    return Checkpoint(_named(path, _found(path, saved)), told=told)
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: expected safetensors; got a damaged file ({reason})") from None
+
+
+def _found(path: Path, saved: Any) -> Mapping[Any, Any]:
+    """The state dict in what was saved, which may have a training's state around it."""
+    for key in ("state_dict", "model", "model_state_dict"):
+        if isinstance(saved, dict) and isinstance(saved.get(key), dict):
+            saved = saved[key]
+    if not isinstance(saved, dict):
+        raise ValueError(f"{path}: expected a checkpoint of WaveGlow; got {type(saved).__name__}")
+    return saved
+
+
+def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """The tensors of the WaveGlow, without what wrappers put in front of their names."""
+    names = [name for name in weights if isinstance(name, str)]
+    found = [name for name in names if name == _FIRST or name.endswith(f".{_FIRST}")]
+    if len(found) != 1 or len(names) != len(weights):
+        raise ValueError(
+            f"{path}: expected a checkpoint of WaveGlow, with one {_FIRST}; got "
+            f"{len(found)} of them among {len(weights)} names"
+        )
+    prefix = found[0].removesuffix(_FIRST)
+    named = {}
+    for name in names:
+        if name.startswith(prefix):
+            named[name.removeprefix(prefix)] = weights[name]
+        elif not name.startswith(_FRONT_ENDS):
+            raise ValueError(f"{path}: expected only names of a WaveGlow; got {name[:80]!r}")
+    return named

@@ -1,0 +1,65 @@
+"""Imports compared with the tensors that they were made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from waveflow.config import WaveGlowConfig
+from waveflow.interop.reference import Reference
+from waveflow.vocoder import Vocoder
+
+_WEIGHTS = "model.safetensors"
+
+
+def compare(
+    weights: Mapping[str, Tensor], folder: str | Path, *, swap_odd: bool = False
+) -> dict[str, float]:
+    """How far a saved WaveGlow is from the tensors that it was made of, in float64.
+
+    Args:
+        weights: the checkpoint's own names and tensors.
+        folder: the vocoder's.
+        swap_odd: whether the checkpoint's odd flows move the first half of the channels.
+
+    Returns:
+        The largest difference of ``latent``, ``log_prob`` (nats per sample) and ``synthesis`` on
+        an arbitrary, fixed input, each relative to the largest value if that is above 1.
+    """
+    vocoder = Vocoder.from_pretrained(folder).double()
+    vocoder.load_state_dict(load_file(Path(folder) / _WEIGHTS))  # float64 is not rounded
+    config, mel_config = vocoder.config.model, vocoder.config.mel
+    if not isinstance(config, WaveGlowConfig):
+        raise ValueError(f"{folder}: expected a waveglow; got a {config.name}")
+    reference = Reference(weights, hop_length=mel_config.hop_length, swap_odd=swap_odd)
+    reach = 2 ** (config.layers - 1) * (config.kernel_size // 2)
+    frames = math.ceil(1.25 * reach * config.groups / mel_config.hop_length) + 3
+    mel = -3 + 2 * _wave((1, mel_config.n_mels, frames))
+    noise = 1.2 * _wave((1, config.groups, frames * mel_config.hop_length // config.groups))
+    audio = 0.3 * _wave((1, frames * mel_config.hop_length))
+    with torch.no_grad():
+        flow, context = vocoder.flow, vocoder.context_net(mel)
+        z, nats = reference.encode(audio, mel)
+        found = {
+            "latent": (flow.bijection(audio, context)[0], z),
+            "log_prob": (flow.log_prob(audio, context) / audio.shape[1], nats / audio.shape[1]),
+            "synthesis": (flow.bijection.inverse(noise, context), reference.decode(noise, mel)),
+        }
+    return {name: _difference(*pair) for name, pair in found.items()}
+
+
+def _wave(shape: tuple[int, ...]) -> Tensor:
+    """Fixed numbers from -1 to 1 without a period, float64."""
+    index = torch.arange(math.prod(shape), dtype=torch.float64)
+    return torch.sin(0.7310585 * index + 1e-3 * index.square()).reshape(shape)
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    """The largest difference, relative to the largest value if that is above 1; NaN if any is."""
+    scale = max(1.0, float(expected.abs().max()))
+    return float((found - expected).abs().max()) / scale

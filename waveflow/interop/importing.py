@@ -1,0 +1,135 @@
+"""Checkpoints of WaveGlow made vocoders' folders, and compared with what they were."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from waveflow.audio.mel import MelConfig
+from waveflow.config import SynthesisConfig
+from waveflow.interop.checkpoint import Checkpoint, open_checkpoint
+from waveflow.interop.comparing import compare
+from waveflow.interop.families import choose_family, form_of
+from waveflow.interop.nvidia import vocoder_from_state_dict
+from waveflow.vocoder import Vocoder
+
+TOLERANCE = 1e-4
+"""Largest difference between a checkpoint and its import, relative to the largest value if that is
+above 1; in float64, where an exact import is below 1e-5.
+"""
+
+_CONFIG, _WEIGHTS = "config.yaml", "model.safetensors"
+_TEMPERATURE = 0.6
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a checkpoint.
+
+    Attributes:
+        family: one of :data:`waveflow.interop.families.FAMILIES`.
+        vocoder: as it was saved.
+        differences: between the saved vocoder and the checkpoint's own tensors, in float64, of
+            ``latent``, ``log_prob`` (nats per sample) and ``synthesis``.
+    """
+
+    family: str
+    vocoder: Vocoder
+    differences: dict[str, float]
+
+
+def import_checkpoint(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    family: str | None = None,
+    mel: MelConfig | None = None,
+) -> Imported:
+    """Make a vocoder's folder of a checkpoint of WaveGlow, without running what is in it.
+
+    The folder is loaded again and compared with a plain evaluation of the checkpoint's own
+    tensors; it appears only if they agree.
+
+    Args:
+        path: a file of ``torch.save`` (any version), a ``.nemo`` archive or a ``.safetensors``.
+        folder: where to; made if missing. It must not have a vocoder in it.
+        family: one of :data:`waveflow.interop.families.FAMILIES`; by default told by the file.
+        mel: the convention of its mels; by default that of the file, or ``nvidia-22k``.
+
+    Raises:
+        OSError: a file cannot be opened or written.
+        ValueError: a damaged or hostile file, no WaveGlow, a folder with a vocoder in it, or an
+            import that differs from its checkpoint; nothing is written.
+    """
+    folder = Path(folder)
+    for name in (_CONFIG, _WEIGHTS):
+        if (folder / name).exists():
+            raise ValueError(f"{folder}: expected a folder without a vocoder; {name} is there")
+    checkpoint = open_checkpoint(path)
+    try:
+        family, vocoder = _converted(checkpoint, family, mel)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if checkpoint.note is not None and mel is None:
+        warnings.warn(f"{path}: {checkpoint.note}", stacklevel=2)
+    with _appearing(folder) as temporary:
+        vocoder.save_pretrained(temporary)
+        differences = compare(checkpoint.weights, temporary, swap_odd=family == "glow_old")
+        if not max(differences.values()) <= TOLERANCE:
+            told = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+            raise ValueError(
+                f"{path}: expected an import within {TOLERANCE} of the checkpoint; got {told}"
+            )
+    return Imported(family, vocoder, differences)
+
+
+def _converted(
+    checkpoint: Checkpoint, wanted: str | None, mel: MelConfig | None
+) -> tuple[str, Vocoder]:
+    """The family and the vocoder of a checkpoint."""
+    form = form_of(checkpoint.weights)
+    family, certain = choose_family(form, class_name=checkpoint.class_name, wanted=wanted)
+    if not certain and not checkpoint.told:
+        warnings.warn(
+            "taken for NVIDIA's glow.py, but glow_old.py has the same names: if it sounds like "
+            "noise, import it with --family glow_old",
+            stacklevel=3,
+        )
+    mel = mel or checkpoint.mel or MelConfig.named("nvidia-22k")
+    if checkpoint.hop_length not in (None, mel.hop_length):
+        raise ValueError(
+            f"expected a mel of hop_length {checkpoint.hop_length}, by the model's upsampler; got "
+            f"{mel.hop_length}: choose another with --mel"
+        )
+    vocoder = vocoder_from_state_dict(checkpoint.weights, mel=mel, swap_odd=family == "glow_old")
+    synthesis = SynthesisConfig(temperature=_TEMPERATURE)
+    vocoder.config = replace(vocoder.config, synthesis=synthesis)
+    return family, vocoder
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """A temporary folder whose files are in ``folder`` at the end, and nowhere if the body fails.
+
+    Files that are in ``folder`` before stay.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)  # mkdtemp is private, the folder need not be
+        if not folder.exists():
+            temporary.rename(folder)
+            return
+        for path in sorted(temporary.iterdir(), key=lambda path: path.name == _CONFIG):
+            os.replace(path, folder / path.name)  # the config last: without it there is no vocoder
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,68 @@
+"""The mels of NeMo's models, by their configurations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from waveflow.audio.mel import MelConfig
+
+
+def mel_of_config(config: Any) -> tuple[MelConfig | None, list[str]]:
+    """The mel convention that a configuration of NeMo tells.
+
+    Args:
+        config: what the YAML says.
+
+    Returns:
+        The convention, None if it is not told in numbers; and what is told that no convention
+        here has, such as ``preemph 0.97``.
+
+    Raises:
+        ValueError: numbers that make no mel.
+    """
+    told = _mapping(_mapping(config).get("preprocessor"))
+    told = {**told, **_mapping(told.get("params"))}
+    numbers: dict[str, Any] = {ours: told.get(theirs) for ours, theirs in _FIELDS.items()}
+    if "features" in told:
+        numbers["n_mels"] = told["features"]
+    rate = numbers["sample_rate"]
+    if "highfreq" in told and told["highfreq"] is None and type(rate) is int:
+        numbers["f_max"] = rate / 2
+    if not all(type(value) in (int, float) for value in numbers.values()):
+        return None, []
+    whole = ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels")
+    if not all(type(numbers[name]) is int and numbers[name] <= 2**16 * 3 for name in whole):
+        raise ValueError("model_config.yaml: expected a mel of usual sizes in whole numbers")
+    mel = replace(MelConfig.named("nvidia-22k"), **numbers)
+    different = {name: told.get(name, fine) for name, fine in _USUAL.items()}
+    odd = [
+        f"{name} {_short(value)}"
+        for name, value in different.items()
+        if value != _USUAL[name] and (value or _USUAL[name])
+    ]
+    return mel, odd
+
+
+_FIELDS = {
+    "sample_rate": "sample_rate",
+    "n_fft": "n_fft",
+    "win_length": "n_window_size",
+    "hop_length": "n_window_stride",
+    "n_mels": "nfilt",
+    "f_min": "lowfreq",
+    "f_max": "highfreq",
+    "clamp": "log_zero_guard_value",
+}
+_USUAL = {"preemph": None, "normalize": None, "mag_power": 1.0, "log": True, "window": "hann"}
+
+
+def _short(value: Any) -> str:
+    """A value for an error; nothing is written out that may be long."""
+    if isinstance(value, str):
+        return ascii(value[:40])
+    return str(value) if isinstance(value, float | bool | None) else "of another kind"
+
+
+def _mapping(values: Any) -> dict[Any, Any]:
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,84 @@
+"""Sizes that no vocoder has, refused before memory is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from waveflow.config import VocoderConfig
+
+MOST_WEIGHTS = 2**30
+"""Parameters of a vocoder: 4 GiB in float32."""
+_COUNTS = {"flows": 1024, "scales": 64, "levels": 64, "couplings": 64, "layers": 20}
+_MOST_CONTEXT_LAYERS = 64
+_WIDEST = 2**14
+_MOST_BLOCKS = 2**10
+_MOST_CONSISTENCY = 10_000
+_LONGEST_WINDOW = 2**20
+_LARGEST_FILTERS = 2**25
+_FASTEST = 10_000_000
+
+
+def require_affordable(config: VocoderConfig, *, weights: int = MOST_WEIGHTS) -> None:
+    """Refuse a vocoder that is too large for anybody.
+
+    Args:
+        config: of the vocoder.
+        weights: most parameters that it may have, by :func:`most_weights`.
+
+    Raises:
+        ValueError: a size is beyond what a vocoder has; names it.
+    """
+    _check_mel(config)
+    sizes = _sizes(config)
+    for name, value in sizes.items():
+        least = 0 if name in _COUNTS or name == "context_layers" else 1
+        if value < least:
+            raise ValueError(f"expected model.{name} to be at least {least}; got {value}")
+        limit = _MOST_CONTEXT_LAYERS if name == "context_layers" else _COUNTS.get(name, _WIDEST)
+        _at_most(limit, value, f"model.{name}")
+    _at_most(_MOST_BLOCKS, _blocks(sizes), "flows and layers, all together,")
+    _at_most(_MOST_CONSISTENCY, config.synthesis.consistency, "synthesis.consistency")
+    _at_most(min(weights, MOST_WEIGHTS), most_weights(config), "the parameters of this config")
+
+
+def most_weights(config: VocoderConfig) -> int:
+    """A bound of the number of parameters, a few times what they are, by the sizes alone."""
+    sizes, bands = _sizes(config), config.mel.n_mels
+    channels, groups = sizes.get("channels", 1), sizes["groups"]
+    context = sizes.get("context_channels", bands * groups)
+    layer = 2 * channels * (channels * sizes.get("kernel_size", 1) + context + channels)
+    ends = groups * (groups + 4 * channels)
+    context_kernel = sizes.get("context_kernel_size", 1)
+    encoder = context * context_kernel * (bands + 2 * context * sizes.get("context_layers", 0))
+    upsampler = bands * bands * sizes.get("upsampler_kernel_size", 0)
+    whitening = 4 * context * sizes.get("whitening_groups", 0)
+    return 2 * _blocks(sizes) * (layer + ends) + encoder + upsampler + whitening
+
+
+def _blocks(sizes: Mapping[str, int]) -> int:
+    return math.prod(max(value, 1) for name, value in sizes.items() if name in _COUNTS)
+
+
+def _sizes(config: VocoderConfig) -> dict[str, int]:
+    return {
+        name: value
+        for name, value in asdict(config.model).items()
+        if isinstance(value, int) and not isinstance(value, bool)
+    }
+
+
+def _check_mel(config: VocoderConfig) -> None:
+    mel = config.mel
+    for name, value in asdict(mel).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"mel: expected a finite {name}; got {value}")
+    _at_most(_FASTEST, mel.sample_rate, "mel.sample_rate")
+    _at_most(_LONGEST_WINDOW, mel.n_fft, "mel.n_fft")
+    _at_most(_LARGEST_FILTERS, mel.n_mels * (mel.n_fft // 2 + 1), "mel.n_mels times n_fft / 2")
+
+
+def _at_most(limit: int, value: float, name: str) -> None:
+    if value > limit:
+        raise ValueError(f"expected {name} to be at most {limit}; got {value}")

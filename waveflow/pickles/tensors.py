@@ -1,0 +1,142 @@
+"""Tensors from storages, every index checked before it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+"""The element types that are read, by torch's names of their storages."""
+
+_SHARED = 4
+"""How often, on average, a byte may be used by several tensors (tied weights, flat buffers)."""
+
+
+class Storages:
+    """The storages of one file, each made once.
+
+    Args:
+        budget: bytes that all of them together may take.
+        fill: the bytes of a storage, given its key and their number; None if they come later.
+    """
+
+    def __init__(self, budget: int, fill: Callable[[str, int], bytearray] | None = None):
+        self.content: dict[str, tuple[torch.dtype, bytearray]] = {}
+        self._left = budget
+        self._fill = fill
+        self._shared = _SHARED * budget + 2**20
+
+    def get(self, dtype: Any, key: Any, count: Any) -> Storage:
+        """The storage of this key, of ``count`` elements.
+
+        Raises:
+            ValueError: no such storage, or one of another type or size.
+        """
+        if not isinstance(dtype, torch.dtype) or type(key) is not str or type(count) is not int:
+            raise ValueError("a damaged pickle (no description of a storage)")
+        size = count * dtype.itemsize
+        if key not in self.content:
+            if not 0 <= size <= self._left:
+                raise ValueError(f"a storage of {size} bytes, more than the file holds")
+            self._left -= size
+            self.content[key] = dtype, self._fill(key, size) if self._fill else bytearray(size)
+        stored, content = self.content[key]
+        if (stored, len(content)) != (dtype, size):
+            raise ValueError("a storage that is claimed to be of two types or sizes")
+        elements = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0).to(dtype)
+        return Storage(elements, self)
+
+    def spend(self, size: int) -> None:
+        """Note that a tensor of ``size`` bytes is made.
+
+        Raises:
+            ValueError: all of them together are much larger than the file.
+        """
+        self._shared -= size
+        if self._shared < 0:
+            raise ValueError("tensors that are much larger than the file, all on the same bytes")
+
+
+class Storage:
+    """A row of elements that tensors are views of; no tensor, so that nothing else can be done."""
+
+    __slots__ = ("elements", "owner")
+
+    def __init__(self, elements: Tensor, owner: Storages):
+        self.elements = elements
+        self.owner = owner
+
+    def part(self, offset: Any, count: Any) -> Storage:
+        """``count`` elements from ``offset`` on.
+
+        Raises:
+            ValueError: they are not there.
+        """
+        whole = type(offset) is int and type(count) is int
+        if not whole or not 0 <= offset <= offset + count <= len(self.elements):
+            raise ValueError("a view of a storage that reaches out of it")
+        return Storage(self.elements[offset : offset + count], self.owner)
+
+
+def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
+    """The tensor of ``size`` and ``stride`` that begins at ``offset`` of a storage.
+
+    Raises:
+        ValueError: it reaches out of the storage, or uses an element twice.
+    """
+    if not isinstance(storage, Storage) or not (_indices(size) and _indices(stride)):
+        raise ValueError("a damaged pickle (no description of a tensor)")
+    if not _indices((offset,)) or len(size) != len(stride):
+        raise ValueError("a damaged pickle (no description of a tensor)")
+    elements = storage.elements
+    if 0 in size:
+        return elements[:0].reshape(size)
+    if offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= len(elements):
+        raise ValueError(f"a tensor of shape {tuple(size)} that reaches out of its storage")
+    span = 1
+    for step, n in sorted((step, n) for n, step in zip(size, stride, strict=True) if n > 1):
+        if step < span:
+            raise ValueError(f"a tensor of shape {tuple(size)} whose elements overlap")
+        span += (n - 1) * step
+    tensor = elements[offset:].as_strided(tuple(size), tuple(stride))
+    storage.owner.spend(tensor.nbytes)
+    return tensor
+
+
+def swap_bytes(content: bytearray, dtype: torch.dtype) -> bytearray:
+    """The same numbers in the other order of bytes."""
+    return bytearray(np.frombuffer(content, f"u{dtype.itemsize}").byteswap().tobytes())
+
+
+def is_native(byteorder: str) -> bool:
+    """Whether ``little`` or ``big`` is this machine's order of bytes.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    if byteorder not in ("little", "big"):
+        raise ValueError("an unknown order of bytes")
+    return byteorder == sys.byteorder
+
+
+def _indices(values: Any) -> bool:
+    """A short row of numbers that can be sizes, strides or offsets."""
+    if not isinstance(values, tuple | list) or len(values) > 16:
+        return False
+    return all(type(value) is int and 0 <= value < 2**48 for value in values)
