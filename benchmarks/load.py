@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 WAIT = 300
 """Seconds that a visitor waits for an answer."""
 
-GROWTH = 0.10
+GROWTH = 0.05
 """Share by which the memory may be more in the last third than in the middle one: freed memory
 that the C library keeps, and the peaks of many large requests that meet by chance."""
 

@@ -77,7 +77,7 @@ def test_imports_point_down(path):
 
 
 def test_import_is_light():
-    heavy = "torchaudio lightning gradio librosa scipy matplotlib huggingface_hub"
+    heavy = "torchaudio lightning gradio librosa scipy matplotlib huggingface_hub soxr numba"
     check = f"import sys, waveflow; print([m for m in '{heavy}'.split() if m in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", check], check=True, capture_output=True, text=True

@@ -52,7 +52,18 @@ def test_more_weights_than_the_file_has_bytes(tmp_path):
     Vocoder(VocoderConfig.from_dict({"model": TINY})).save_pretrained(tmp_path)
     large = {**TINY, "channels": 4096, "layers": 4}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": large}))
-    with pytest.raises(ValueError, match="parameters of this config to be at most"):
+    with pytest.raises(
+        ValueError, match=r"model\.safetensors: expected the weights of config\.yaml"
+    ):
+        Vocoder.from_pretrained(tmp_path)
+
+
+def test_a_config_that_makes_no_vocoder_is_named(tmp_path):
+    Vocoder(VocoderConfig.from_dict({"model": TINY})).save_pretrained(tmp_path)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"model": {**TINY, "channels": 0}}))
+    with pytest.raises(
+        ValueError, match=r"config\.yaml: expected model\.channels to be at least 1"
+    ):
         Vocoder.from_pretrained(tmp_path)
 
 
@@ -98,6 +109,7 @@ def test_yaml_that_is_no_config(tmp_path, text, message):
         ({"model": {"name": "nice", 1: 2}}, "keys that are texts; got 1"),
         ({"model": {"name": "nice"}, "mel": 5}, "keys and values in mel; got 5"),
         ({"model": {"name": "nice", "groups": 2**63}}, "at most 64 bits"),
+        ({"model": {"name": "nice", "groups": None}}, "a value of model.groups; got none"),
     ],
 )
 def test_values_that_are_no_config(values, message):

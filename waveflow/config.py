@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 from torch import nn
@@ -326,7 +326,7 @@ def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, 
     Raises:
         ValueError: an unknown section or key, or a value of the wrong type; names it.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse import ArgumentParser
 
     if not isinstance(values, Mapping):
         raise ValueError(f"config: expected keys and values; got {type(values).__name__}")
@@ -344,14 +344,17 @@ def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, 
             raise ValueError(f"config: expected keys and values in {section}; got {value!r:.100}")
     if "model" in sections:
         values["model"], sections["model"] = _choose_model(values.get("model"))
+    for section, value in values.items():
+        _require_given(section, value, sections[section])
     parser = ArgumentParser(exit_on_error=False)
     for section, cls in sections.items():
         parser.add_class_arguments(cls, section)
     try:
-        namespace = parser.parse_object(values)
-    except ArgumentError as error:
+        instances = parser.instantiate(parser.parse_object(values))
+    except ValueError:
+        raise
+    except Exception as error:  # ArgumentError, and what it makes of values of strange types
         raise ValueError(f"config: {shortened(error)}") from None
-    instances = parser.instantiate(namespace)
     return {section: instances[section] for section in sections}
 
 
@@ -362,6 +365,13 @@ def _choose_model(values: Any) -> tuple[dict[str, Any], type[ModelConfig]]:
     if not isinstance(name, str) or name not in MODELS:
         raise ValueError(f"config: expected model.name among {', '.join(MODELS)}; got {name!r}")
     return values, MODELS[name]
+
+
+def _require_given(section: str, values: Mapping[str, Any], cls: type) -> None:
+    """Raise ValueError for an empty field that has a value by default."""
+    for one in fields(cls):
+        if one.name in values and values[one.name] is None and one.default is not None:
+            raise ValueError(f"config: expected a value of {section}.{one.name}; got none")
 
 
 def _check_keys(values: Any) -> None:

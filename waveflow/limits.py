@@ -20,12 +20,11 @@ _LARGEST_FILTERS = 2**25
 _FASTEST = 10_000_000
 
 
-def require_affordable(config: VocoderConfig, *, weights: int = MOST_WEIGHTS) -> None:
+def require_affordable(config: VocoderConfig) -> None:
     """Refuse a vocoder that is too large for anybody.
 
     Args:
         config: of the vocoder.
-        weights: most parameters that it may have, by :func:`most_weights`.
 
     Raises:
         ValueError: a size is beyond what a vocoder has; names it.
@@ -40,7 +39,7 @@ def require_affordable(config: VocoderConfig, *, weights: int = MOST_WEIGHTS) ->
         _at_most(limit, value, f"model.{name}")
     _at_most(_MOST_BLOCKS, _blocks(sizes), "flows and layers, all together,")
     _at_most(_MOST_CONSISTENCY, config.synthesis.consistency, "synthesis.consistency")
-    _at_most(min(weights, MOST_WEIGHTS), most_weights(config), "the parameters of this config")
+    _at_most(MOST_WEIGHTS, most_weights(config), "the parameters of this config")
 
 
 def most_weights(config: VocoderConfig) -> int:

@@ -17,7 +17,7 @@ from torch import nn
 from waveflow import hub
 from waveflow.config import VocoderConfig
 from waveflow.files import write_atomically
-from waveflow.limits import require_affordable
+from waveflow.limits import most_weights
 from waveflow.model_card import model_card
 from waveflow.storage import (
     CARD_FILE,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _BOUND_BY_BYTES = 32
+"""By how much the bound of a config's parameters may exceed the bytes that store them."""
 
 
 class Saved(nn.Module):
@@ -188,11 +189,18 @@ class Saved(nn.Module):
             cache_dir=cache_dir,
             local_files_only=local_files_only,
         )
-        config = read_config(folder / CONFIG_FILE)
-        stored = (folder / WEIGHTS_FILE).stat().st_size
-        require_affordable(config, weights=_BOUND_BY_BYTES * stored)  # or they cannot be its own
-        vocoder = cls(config)
-        fill(vocoder, folder / WEIGHTS_FILE)
+        config, path = read_config(folder / CONFIG_FILE), folder / WEIGHTS_FILE
+        stored, most = path.stat().st_size, most_weights(config)
+        if most > _BOUND_BY_BYTES * stored:
+            raise ValueError(
+                f"{path}: expected the weights of {CONFIG_FILE}, some {most} parameters; "
+                f"got a file of {stored} bytes"
+            )
+        try:
+            vocoder = cls(config)
+        except ValueError as error:
+            raise ValueError(f"{folder / CONFIG_FILE}: {error}") from None
+        fill(vocoder, path)
         return vocoder.eval()
 
     def _card(self, name: str, arguments: Mapping[str, Any]) -> str:

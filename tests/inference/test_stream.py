@@ -89,16 +89,15 @@ def test_audio_depends_on_the_mel_so_far_alone(small):
     assert torch.equal(*pieces)
 
 
-@pytest.mark.parametrize("consistency", [0, 3])
-def test_memory_does_not_grow(small, consistency):
-    push = small.engine().begin(SynthesisConfig(consistency=consistency), seed=0)
+def test_memory_does_not_grow(small):
+    push = small.engine().begin(SynthesisConfig(consistency=3), seed=0)
 
     sizes = []
-    for _ in range(3):
-        for _ in range(8):
+    for chunks in (16, 8):
+        for _ in range(chunks):
             push(mel_like(small, 1, 15)[0].T, False)
         sizes.append(bytes_of_tensors())
-    assert sizes[2] <= 1.02 * sizes[1]
+    assert sizes[1] <= 1.02 * sizes[0]
 
 
 def test_nothing_comes_of_nothing(ljspeech):

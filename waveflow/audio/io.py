@@ -280,7 +280,7 @@ def _decode(path: str | os.PathLike[str], wanted: int | None) -> tuple[Tensor, i
                     "written to a pipe and does not"
                 )
             most = _ROOM + _RATIO * len(contents)
-            if not _SLOWEST <= rate <= _FASTEST or promised * max(1, (wanted or rate) / rate) > most:
+            if not _SLOWEST <= rate <= _FASTEST or promised * max(rate, wanted or 0) > most * rate:
                 raise ValueError(
                     f"{path}: expected a recording; got {len(contents)} bytes that promise "
                     f"{promised} samples at {rate} Hz"

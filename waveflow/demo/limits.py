@@ -10,7 +10,7 @@ class Limits:
     """So that many can share one small machine.
 
     Attributes:
-        megabytes: of an upload, and of what it unpacks to.
+        megabytes: of an upload, and of what it unpacks to; 2 ** 20 bytes each.
         seconds: of a recording, or of the sound of a mel.
         queue: requests that may wait; more are turned away.
         group: recordings in a group of the latent's direction.

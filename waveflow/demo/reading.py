@@ -76,8 +76,10 @@ def check_size(path: Path, limits: Limits) -> None:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = max(size, sum(part.file_size for part in archive.infolist()))
-    if size > limits.megabytes * 1e6:
-        raise ValueError(f"{path}: expected {limits.megabytes} MB at most; got {size / 1e6:.0f} MB")
+    if size > limits.megabytes * 2**20:
+        raise ValueError(
+            f"{path}: expected {limits.megabytes} MB at most; got {size / 2**20:.0f} MB"
+        )
 
 
 def check_seconds(path: str, seconds: float, limits: Limits) -> None:

@@ -12,6 +12,10 @@ from contextlib import contextmanager
 
 from waveflow.demo.limits import Limits
 
+SESSIONS = 64
+"""Whose last results gradio may hold, a megabyte each; those of others are dropped, as the page
+asks for none of them again."""
+
 
 def serve(
     models: Sequence[str] = (),
@@ -64,7 +68,7 @@ def serve(
                 share=share,
                 prevent_thread_lock=True,
                 quiet=True,
-                max_file_size=limits.megabytes * 10**6,
+                max_file_size=limits.megabytes * 2**20,
                 allowed_paths=[],
                 ssr_mode=False,
                 footer_links=[],
@@ -72,7 +76,7 @@ def serve(
                 enable_monitoring=False,
                 mcp_server=False,
                 pwa=False,
-                state_session_capacity=256,
+                state_session_capacity=SESSIONS,
                 theme=theme(),
                 head=HEAD,
             )

@@ -18,12 +18,17 @@ DECLARED = "as the file says, or the model's own"
 
 def add(studio: Studio) -> None:
     """Lay the tab out, inside the page."""
+    config = studio.vocoder(studio.names[0]).config
+    synthesis, milliseconds = (
+        config.synthesis,
+        1000 * config.mel.hop_length / config.mel.sample_rate,
+    )
     gr.Markdown(
-        "A recording is turned into its mel spectrogram, 80 numbers every 12 ms, and made again "
-        "from that alone. A mel file, from a text-to-speech system for one, is made audible.",
+        f"A recording is turned into its mel spectrogram, {config.mel.n_mels} numbers every "
+        f"{milliseconds:.0f} ms, and made again from that alone. "
+        "A mel file, from a text-to-speech system for one, is made audible.",
         elem_classes="wf-lead",
     )
-    synthesis = studio.vocoder(studio.names[0]).config.synthesis
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             source = gr.Radio([RECORDING, MEL], value=RECORDING, label="Speech from")
@@ -43,9 +48,7 @@ def add(studio: Studio) -> None:
                     label="Temperature",
                     info="of the noise",
                 )
-                consistency = controls.iterations(
-                    studio, synthesis.consistency, "iterations to the mel"
-                )
+                consistency = controls.iterations(studio, synthesis.consistency, "iterations")
             with gr.Row():
                 denoise = gr.Slider(
                     0, 1, value=0, step=0.05, label="Denoiser", info="takes out hum"
@@ -142,9 +145,11 @@ def describe(sound: Sound) -> str:
     figures = [
         (f"{sound.seconds:.1f}", "seconds"),
         (f"{sound.times_real_time:.0f}", "× real time"),
-        (f"{sound.mel_distance:.3f}", "mel distance"),
+        (f"{sound.mel_distance:.3f}", "mel error"),
     ]
-    small = ["Speed is that of one core; the mels' mean distance is in nats."]
+    small = [
+        "Speed is that of one core; the mel error is the mean distance of the two mels, in nats."
+    ]
     if sound.nats is not None and sound.bits is not None:
         figures += [
             (f"{sound.nats:.3f}", "nats/sample"),
