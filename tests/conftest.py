@@ -58,6 +58,7 @@ def randomise(module, scale=0.2):
 
 LONGEST = [
     "tests/test_recipe.py",
+    "tests/demo/test_page.py",
     "tests/training/test_devices.py",
     "tests/training/test_nothing_lost.py",
     "tests/training/test_training.py",

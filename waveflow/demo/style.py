@@ -56,7 +56,7 @@ CSS = """
   .wf-lead, .wf-lead p { color: var(--body-text-color-subdued); max-width: 46rem; }
   .wf-tiles { display: grid; gap: .5rem; margin: 0 0 .6rem;
     grid-template-columns: repeat(auto-fit, minmax(5rem, 1fr));
-    div { padding: .5rem .6rem; border-radius: 10px; background: var(--block-background-fill);
+    div { padding: .5rem .4rem; border-radius: 10px; background: var(--block-background-fill);
       border: 1px solid var(--border-color-primary); }
     dt { font-size: .74rem; color: var(--body-text-color-subdued); }
     dd { margin: 0; font-size: 1.2rem; font-weight: 650; font-variant-numeric: tabular-nums;
