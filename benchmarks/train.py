@@ -113,7 +113,7 @@ def measure_times(steps: Sequence[Step], repeats: int) -> list[list[float]]:
 
 def rates(config: TrainingConfig, times: list[float], peak: float) -> dict[str, float]:
     """What follows from the times of a variant and the best rate of a matrix product."""
-    low, ms, high = statistics.quantiles(times, n=4)
+    low, ms, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
     gflop = model_flop(replace(config, compute=ComputeConfig())) / 1e9
     samples = config.data.batch_size * config.data.segment_frames * config.mel.hop_length
     return {

@@ -18,6 +18,7 @@ ALLOWED = {
     "flow": {"bijections"},
     "noise": set(),
     "files": set(),
+    "interrupts": set(),
     "pickles": set(),
     "version": set(),
     "yaml_file": set(),

@@ -12,7 +12,7 @@ from tests.training.processes import CLIPS, ROOT, start
 from waveflow.training.checkpoint import newest_checkpoint
 from waveflow.training.run import train
 
-STEPS = 30
+STEPS = 20
 TORCHRUN = Path(sys.executable).with_name("torchrun")
 
 
@@ -30,7 +30,7 @@ def config(config):
         run=replace(
             config.run,
             checkpoint_every=10,
-            validate_every=15,
+            validate_every=10,
             log_every=1,
             audio_clips=0,
             loggers=("csv",),

@@ -25,8 +25,6 @@ Examples:
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +42,7 @@ from waveflow.cli.arguments import (
 )
 from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, RECORDINGS, find_files, plan_outputs
 from waveflow.cli.messages import EXPECTED, say, tell
+from waveflow.interrupts import sigterm_interrupts
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -94,7 +93,7 @@ def work(arguments: Namespace) -> int:
     """Write the sound of every file; the result is the exit code."""
     sources = [Path(file) for file in arguments.files]
     single = len(sources) == 1 and not sources[0].is_dir()
-    with _sigterm_interrupts():
+    with sigterm_interrupts():
         pairs, there = _plan(sources, arguments, keep=not (single or arguments.overwrite))
         if not pairs:
             _say_skipped(there)
@@ -202,20 +201,3 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does: what is half written is removed."""
-    if threading.current_thread() is not threading.main_thread():  # Python's rule for signals
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import tempfile
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from waveflow.demo.limits import Limits
+from waveflow.interrupts import sigterm_interrupts
 
 SESSIONS = 64
 """Whose last results gradio may hold, a megabyte each; those of others are dropped, as the page
@@ -49,7 +49,7 @@ def serve(
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     limits = limits or Limits()
     port = _usable(host, port)
-    with _folder(), _sigterm_interrupts():
+    with _folder(), sigterm_interrupts():
         try:
             import matplotlib  # noqa: F401
 
@@ -102,23 +102,6 @@ def _folder() -> Iterator[None]:
                 del os.environ["GRADIO_TEMP_DIR"]
             else:
                 os.environ["GRADIO_TEMP_DIR"] = before
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends the server as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _usable(host: str | None, port: int | None) -> int | None:
