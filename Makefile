@@ -1,8 +1,9 @@
 # Needs Python 3.10 or newer with venv; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# Processes that share the tests; each computes with one thread.
-WORKERS ?= 2
+# Processes that share the tests, each computing with one thread: one more than cores, for they often
+# wait for processes of their own.
+WORKERS ?= 3
 
 .PHONY: demo test smoke lint docs fuzz load screenshots clean
 

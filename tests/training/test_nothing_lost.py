@@ -1,5 +1,6 @@
 """Whatever befalls a run, it goes on as if nothing had: kills, signals, damage, a full disk."""
 
+import os
 import random
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from waveflow.training.checkpoint import (
 )
 from waveflow.training.run import train
 
-KILLS = 10
+KILLS = 10 if os.environ.get("WAVEFLOW_LONG_TESTS") else 5
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def newest(run):
     return max((run / "checkpoints").glob("step-*"), default=None)
 
 
-def test_ten_kills_leave_no_trace(config, tmp_path):
+def test_kills_leave_no_trace(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = fork(config, whole)
     began = time.monotonic()
@@ -96,7 +97,7 @@ def test_ten_kills_leave_no_trace(config, tmp_path):
         process.join()
         steps.add(newest(killed))
     assert not (killed / "done").exists()
-    assert len(steps) >= 5
+    assert len(steps) >= KILLS // 2
     finish(fork(config, killed), killed)
     assert (killed / "done").read_text() == (whole / "done").read_text()
     expected, got = states(whole), states(killed)

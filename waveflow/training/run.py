@@ -25,6 +25,7 @@ from waveflow.training.checkpoint import (
     remove_leftovers,
 )
 from waveflow.training.config import TrainingConfig
+from waveflow.training.crops import Batches
 from waveflow.training.data import Corpus
 from waveflow.training.logs import LogFlow, LogSpeech, make_loggers
 from waveflow.training.module import LikelihoodTraining
@@ -114,10 +115,12 @@ def train(
 
     Raises:
         ValueError: ``out`` holds a run of another recipe, or none where one is expected, or the
-            run diverged for good.
+            run diverged for good; a batch that does not divide among devices and parts.
         OSError: something could not be read or written.
     """
     end = deadline(max_time)
+    # refused here, before there are processes that would each have to
+    Batches(config.data.batch_size, devices=devices * nodes, parts=config.compute.accumulate)
     out = Path(out)
     checkpoints = out / CHECKPOINTS_FOLDER
     checkpoint = newest_checkpoint(checkpoints)
