@@ -1,9 +1,8 @@
 # Needs Python 3.10 or newer with venv; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# Processes that share the tests, each computing with one thread: one more than cores, for they often
-# wait for processes of their own.
-WORKERS ?= 3
+# Processes that share the tests; each computes with one thread.
+WORKERS ?= 2
 
 .PHONY: demo test smoke lint docs fuzz load screenshots clean
 
@@ -37,7 +36,7 @@ screenshots: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:

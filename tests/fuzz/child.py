@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tests.fuzz import readers
 
 PROFILES = {
-    "short": settings(max_examples=15, derandomize=True),
+    "short": settings(max_examples=10, derandomize=True),
     "full": settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000"))),
 }
 SECONDS = 20
