@@ -37,6 +37,7 @@ screenshots: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
+	-$(BIN)/python -m compileall -qq -j 0 .venv/lib  # on all cores, where pip takes one
 	touch $@
 
 clean:
