@@ -173,13 +173,12 @@ def convert(
     ValueError: mel: espnet-22k cannot become hifigan-22k: f_min 80.0, expected 0.0; ...
 
     """
-    write = converter(source, target, allow=allow)
-    one = convention(source)
+    one, other = _pair(source, target, allow)
     log_mel = one.read(mel)
     for example in log_mel.reshape(-1, *log_mel.shape[-2:]):
         if (reason := doubt(example, front_end(one.front_end))) is not None:
             warnings.warn(reason, MelWarning, stacklevel=2)
-    return write(mel)
+    return _written(log_mel, other)
 
 
 def converter(
@@ -193,23 +192,32 @@ def converter(
     Raises:
         ValueError: conventions that cannot become one another; names the fields that differ.
     """
+    one, other = _pair(source, target, allow)
+    return lambda mel: _written(one.read(mel), other)
+
+
+def _pair(
+    source: str | MelConvention | MelConfig,
+    target: str | MelConvention | MelConfig,
+    allow: Sequence[str],
+) -> tuple[MelConvention, MelConvention]:
+    """Both conventions, of which the first can become the second."""
     one, other = convention(source), convention(target)
-    fields = [name for name in differing(one, other) if name not in allow]
-    if fields:
-        raise ValueError(_refusal(source, target, fields))
-    lowest = math.log(other.front_end.clamp)
-    return lambda mel: other.write(one.read(mel).clamp_min(lowest))
-
-
-def _refusal(source: object, target: object, fields: list[str]) -> str:
-    one, other = (convention(each).front_end for each in (source, target))  # type: ignore[arg-type]
     told = "; ".join(
-        f"{name} {getattr(one, name)}, expected {getattr(other, name)}" for name in fields
+        f"{name} {getattr(one.front_end, name)}, expected {getattr(other.front_end, name)}"
+        for name in differing(one, other)
+        if name not in allow
     )
-    return (
-        f"mel: {_name(source)} cannot become {_name(target)}: {told}. No arithmetic turns one into "
-        "the other: use a vocoder of that convention, or make the mel anew from audio"
-    )
+    if told:
+        raise ValueError(
+            f"mel: {_name(source)} cannot become {_name(target)}: {told}. No arithmetic turns one "
+            "into the other: use a vocoder of that convention, or make the mel anew from audio"
+        )
+    return one, other
+
+
+def _written(log_mel: Tensor, other: MelConvention) -> Tensor:
+    return other.write(log_mel.clamp_min(math.log(other.front_end.clamp)))
 
 
 def _name(value: object) -> str:
