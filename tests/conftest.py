@@ -20,6 +20,15 @@ SMALL = {
     "waveglow": {"groups": 8, "flows": 3, "early_every": 2, "upsampler_kernel_size": 64},
     "squeezewave": {"groups": 8, "flows": 3, "early_every": 2, "early_size": 2},
     "lapflow": {"groups": 8, "whitening_groups": 16, "flows": 2},
+    "source_filter": {
+        "groups": 8,
+        "whitening_groups": 16,
+        "flows": 2,
+        "block": 8,
+        "lowest_pitch": 1575.0,
+        "highest_pitch": 3675.0,
+        "predictor_channels": 6,
+    },
 }
 """Every model builder at a size that tests can afford."""
 

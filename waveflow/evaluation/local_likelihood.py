@@ -19,6 +19,7 @@ from waveflow.bijections import (
     EarlyOutput,
     Inverse,
     InvertibleConv1x1,
+    LongTermPredictor,
     PLUConv1x1,
 )
 from waveflow.bijections.base import full_precision, zero_log_det
@@ -145,6 +146,12 @@ def _(bijection: Elementwise, x: Tensor, context: Tensor | None) -> tuple[Tensor
     batch, _, steps = x.shape
     _, log_det = bijection(_apart(x), None if context is None else _apart(context))
     return z, log_det.view(batch, steps)
+
+
+@local_log_det.register
+def _(bijection: LongTermPredictor, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A gain for each block of samples."""
+    return bijection(x, context)[0], bijection.local_log_det(x, context)
 
 
 @local_log_det.register

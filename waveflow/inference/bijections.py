@@ -20,6 +20,7 @@ from waveflow.bijections import (
     Inverse,
     InvertibleConv1x1,
     Lapped,
+    LongTermPredictor,
     PLUConv1x1,
     Polyphase,
 )
@@ -28,6 +29,7 @@ from waveflow.inference.conditioners import freeze_conditioner
 from waveflow.inference.coupling import ContextMoving, Early, Moving
 from waveflow.inference.lapping import Blocks, Rotation, Samples
 from waveflow.inference.linear import Linear
+from waveflow.inference.long_term import LongTerm
 from waveflow.inference.rows import Stage, Stages
 from waveflow.inference.weights import pointwise
 
@@ -136,6 +138,11 @@ def _(bijection: EarlyOutput, place: Place) -> tuple[list[Stage], Place]:
 def _(bijection: Coupling, place: Place) -> tuple[list[Stage], Place]:
     conditioner = freeze_conditioner(bijection.conditioner, place.ratio)
     return [Moving(bijection.partition, conditioner, bijection.elementwise)], place
+
+
+@freeze_inverse.register
+def _(bijection: LongTermPredictor, place: Place) -> tuple[list[Stage], Place]:
+    return [LongTerm(bijection, place.like)], place
 
 
 @freeze_inverse.register

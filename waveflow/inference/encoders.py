@@ -60,6 +60,7 @@ class Encoder:
             _, convolution, _, mixing = cast(nn.Sequential, block)
             linear = Linear(*pointwise(mixing), network.start.weight)
             self._blocks.append((_Convolution(cast(Padded, convolution)), linear))
+        self._activated = network.activated
         self._windows = [self._start.window, *(part.window for part, _ in self._blocks)]
 
     def begin(self, context: Line) -> Push:
@@ -70,7 +71,7 @@ class Encoder:
             rows = start(standardised(rows), last)
             for block in blocks:
                 rows = block(rows, last)
-            return rows
+            return functional.silu(rows) if self._activated else rows
 
         return push
 

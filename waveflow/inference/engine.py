@@ -141,12 +141,16 @@ class Engine:
         frames = range(1, 2 + self._settled(synthesis))
         return max(count * self._hop - self.ready(count, synthesis) for count in frames)
 
-    def look_back(self, synthesis: SynthesisConfig) -> int:
-        """How far back, in samples, a sample of the sound depends on mel and noise, at most."""
+    def look_back(self, synthesis: SynthesisConfig) -> int | None:
+        """How far back, in samples, a sample of the sound depends on mel and noise, at most; None
+        if it depends on all that came before, as behind a recursion.
+        """
         far = 10**5 * self._hop
-        return max(
-            sample - self._needs(sample, synthesis) for sample in range(far, far + self._hop)
-        )
+        samples = range(far, far + self._hop)
+        first = [self._needs(sample, synthesis) for sample in samples]
+        if min(first) <= 0:
+            return None
+        return max(sample - needed for sample, needed in zip(samples, first, strict=True))
 
     def _needs(self, sample: int, synthesis: SynthesisConfig) -> int:
         """The first sample whose noise, or whose frame of the mel, a sample depends on."""

@@ -20,6 +20,8 @@ class MelEncoder(nn.Module):
         kernel_size: frames that one convolution sees; odd.
         causal: whether a context frame sees no mel frame after its own, in place of
             ``(layers + 1) * (kernel_size - 1) / 2``.
+        activated: whether the context passes a last SiLU, so that linear maps of it are not
+            linear in the residual sum.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -33,10 +35,12 @@ class MelEncoder(nn.Module):
         layers: int,
         kernel_size: int = 3,
         causal: bool = False,
+        activated: bool = False,
     ):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"MelEncoder: expected an odd kernel_size; got {kernel_size}")
+        self.activated = activated
         self.start = Padded(n_mels, channels, kernel_size, causal=causal)
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -53,7 +57,7 @@ class MelEncoder(nn.Module):
         context = self.start(standardised(mel))
         for block in self.blocks:
             context = context + block(context)
-        return context
+        return nn.functional.silu(context) if self.activated else context
 
 
 def standardised(mel: Tensor) -> Tensor:

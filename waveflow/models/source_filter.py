@@ -1,0 +1,98 @@
+"""source_filter: the source-filter model of speech, written as a flow."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from waveflow.bijections import (
+    ActNorm,
+    Affine,
+    Bijection,
+    Chain,
+    Channels,
+    ContextAffine,
+    Coupling,
+    Inverse,
+    InvertibleConv1x1,
+    Lapped,
+    LongTermPredictor,
+    Scale,
+)
+from waveflow.nets import WaveNet
+
+
+def source_filter(
+    *,
+    long_term: LongTermPredictor | None,
+    whitening_groups: int,
+    groups: int,
+    flows: int,
+    context_channels: int,
+    channels: int,
+    layers: int,
+    kernel_size: int,
+    causal: bool = False,
+) -> Bijection:
+    """Filter, source and innovation, (batch, time) -> (batch, groups, time / groups).
+
+    ::
+
+        audio ─► filter ─► excitation ─► source ─► residual ─► innovation ─► z
+                 whitening             long-term             Glow steps
+                 by the mel            predictor
+
+    Speech coders have used the first two for forty years (Atal & Schroeder, 1970): they whiten
+    the spectral envelope, then predict each sample from one pitch period ago. Both are exact
+    bijections here, and cost little. What they leave, the innovation, is near white noise, and
+    Glow steps (https://arxiv.org/abs/1807.03039) model it.
+
+    - *Filter*: in a fine lapped domain every band is scaled by what the mel says of its level.
+      The lapped transform is orthonormal, and so is its inverse, which leads back to time.
+    - *Source*: :class:`waveflow.bijections.LongTermPredictor`.
+    - *Innovation*: the residual is squeezed into wider bands, with finer steps.
+
+    Args:
+        long_term: the predictor; None leaves the source out, which gives :func:`lapflow`.
+        whitening_groups: bands of the whitening; as many as samples a context frame, or a divisor.
+        groups: bands of the couplings; as many as samples a context frame, or a divisor.
+        flows: number of Glow steps.
+        context_channels: channels of the context.
+        channels: hidden channels of a coupling's WaveNet.
+        layers: gated layers of a coupling's WaveNet.
+        kernel_size: kernel of a coupling's WaveNet.
+        causal: whether a WaveNet sees no step after its own.
+    """
+    whitening = Chain(
+        Lapped(whitening_groups),
+        ActNorm(whitening_groups),
+        ContextAffine(_linear(context_channels, whitening_groups), Scale()),
+        Inverse(Lapped(whitening_groups)),
+    )
+    source = [] if long_term is None else [long_term]
+    innovation = []
+    for flow in range(flows):
+        partition = Channels(swap=flow % 2 == 1)
+        kept, moved = partition.sizes(groups)
+        conditioner = WaveNet(
+            kept,
+            Affine.n_params * moved,
+            context_channels,
+            channels=channels,
+            layers=layers,
+            kernel_size=kernel_size,
+            causal=causal,
+        )
+        innovation += [
+            ActNorm(groups),
+            InvertibleConv1x1(groups),
+            Coupling(partition, conditioner, Affine()),
+        ]
+    return Chain(whitening, *source, Lapped(groups), *innovation)
+
+
+def _linear(in_channels: int, out_channels: int) -> nn.Module:
+    """A map of each context frame to parameters that start at zero."""
+    linear = nn.Conv1d(in_channels, out_channels, 1)
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return linear

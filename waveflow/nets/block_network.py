@@ -1,0 +1,43 @@
+"""A network from context frames to the parameters of blocks shorter than a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from waveflow.nets.wavenet import Pointwise
+
+
+class BlockNetwork(nn.Module):
+    """A layer of hidden channels, then the parameters of every block of a frame.
+
+    It reads each context frame on its own: the context network has looked at the neighbours.
+
+    Args:
+        in_channels: channels of the context.
+        bias: parameters of every block before training, a number each.
+        channels: channels of the hidden layer.
+        blocks: blocks of a frame.
+
+    >>> import torch
+    >>> network = BlockNetwork(4, bias=[0.0, 1.0, 2.0], channels=8, blocks=2)
+    >>> network(torch.randn(1, 4, 5)).shape
+    torch.Size([1, 3, 10])
+    """
+
+    def __init__(self, in_channels: int, *, bias: Sequence[float], channels: int, blocks: int):
+        super().__init__()
+        self.blocks = blocks
+        self.start = Pointwise(in_channels, channels)
+        self.end = Pointwise(channels, len(bias) * blocks)
+        with torch.no_grad():
+            self.end.weight.mul_(0.1)
+            cast(Tensor, self.end.bias).copy_(torch.tensor(bias).repeat(blocks))
+
+    def forward(self, context: Tensor) -> Tensor:
+        """(batch, in_channels, frames) -> (batch, parameters, frames * blocks)."""
+        parameters = self.end(nn.functional.silu(self.start(context)))
+        return parameters.unflatten(1, (self.blocks, -1)).permute(0, 2, 3, 1).flatten(2)
