@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 from torch import nn
 
 from waveflow import models
-from waveflow.audio.mel import MelConfig
+from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import Bijection, LongTermPredictor
 from waveflow.bijections.long_term import initial_parameters, pitch_lags
 from waveflow.nets import BlockNetwork, MelEncoder, TransposedUpsampler
+from waveflow.nets.mel_encoder import STANDARD
 from waveflow.yaml_file import shortened
 
 
@@ -65,7 +66,7 @@ class _EncodedConfig(ModelConfig):
     context_kernel_size: int = 3
     causal: bool = False
 
-    def _context_net(self, mel: MelConfig, *, slowest: int, activated: bool = False) -> nn.Module:
+    def _context_net(self, mel: MelConfig, *, slowest: int, with_mel: bool = False) -> MelEncoder:
         if mel.hop_length % slowest:
             raise ValueError(
                 f"{self.name}: expected groups to divide hop_length {mel.hop_length}; got {slowest}"
@@ -76,7 +77,7 @@ class _EncodedConfig(ModelConfig):
             layers=self.context_layers,
             kernel_size=self.context_kernel_size,
             causal=self.causal,
-            activated=activated,
+            with_mel=with_mel,
         )
 
     def _sizes(self) -> dict[str, int]:
@@ -188,21 +189,22 @@ class SourceFilterConfig(_EncodedConfig):
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         slowest = max(self.groups, self.whitening_groups)
-        context_net = self._context_net(mel, slowest=slowest, activated=True)
+        context_net = self._context_net(mel, slowest=slowest, with_mel=True)
+        sizes = {**self._sizes(), "context_channels": context_net.out_channels}
         flow = models.source_filter(
-            long_term=self._predictor(mel) if self.long_term else None,
-            whitening_groups=self.whitening_groups,
+            envelope=STANDARD * level_weights(mel, self.whitening_groups),
+            long_term=self._predictor(mel, context_net.out_channels) if self.long_term else None,
             flows=self.flows,
             causal=self.causal,
-            **self._sizes(),
+            **sizes,
         )
         return context_net, flow
 
-    def _predictor(self, mel: MelConfig) -> LongTermPredictor:
+    def _predictor(self, mel: MelConfig, context_channels: int) -> LongTermPredictor:
         lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
         kernel_size = 9
         network = BlockNetwork(
-            self.context_channels,
+            context_channels,
             bias=initial_parameters(lags, kernel_size),
             channels=self.predictor_channels,
             blocks=mel.hop_length // self.block,

@@ -254,3 +254,27 @@ class LogMel(nn.Module):
     def loudest(self) -> float:
         """The highest log-mel that audio in [-1, 1] can have: every sample at full scale."""
         return math.log(float(self.window.sum()) * float(self.filters.sum(1).max()))
+
+
+def level_weights(config: MelConfig, bands: int) -> Tensor:
+    """How much each mel band tells of the level in each of equal bands from 0 to Nyquist.
+
+    They are the mel's filters at the centre of a band, divided by their sum; a band that no filter
+    sees gets the weights of the nearest one that some filter does.
+
+    Args:
+        config: the convention of the mel.
+        bands: number of equal bands.
+
+    Returns:
+        (bands, n_mels); every row sums to 1.
+
+    >>> level_weights(MelConfig(), 256).sum(1).round(decimals=3).unique()
+    tensor([1.])
+    """
+    filters = LogMel(config).filters
+    seen = filters.any(0).nonzero()[:, 0]
+    centres = (torch.arange(bands) + 0.5) * (config.n_fft / (2 * bands))
+    nearest = (seen - centres[:, None]).abs().argmin(1)
+    columns = filters[:, seen[nearest]].T
+    return columns / columns.sum(1, keepdim=True)

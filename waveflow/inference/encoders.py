@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from waveflow.inference.linear import Linear
-from waveflow.inference.rows import Line, Push, Stage
+from waveflow.inference.rows import Line, Push, Queue, Stage
 from waveflow.inference.taps import Taps, Window
 from waveflow.inference.weights import baked, folded, pointwise
 from waveflow.nets import MelEncoder, TransposedUpsampler
@@ -60,18 +60,24 @@ class Encoder:
             _, convolution, _, mixing = cast(nn.Sequential, block)
             linear = Linear(*pointwise(mixing), network.start.weight)
             self._blocks.append((_Convolution(cast(Padded, convolution)), linear))
-        self._activated = network.activated
+        self._with_mel = network.with_mel
         self._windows = [self._start.window, *(part.window for part, _ in self._blocks)]
 
     def begin(self, context: Line) -> Push:
         start = self._start.begin()
         blocks = [self._begin_block(*block) for block in self._blocks]
 
+        waiting = Queue()
+
         def push(rows: Tensor, last: bool) -> Tensor:
-            rows = start(standardised(rows), last)
+            mel = standardised(rows)
+            rows = start(mel, last)
             for block in blocks:
                 rows = block(rows, last)
-            return functional.silu(rows) if self._activated else rows
+            if not self._with_mel:
+                return rows
+            waiting.push(mel)
+            return torch.cat([functional.silu(rows), waiting.take(len(rows))], 1)
 
         return push
 

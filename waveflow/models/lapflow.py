@@ -2,16 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Any
+from torch import nn
 
-from waveflow.bijections import Bijection
-from waveflow.models.source_filter import source_filter
+from waveflow.bijections import (
+    ActNorm,
+    Affine,
+    Bijection,
+    Chain,
+    Channels,
+    ContextAffine,
+    Coupling,
+    Inverse,
+    InvertibleConv1x1,
+    Lapped,
+    Scale,
+)
+from waveflow.nets import WaveNet
 
 
-def lapflow(**sizes: Any) -> Bijection:
-    """:func:`source_filter` without a source: filter and innovation alone.
+def lapflow(
+    *,
+    whitening_groups: int,
+    groups: int,
+    flows: int,
+    context_channels: int,
+    channels: int,
+    layers: int,
+    kernel_size: int,
+    causal: bool = False,
+) -> Bijection:
+    """A source-filter flow on audio, (batch, time) -> (batch, groups, time / groups).
+
+    The lapped transform is orthonormal and so is its inverse: the first half scales every band of
+    a fine lapped domain by what the mel says of its level, and goes back to time; the second half
+    squeezes that whitened excitation into wider bands, with finer steps, and runs Glow steps on it.
 
     Args:
-        **sizes: every argument of :func:`source_filter` but ``long_term``.
+        whitening_groups: bands of the whitening; as many as samples a context frame, or a divisor.
+        groups: bands of the couplings; likewise.
+        flows: number of Glow steps.
+        context_channels: channels of the context.
+        channels: hidden channels of a coupling's WaveNet.
+        layers: its gated layers.
+        kernel_size: its kernel.
+        causal: whether it sees no step after its own.
     """
-    return source_filter(long_term=None, **sizes)
+    whitening = Chain(
+        Lapped(whitening_groups),
+        ActNorm(whitening_groups),
+        ContextAffine(_linear(context_channels, whitening_groups), Scale()),
+        Inverse(Lapped(whitening_groups)),
+    )
+    steps = []
+    for flow in range(flows):
+        partition = Channels(swap=flow % 2 == 1)
+        kept, moved = partition.sizes(groups)
+        conditioner = WaveNet(
+            kept,
+            Affine.n_params * moved,
+            context_channels,
+            channels=channels,
+            layers=layers,
+            kernel_size=kernel_size,
+            causal=causal,
+        )
+        steps += [
+            ActNorm(groups),
+            InvertibleConv1x1(groups),
+            Coupling(partition, conditioner, Affine()),
+        ]
+    return Chain(whitening, Lapped(groups), *steps)
+
+
+def _linear(in_channels: int, out_channels: int) -> nn.Module:
+    """A map of each context frame to parameters that start at zero."""
+    linear = nn.Conv1d(in_channels, out_channels, 1)
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return linear

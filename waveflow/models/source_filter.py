@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from waveflow.bijections import (
     ActNorm,
@@ -23,8 +24,8 @@ from waveflow.nets import WaveNet
 
 def source_filter(
     *,
+    envelope: Tensor,
     long_term: LongTermPredictor | None,
-    whitening_groups: int,
     groups: int,
     flows: int,
     context_channels: int,
@@ -37,9 +38,9 @@ def source_filter(
 
     ::
 
-        audio ─► filter ─► excitation ─► source ─► residual ─► innovation ─► z
-                 whitening             long-term             Glow steps
-                 by the mel            predictor
+        audio -> filter ------> excitation -> source ------> residual -> innovation -> z
+                 whitening                    long-term                  Glow steps
+                 by the mel                   predictor
 
     Speech coders have used the first two for forty years (Atal & Schroeder, 1970): they whiten
     the spectral envelope, then predict each sample from one pitch period ago. Both are exact
@@ -52,8 +53,10 @@ def source_filter(
     - *Innovation*: the residual is squeezed into wider bands, with finer steps.
 
     Args:
-        long_term: the predictor; None leaves the source out, which gives :func:`lapflow`.
-        whitening_groups: bands of the whitening; as many as samples a context frame, or a divisor.
+        envelope: the log-level of each band of the whitening as a linear map of the last channels
+            of the context, which the whitening starts from, (bands, those channels); bands are as
+            many as samples a context frame, or a divisor.
+        long_term: the predictor; None leaves the source out.
         groups: bands of the couplings; as many as samples a context frame, or a divisor.
         flows: number of Glow steps.
         context_channels: channels of the context.
@@ -62,14 +65,15 @@ def source_filter(
         kernel_size: kernel of a coupling's WaveNet.
         causal: whether a WaveNet sees no step after its own.
     """
+    bands = len(envelope)
     whitening = Chain(
-        Lapped(whitening_groups),
-        ActNorm(whitening_groups),
-        ContextAffine(_linear(context_channels, whitening_groups), Scale()),
-        Inverse(Lapped(whitening_groups)),
+        Lapped(bands),
+        ContextAffine(_attenuation(envelope, context_channels), Scale()),
+        ActNorm(bands),
+        Inverse(Lapped(bands)),
     )
     source = [] if long_term is None else [long_term]
-    innovation = []
+    innovation: list[Bijection] = []
     for flow in range(flows):
         partition = Channels(swap=flow % 2 == 1)
         kept, moved = partition.sizes(groups)
@@ -90,9 +94,12 @@ def source_filter(
     return Chain(whitening, *source, Lapped(groups), *innovation)
 
 
-def _linear(in_channels: int, out_channels: int) -> nn.Module:
-    """A map of each context frame to parameters that start at zero."""
-    linear = nn.Conv1d(in_channels, out_channels, 1)
+def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
+    """A map of each context frame to the log-scale of each band, minus its level at the start."""
+    bands, read = envelope.shape
+    linear = nn.Conv1d(context_channels, bands, 1)
     for parameter in linear.parameters():
         nn.init.zeros_(parameter)
+    with torch.no_grad():
+        linear.weight[:, -read:, 0] = -envelope
     return linear

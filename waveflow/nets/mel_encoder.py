@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from waveflow.nets.padded import Padded
+
+STANDARD = 4.0
+"""Nats of a log-mel that are one unit of a standardised one."""
 
 
 class MelEncoder(nn.Module):
@@ -15,13 +19,16 @@ class MelEncoder(nn.Module):
 
     Args:
         n_mels: bands of the mel.
-        channels: channels of the context.
+        channels: channels of the residual blocks.
         layers: number of residual blocks.
         kernel_size: frames that one convolution sees; odd.
         causal: whether a context frame sees no mel frame after its own, in place of
             ``(layers + 1) * (kernel_size - 1) / 2``.
-        activated: whether the context passes a last SiLU, so that linear maps of it are not
-            linear in the residual sum.
+        with_mel: whether the context ends in a SiLU and carries the standardised mel beside it,
+            ``channels + n_mels`` channels in all: a linear map of it can then read levels.
+
+    Attributes:
+        out_channels: channels of the context.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -35,12 +42,13 @@ class MelEncoder(nn.Module):
         layers: int,
         kernel_size: int = 3,
         causal: bool = False,
-        activated: bool = False,
+        with_mel: bool = False,
     ):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"MelEncoder: expected an odd kernel_size; got {kernel_size}")
-        self.activated = activated
+        self.with_mel = with_mel
+        self.out_channels = channels + with_mel * n_mels
         self.start = Padded(n_mels, channels, kernel_size, causal=causal)
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -53,13 +61,14 @@ class MelEncoder(nn.Module):
         )
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(batch, n_mels, frames) -> (batch, channels, frames)."""
-        context = self.start(standardised(mel))
+        """(batch, n_mels, frames) -> (batch, out_channels, frames)."""
+        mel = standardised(mel)
+        context = self.start(mel)
         for block in self.blocks:
             context = context + block(context)
-        return nn.functional.silu(context) if self.activated else context
+        return torch.cat([nn.functional.silu(context), mel], 1) if self.with_mel else context
 
 
 def standardised(mel: Tensor) -> Tensor:
     """Log-mels of speech, whose mean is near -5 and deviation near 2, brought near 0 and 1/2."""
-    return mel / 4 + 1.25
+    return mel / STANDARD + 1.25
