@@ -43,7 +43,7 @@ class Vocoder(Saved):
         super().__init__(config)
         context_net, bijection = config.model.build(config.mel)
         self._log_mel = LogMel(config.mel)
-        self._consistency = MelConsistency(self._log_mel)
+        self._consistency = MelConsistency(self._log_mel, cutoff=config.synthesis.cutoff)
         self._frozen: tuple[Watch, Engine] | None = None
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())

@@ -66,7 +66,7 @@ class Engine:
         mel_line, context_line = Line(), Line()
         encode = self._encoder.begin(context_line)
         flow = self._flow.begin(context_line)
-        improve = self._consistency.begin(mel_line, synthesis.consistency)
+        improve = self._consistency.begin(mel_line, synthesis.schedule)
         position = 0
 
         def push(mel: Tensor, last: bool) -> Tensor:
@@ -131,7 +131,7 @@ class Engine:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""
         frames = self._encoder.ready(frames) // self._encoder.rate
         samples = self._flow.ready(frames * self._hop // self._groups)
-        return self._consistency.ready(samples, synthesis.consistency)
+        return self._consistency.ready(samples, synthesis.schedule)
 
     def look_ahead(self, synthesis: SynthesisConfig) -> int:
         """The algorithmic latency in samples: how far behind the end of the mel so far the audio so
@@ -150,7 +150,7 @@ class Engine:
 
     def _needs(self, sample: int, synthesis: SynthesisConfig) -> int:
         """The first sample whose noise, or whose frame of the mel, a sample depends on."""
-        sample = self._consistency.needs(sample, synthesis.consistency)
+        sample = self._consistency.needs(sample, synthesis.schedule)
         step = self._flow.needs(sample)
         row = step * self._groups * self._encoder.rate // self._hop
         return min(step * self._groups, self._encoder.needs(row) * self._hop)
