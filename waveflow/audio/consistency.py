@@ -77,7 +77,7 @@ class MelConsistency(nn.Module):
         config = log_mel.config
         bands = Bands(
             log_mel.filters[:, : log_mel.bins],
-            rows=slice(config.n_mels),
+            rows=slice(0, config.n_mels),
             floor=config.power_floor,
             clamp=config.clamp,
         )

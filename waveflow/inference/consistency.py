@@ -62,7 +62,7 @@ class StreamedLowBand:
     """
 
     def __init__(self, low_band: LowBand):
-        self._iterations = Iterations(low_band.step)
+        self._iterations = Iterations(low_band.step, exact=False)
         resampler = low_band.resampler
         self._resampler = None if resampler is None else StreamedResampler(resampler)
 
@@ -105,10 +105,11 @@ class Iterations:
 
     Args:
         step: their mathematics.
+        exact: as :class:`waveflow.inference.band_gains.Change` understands it.
     """
 
-    def __init__(self, step: Step):
-        self._change = Change(step)
+    def __init__(self, step: Step, *, exact: bool = True):
+        self._change = Change(step, exact=exact)
         self._iteration = Iteration(step.frames)
 
     def begin(self, mel: Line, count: int) -> Push:

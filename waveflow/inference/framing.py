@@ -9,6 +9,8 @@ from torch.nn import functional
 from waveflow.audio.frames import LEAST_ENERGY, Frames
 from waveflow.inference.rows import Push, joined
 
+_KEPT = 8  # energies that are kept for further iterations
+
 
 class Framing:
     """The frames of audio, ``time / hop`` of them, and their overlapped sum.
@@ -32,7 +34,7 @@ class Framing:
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
         self._energy = energy.view(self._parts, self._hop)
-        self._seen: tuple[tuple[int, int, int, bool], Tensor] | None = None
+        self._seen: dict[tuple[int, bool, int], Tensor] = {}
 
     def begin_cutting(self) -> Push:
         """Audio (samples,) -> frames (frames, size) without their window, which share memory."""
@@ -45,9 +47,9 @@ class Framing:
             held = joined(held, audio)
             begins = come < self._needed and (last or come + len(audio) >= self._needed)
             come += len(audio)
-            end = self._beyond(held.flip(0)) if last else audio[:0]
-            start = self._beyond(held).flip(0) if begins else audio[:0]
-            held = torch.cat([start, held, end])
+            if begins or last:
+                start, end = self._beyond(held)
+                held = torch.cat([*([start] * begins), held, *([end] * last)])
             frames = 0
             if last or come >= self._needed:
                 frames = max((len(held) - next_frame - self._size) // self._hop + 1, 0)
@@ -131,26 +133,29 @@ class Framing:
         """The first sample of a frame."""
         return frame * self._hop - self._side
 
-    def _beyond(self, inward: Tensor) -> Tensor:
-        """What stands beyond an end of audio, outwards, given the audio inwards from there."""
-        if not self._frames.mirrored(len(inward)):
-            return inward.new_zeros(self._side)
-        return inward[self._frames.skipped : self._needed]
+    def _beyond(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """What stands before audio, and what behind it."""
+        near, far, time = self._frames.skipped, self._needed, len(audio)
+        if not self._frames.mirrored(time):
+            return (audio.new_zeros(self._side),) * 2
+        return audio[near:far].flip(0), audio[time - far : time - near].flip(0)
 
     def _energy_of(self, first: int, hops: int, frames: int, last: bool) -> Tensor:
         """The windows' energy (hops * hop,) in hops of the sum from ``first`` on, of ``frames``
         frames so far; the same for all iterations that are as far.
         """
-        key = first, hops, frames, last
-        seen = self._seen
-        if seen is None or seen[0] != key:
+        inner = first > 2 * self._parts  # no mirror of the start reaches there
+        key = -1 if inner else first, last, frames if last and not inner else -1
+        seen, size = self._seen.get(key), hops * self._hop
+        if seen is None or len(seen) < size:
             energy = self._energy_sum(first, hops, frames)
             head = self._energy_sum(0, -(-self._side // self._hop), frames)[: self._side]
             self._fold(energy, first, head, frames if last else None)
-            energy = energy.clamp_min_(LEAST_ENERGY).to(self._window)
+            seen = energy.clamp_min_(LEAST_ENERGY).to(self._window)
             # replaced as a whole: streams may be in several threads
-            self._seen = seen = key, energy
-        return seen[1]
+            kept = self._seen if len(self._seen) < _KEPT else {}
+            self._seen = {**kept, key: seen}
+        return seen[len(seen) - size :] if last else seen[:size]
 
     def _energy_sum(self, first: int, hops: int, frames: int) -> Tensor:
         """The windows' energy in hops of the sum, without mirrors, in double precision."""
