@@ -261,6 +261,10 @@ MODELS: dict[str, type[ModelConfig]] = {
 """The model configurations by name."""
 
 
+MOST_ITERATIONS = 10_000
+"""Iterations of mel consistency, at most."""
+
+
 @dataclass(frozen=True)
 class SynthesisConfig:
     """How sound is made of a mel, unless the caller says otherwise.
@@ -282,15 +286,17 @@ class SynthesisConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"expected a temperature of 0 or more; got {self.temperature}")
-        if self.consistency < 0:
-            raise ValueError(f"expected consistency of 0 or more; got {self.consistency}")
-        if self.full_band is not None and self.full_band < 0:
-            raise ValueError(f"expected full_band of 0 or more; got {self.full_band}")
+        for name, count in (("consistency", self.consistency), ("full_band", self.full_band)):
+            if count is None and name == "full_band":
+                continue
+            if not isinstance(count, int) or isinstance(count, bool):
+                raise ValueError(f"expected a whole number as {name}; got {count!r}")
+            if count < 0:
+                raise ValueError(f"expected {name} of 0 or more; got {count}")
+            if count > MOST_ITERATIONS:
+                raise ValueError(f"expected {name} of {MOST_ITERATIONS} at most; got {count}")
         if not 0 < self.cutoff < math.inf:
             raise ValueError(f"expected a finite cutoff > 0; got {self.cutoff}")
-        for name in ("consistency", "full_band"):
-            if not isinstance(getattr(self, name), int | None):
-                raise ValueError(f"expected a whole {name}; got {getattr(self, name)!r}")
 
     @property
     def schedule(self) -> tuple[int, int]:

@@ -59,7 +59,7 @@ class Engine:
         (samples,) they decide; with ``last``, all that is left.
 
         Args:
-            synthesis: temperature and iterations.
+            synthesis: temperature and the schedule of iterations.
             seed: of the noise.
             example: number of the utterance in its batch, which has its own noise.
         """
@@ -97,7 +97,7 @@ class Engine:
 
         Args:
             mel: the mel, checked.
-            synthesis: temperature and iterations.
+            synthesis: temperature and the schedule of iterations.
             seed: of the noise.
             example: number of the utterance in its batch.
             chunk: frames that are worked on at a time, by default :data:`ROWS` steps; decides about
@@ -114,7 +114,7 @@ class Engine:
 
         Args:
             mel_chunks: in order, checked, none empty.
-            synthesis: temperature and iterations.
+            synthesis: temperature and the schedule of iterations.
             seed: of the noise.
         """
         push = self.begin(synthesis, seed=seed)

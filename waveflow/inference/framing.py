@@ -19,9 +19,11 @@ class Framing:
 
     Args:
         frames: how audio is cut, and continued beyond its ends.
+        folds: whether what frames make of mirrored samples is summed where the samples are that
+            they mirror; it is left out otherwise.
     """
 
-    def __init__(self, frames: Frames):
+    def __init__(self, frames: Frames, *, folds: bool = True):
         self._frames = frames
         self._window = frames.window
         self._size, self._hop, self._side = frames.size, frames.hop, frames.side
@@ -29,7 +31,8 @@ class Framing:
         self._needed = self._side + frames.skipped  # samples that a mirrored end is made of
         # hops held back, where frames lie apart, so that the end's mirror can still be added
         self._late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
-        if not (self._side and frames.mirrors):
+        self._folds = folds and frames.mirrors and self._side > 0
+        if not self._folds:
             self._late = 0
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
@@ -102,9 +105,9 @@ class Framing:
             head: of the sum, what stands before the audio, as far as it is done.
             frames: how many there are in all, once it is known.
         """
-        mirrors, near, far = self._frames.mirrors, self._frames.skipped, self._needed
+        near, far = self._frames.skipped, self._needed
         time = None if frames is None else frames * self._hop
-        if not mirrors or (time is not None and not self._frames.mirrored(time)):
+        if not self._folds or (time is not None and not self._frames.mirrored(time)):
             return
         begin = first * self._hop - self._side
         start, stop = max(near, begin), min(far, begin + len(done))
