@@ -313,6 +313,10 @@ MODELS: dict[str, type[ModelConfig]] = {
 """The model configurations by name."""
 
 
+MOST_ITERATIONS = 10_000
+"""Iterations of mel consistency, at most."""
+
+
 @dataclass(frozen=True)
 class SynthesisConfig:
     """How sound is made of a mel, unless the caller says otherwise.
@@ -321,24 +325,47 @@ class SynthesisConfig:
         temperature: standard deviation of the latent noise.
         consistency: iterations of :class:`waveflow.audio.MelConsistency` on the flow's sample;
             none leaves it as it is.
+        full_band: how many of the iterations, the first ones, move all bins; the others move bins
+            below ``cutoff`` alone; by default all of them move all bins.
+        cutoff: Hz above which the iterations that follow leave the sound as it is.
     """
 
     temperature: float = 1.0
     consistency: int = 0
+    full_band: int | None = None
+    cutoff: float = 2200.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"expected a temperature of 0 or more; got {self.temperature}")
-        if self.consistency < 0:
-            raise ValueError(f"expected consistency of 0 or more; got {self.consistency}")
+        for name, count in (("consistency", self.consistency), ("full_band", self.full_band)):
+            if count is None and name == "full_band":
+                continue
+            if not isinstance(count, int) or isinstance(count, bool):
+                raise ValueError(f"expected a whole number as {name}; got {count!r}")
+            if count < 0:
+                raise ValueError(f"expected {name} of 0 or more; got {count}")
+            if count > MOST_ITERATIONS:
+                raise ValueError(f"expected {name} of {MOST_ITERATIONS} at most; got {count}")
+        if not 0 < self.cutoff < math.inf:
+            raise ValueError(f"expected a finite cutoff > 0; got {self.cutoff}")
+
+    @property
+    def schedule(self) -> tuple[int, int]:
+        """How many iterations move all bins, and how many after them the low band alone."""
+        full = self.consistency
+        if self.full_band is not None:
+            full = min(full, self.full_band)
+        return full, self.consistency - full
 
     def override(
         self, *, temperature: float | None = None, consistency: int | None = None
     ) -> SynthesisConfig:
         """The same with every value that is given."""
-        return SynthesisConfig(
-            self.temperature if temperature is None else temperature,
-            self.consistency if consistency is None else consistency,
+        return replace(
+            self,
+            temperature=self.temperature if temperature is None else temperature,
+            consistency=self.consistency if consistency is None else consistency,
         )
 
 

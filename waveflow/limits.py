@@ -14,7 +14,6 @@ _COUNTS = {"flows": 1024, "scales": 64, "levels": 64, "couplings": 64, "layers":
 _MOST_CONTEXT_LAYERS = 64
 _WIDEST = 2**14
 _MOST_BLOCKS = 2**10
-_MOST_CONSISTENCY = 10_000
 _LONGEST_WINDOW = 2**20
 _LARGEST_FILTERS = 2**25
 _FASTEST = 10_000_000
@@ -38,7 +37,6 @@ def require_affordable(config: VocoderConfig) -> None:
         limit = _MOST_CONTEXT_LAYERS if name == "context_layers" else _COUNTS.get(name, _WIDEST)
         _at_most(limit, value, f"model.{name}")
     _at_most(_MOST_BLOCKS, _blocks(sizes), "flows and layers, all together,")
-    _at_most(_MOST_CONSISTENCY, config.synthesis.consistency, "synthesis.consistency")
     _at_most(MOST_WEIGHTS, most_weights(config), "the parameters of this config")
 
 

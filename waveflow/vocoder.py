@@ -43,7 +43,7 @@ class Vocoder(Saved):
         super().__init__(config)
         context_net, bijection = config.model.build(config.mel)
         self._log_mel = LogMel(config.mel)
-        self._consistency = MelConsistency(self._log_mel)
+        self._consistency = MelConsistency(self._log_mel, cutoff=config.synthesis.cutoff)
         self._frozen: tuple[Watch, Engine] | None = None
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
@@ -68,7 +68,8 @@ class Vocoder(Saved):
             temperature: standard deviation of the latent noise, 0 or more; by default
                 ``config.synthesis.temperature``.
             consistency: iterations of :class:`waveflow.audio.MelConsistency`, 0 for the sample
-                as it is; by default ``config.synthesis.consistency``.
+                as it is; by default ``config.synthesis.consistency``. Of them the first
+                ``config.synthesis.full_band`` move all bins.
             seed: the noise is a function of (seed, example, position) alone, on every device; left
                 out, it is drawn from torch's global generator.
             lengths: frames of each example, (batch,), if they differ; those behind are padding,
@@ -115,9 +116,11 @@ class Vocoder(Saved):
 
         Args:
             mel_chunks: (n_mels, any number of frames) each, in order.
-            temperature: as for the whole mel.
-            consistency: likewise.
-            seed: likewise.
+            temperature: standard deviation of the latent noise, 0 or more; by default
+                ``config.synthesis.temperature``.
+            consistency: iterations of :class:`waveflow.audio.MelConsistency`; by default
+                ``config.synthesis.consistency``.
+            seed: of the noise; left out, it is drawn from torch's global generator.
 
         Yields:
             audio, (samples,), never empty.

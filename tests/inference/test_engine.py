@@ -23,7 +23,8 @@ def plain(vocoder, mel, *, seed=0):
     noise = synthesis.temperature * positional_noise(seed, len(mel), samples)
     z = noise.view(len(mel), -1, vocoder.config.model.groups).mT
     with torch.no_grad():
-        return vocoder._consistency(vocoder.decode(z, mel), mel, synthesis.consistency)
+        sample = vocoder.decode(z, mel)
+        return vocoder._consistency(sample, mel, synthesis.consistency, synthesis.full_band)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 37])

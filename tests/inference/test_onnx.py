@@ -15,6 +15,7 @@ from tests.conftest import CLIPS, ROOT, TINY, randomise, small_config
 from waveflow import MODELS, Vocoder, VocoderConfig
 from waveflow.audio import LogMel, MelConfig, MelConsistency, read_audio
 from waveflow.cli import main
+from waveflow.config import SynthesisConfig
 from waveflow.inference.export.builder import OnnxBuilder
 from waveflow.inference.export.graph import SynthesisGraph
 from waveflow.inference.export.matrix_consistency import MatrixConsistency
@@ -82,6 +83,21 @@ def test_many_iterations_round_no_worse_than_torch(mels):
 
     assert distance(audio) < 2 * distance(single)
     assert distance(audio) < 1e-4
+
+
+@pytest.mark.parametrize("convention", ["hifigan-22k", "nvidia-22k", "nemo-hifigan-22k"])
+@pytest.mark.parametrize("full_band", [None, 2])
+def test_every_framing_and_schedule(convention, full_band, mels):
+    """At the ends, too, whatever audio is there: mirrored, or silent."""
+    small = small_vocoder("lapflow").config.model
+    mel_config = MelConfig.named(convention)
+    synthesis = SynthesisConfig(0.7, consistency=6, full_band=full_band)
+    vocoder = randomise(Vocoder(VocoderConfig(small, mel_config, synthesis))).eval()
+    session = session_of(vocoder, noise="input")
+    for mel in (mels[:2, :, :50], mels[:1, :, :2], mels[:3, :, :1]):
+        expected = vocoder(mel, seed=3)
+        audio = run(session, mel, 3, 256)
+        assert (audio - expected).abs().max() < 1e-4 * max(1.0, expected.abs().max())
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -160,9 +176,10 @@ def test_transforms_of_every_size(config, speech):
     for frames in (40, 1, 2):
         mel = log_mel(audio)[..., :frames]
         noise = 0.05 * torch.randn(1, frames * config.hop_length)
-        expected = MelConsistency(log_mel)(noise, mel, 6)
-        nearer = MatrixConsistency(log_mel, iterations=6)(noise, mel)
-        assert (nearer - expected).abs().max() < 1e-5
+        for full_band in (None, 2):
+            expected = MelConsistency(log_mel)(noise, mel, 6, full_band)
+            nearer = MatrixConsistency(log_mel, iterations=6, full_band=full_band)(noise, mel)
+            assert (nearer - expected).abs().max() < 1e-5
         assert frames < 40 or (nearer - noise).abs().max() > 0.05
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from waveflow.audio.bands import Bands
+from waveflow.audio.frames import Frames
+from waveflow.audio.low_band import low_bands, low_frames
 from waveflow.audio.mel import LogMel
+from waveflow.audio.resampling import Resampler
 
 MOMENTUM = 0.99
 """How far a spectrum is carried on along its last step, the fast Griffin-Lim algorithm's alpha."""
-
-LEAST_ENERGY = 0.1
-"""Energy that the windows over a sample are taken to have at least: where they hardly look, as at
-the end of centred frames with long hops, least squares would change it without measure."""
 
 
 class MelConsistency(nn.Module):
@@ -40,11 +43,19 @@ class MelConsistency(nn.Module):
     Griffin-Lim replaces every magnitude by that of a pseudo-inverse of the mel, which knows nothing
     of what lies within a band; here that is the sample's, and only the bands' levels are set.
 
+    Where a mel's bands are too coarse to tell harmonics, the iterations move energy between them as
+    they please, and a flow's own periodicity goes. So the first iterations may be of all bins and
+    the rest of the *low band* alone: the exponent is multiplied by 1 below the cut-off and by 0
+    above, with a flank of 60 Hz. What is above a cut-off of 2200 Hz then has no part in the
+    iterations, so they are made of the low band at a rate of its own, of D times fewer samples, and
+    what they change is interpolated and added.
+
     An iteration sees ``n_fft - hop_length`` samples to each side. Differentiable; nothing in the
     state dict.
 
     Args:
         log_mel: the front end whose mel is meant.
+        cutoff: Hz above which the iterations of the low band leave audio as it is.
 
     >>> import torch
     >>> from waveflow.audio import MelConfig
@@ -58,22 +69,34 @@ class MelConsistency(nn.Module):
     True
     """
 
-    weights: Tensor
-
-    def __init__(self, log_mel: LogMel) -> None:
+    def __init__(self, log_mel: LogMel, *, cutoff: float = 2200.0) -> None:
         super().__init__()
+        if not 0 < cutoff < math.inf:
+            raise ValueError(f"expected a finite cutoff > 0; got {cutoff}")
         self.log_mel = log_mel
-        filters = log_mel.filters[:, : log_mel.bins]
-        weights = filters / filters.sum(0).clamp_min(torch.finfo(filters.dtype).tiny)
-        self.register_buffer("weights", weights, persistent=False)
+        config = log_mel.config
+        bands = Bands(
+            log_mel.filters[:, : log_mel.bins],
+            rows=slice(0, config.n_mels),
+            floor=config.power_floor,
+            clamp=config.clamp,
+        )
+        self.whole = Step(log_mel.cutting, bands)
+        self.low: LowBand | None = None
+        low = low_bands(log_mel, cutoff)
+        if low is not None:
+            self.low = LowBand(log_mel, *low)
 
-    def forward(self, audio: Tensor, mel: Tensor, iterations: int) -> Tensor:
+    def forward(
+        self, audio: Tensor, mel: Tensor, iterations: int, full_band: int | None = None
+    ) -> Tensor:
         """(batch, frames * hop_length), (batch, n_mels, frames) -> (batch, frames * hop_length).
 
         Args:
             audio: a guess, in [-1, 1].
             mel: natural log, in the convention of the front end.
             iterations: how many; none returns the audio as it is.
+            full_band: how many of them, the first ones, move all bins; by default all of them.
 
         Raises:
             ValueError: audio and mel do not fit, or fewer than 0 iterations.
@@ -81,47 +104,100 @@ class MelConsistency(nn.Module):
         config = self.log_mel.config
         if iterations < 0:
             raise ValueError(f"expected 0 or more iterations; got {iterations}")
+        if full_band is not None and full_band < 0:
+            raise ValueError(f"expected full_band of 0 or more; got {full_band}")
         expected = (mel.shape[0], mel.shape[-1] * config.hop_length)
         if audio.shape != expected:
             raise ValueError(f"audio: expected shape {expected}; got {tuple(audio.shape)}")
         if not iterations:
             return audio
+        full = iterations if full_band is None else min(iterations, full_band)
         with torch.autocast(audio.device.type, enabled=False):
-            target = mel.to(self.weights.dtype).mT.contiguous()
-            result = audio.to(self.weights.dtype)
-            seen = self._overlap_add(self.log_mel.window.expand(1, mel.shape[-1], -1))
-            before = result
-            for _ in range(iterations):
-                carried_on = torch.lerp(before, result, 1 + MOMENTUM)
-                # a centred front end has one frame more than there are mel frames
-                spectrum = self.log_mel.spectrum(carried_on)[:, : mel.shape[-1]]
-                change = self._overlap_add(self.change(spectrum, target))
-                before, result = result, carried_on + change / seen.clamp_min(LEAST_ENERGY)
+            target = mel.to(self.log_mel.window.dtype).mT.contiguous()
+            result = self.whole(audio.to(target.dtype), target, full)
+            if self.low is not None and iterations > full:
+                result = self.low(result, target, iterations - full)
             return result.to(audio.dtype)
 
-    def change(self, spectrum: Tensor, mel: Tensor) -> Tensor:
-        """What step 1 adds to the windowed frames of audio.
+
+class Step(nn.Module):
+    """Iterations at one rate, on some of the bands.
+
+    Args:
+        frames: how audio is cut.
+        bands: which bands, and how bins follow them.
+    """
+
+    def __init__(self, frames: Frames, bands: Bands) -> None:
+        super().__init__()
+        self.frames, self.bands = frames, bands
+
+    def forward(self, audio: Tensor, mel: Tensor, iterations: int) -> Tensor:
+        """Audio (batch, frames * hop) after some iterations, the first without momentum.
 
         Args:
-            spectrum: of the frames, (..., frames, 1 + n_fft / 2).
-            mel: (..., frames, n_mels).
+            audio: at the rate of the frames.
+            mel: all bands, (batch, frames, n_mels).
+            iterations: how many.
+        """
+        if not iterations:
+            return audio
+        steps, mel = mel.shape[1], mel[..., self.bands.rows]
+        energy = self.frames.energy(steps)
+        before = audio
+        for _ in range(iterations):
+            carried_on = torch.lerp(before, audio, 1 + MOMENTUM)
+            # a centred front end has one frame more than there are mel frames
+            frames = self.frames.cut(carried_on)[:, :steps] * self.frames.window
+            change = self.frames.lay_down(self.change(frames, mel))
+            before, audio = audio, carried_on + change / energy
+        return audio
+
+    def change(self, frames: Tensor, mel: Tensor) -> Tensor:
+        """What step 1 adds to windowed frames of audio.
+
+        Args:
+            frames: (..., frames, size).
+            mel: of the bands alone, (..., frames, bands).
 
         Returns:
-            (..., frames, n_fft).
+            (..., frames, size).
         """
-        gain = ((mel - self.log_mel.bands(spectrum)) @ self.weights).expm1()
-        return torch.fft.irfft(spectrum[..., : self.log_mel.bins] * gain, self.log_mel.config.n_fft)
+        spectrum = torch.fft.rfft(frames)[..., : self.bands.bins]
+        return torch.fft.irfft(spectrum * self.bands.gain(spectrum, mel), self.frames.size)
 
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Frames windowed and laid down where they were cut, (batch, frames, n_fft) ->
-        (batch, time).
+
+class LowBand(nn.Module):
+    """Iterations on what is below a cut-off, at a lower rate; what is above stays.
+
+    Args:
+        log_mel: the front end.
+        factor: by what the rate is lower.
+        bands: of the low rate.
+    """
+
+    def __init__(self, log_mel: LogMel, factor: int, bands: Bands) -> None:
+        super().__init__()
+        self.factor = factor
+        self.step = Step(low_frames(log_mel, factor), bands)
+        self.resampler: Resampler | None = None
+        if factor > 1:
+            self.resampler = Resampler(
+                factor,
+                hop=self.step.frames.hop,
+                mirrors=log_mel.reflects,
+                like=log_mel.window,
+            )
+
+    def forward(self, audio: Tensor, mel: Tensor, iterations: int) -> Tensor:
+        """Audio (batch, frames * hop_length) after some iterations.
+
+        Args:
+            audio: at the rate of the front end.
+            mel: all bands, (batch, frames, n_mels).
+            iterations: how many.
         """
-        hop_length, side = self.log_mel.config.hop_length, self.log_mel.padding
-        batch, steps, size = frames.shape
-        parts = -(-size // hop_length)
-        pieces = nn.functional.pad(frames * self.log_mel.window, (0, parts * hop_length - size))
-        pieces = pieces.view(batch, steps, parts, hop_length)
-        total = frames.new_zeros(batch, steps + parts, hop_length)
-        for part in range(parts):
-            total[:, part : part + steps] += pieces[:, :, part]
-        return total.view(batch, -1)[:, side : side + steps * hop_length]
+        if self.resampler is None:
+            return cast(Tensor, self.step(audio, mel, iterations))
+        low = self.resampler.down(audio)
+        return audio + self.resampler.up(self.step(low, mel, iterations) - low)

@@ -9,6 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from waveflow.audio.bands import levels
+from waveflow.audio.frames import Frames
+
 _CHOICES = {
     "framing": ("hop", "centred"),
     "scale": ("slaney", "htk"),
@@ -161,7 +164,6 @@ class LogMel(nn.Module):
     torch.Size([1, 80, 10])
     """
 
-    window: Tensor
     filters: Tensor
 
     def __init__(self, config: MelConfig) -> None:
@@ -185,7 +187,12 @@ class LogMel(nn.Module):
         )
         left = (config.n_fft - config.win_length) // 2
         window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
-        self.register_buffer("window", window.to(dtype), persistent=False)
+        self.cutting = Frames(
+            window.to(dtype),
+            hop=config.hop_length,
+            side=self.padding,
+            mirrors=config.edges == "reflect",
+        )
         self.register_buffer("filters", torch.from_numpy(filters).to(dtype), persistent=False)
         seen = self.filters.any(0).nonzero()
         if not len(seen):
@@ -220,29 +227,31 @@ class LogMel(nn.Module):
 
         Audio too short to be reflected at its ends is continued by silence instead.
         """
-        frames = self.continued(audio).unfold(1, self.config.n_fft, self.config.hop_length)
-        return torch.fft.rfft(frames * self.window)
+        return torch.fft.rfft(self.cutting.cut(audio) * self.window)
 
     def continued(self, audio: Tensor) -> Tensor:
         """Audio as the first and last frames see it, (batch, time) -> (batch, time + 2 padding)."""
-        mode = "reflect" if self.reflects and audio.shape[-1] > self.padding else "constant"
-        return nn.functional.pad(audio[:, None], (self.padding, self.padding), mode=mode)[:, 0]
+        return self.cutting.continued(audio)
+
+    @property
+    def window(self) -> Tensor:
+        """The window of a frame, (n_fft,)."""
+        return self.cutting.window
 
     @property
     def reflects(self) -> bool:
         """Whether audio is mirrored at its ends."""
-        return self.config.edges == "reflect"
+        return self.cutting.mirrors
 
     def bands(self, spectrum: Tensor) -> Tensor:
         """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, frames, n_mels)."""
-        config = self.config
-        spectrum = spectrum[..., : self.bins]
-        if config.power_floor:
-            power = spectrum.real.square() + spectrum.imag.square()
-            magnitude = (power + config.power_floor).sqrt()
-        else:
-            magnitude = spectrum.abs()
-        return (magnitude @ self.filters[:, : self.bins].mT).clamp_min(config.clamp).log()
+        config, seen = self.config, slice(self.bins)
+        return levels(
+            spectrum[..., seen],
+            self.filters[:, seen],
+            floor=config.power_floor,
+            clamp=config.clamp,
+        )
 
     @property
     def padding(self) -> int:

@@ -35,6 +35,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, choose_device, number
+from waveflow.config import MOST_ITERATIONS
 
 SUMMARY = "speed, latency and memory of synthesis on this machine"
 
@@ -63,7 +64,7 @@ def describe(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int),
+        type=number(int, high=MOST_ITERATIONS + 1),
         metavar="N",
         help="iterations that bring the sound nearer to the mel (default: the model's own)",
     )

@@ -143,8 +143,9 @@ def _arrive(
     vocoder = studio.vocoder(model)
     audio = vocoder.decode(z[None], start.mel[None])
     if consistency:
-        iterate = MelConsistency(studio.log_mel(model))
-        audio = iterate(audio, start.mel[None], consistency)
+        synthesis = vocoder.config.synthesis
+        iterate = MelConsistency(studio.log_mel(model), cutoff=synthesis.cutoff)
+        audio = iterate(audio, start.mel[None], consistency, synthesis.full_band)
     if not audio.isfinite().all():
         raise ValueError("expected finite audio of this latent; got NaN: move it less far")
     rate = vocoder.config.mel.sample_rate

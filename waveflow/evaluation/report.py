@@ -341,7 +341,11 @@ def evaluate(
     device = next(vocoder.parameters()).device
     groups = getattr(vocoder.config.model, "groups", None)
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
-    how: dict[str, Any] = {**asdict(synthesis), "seed": seed}
+    how: dict[str, Any] = {
+        "temperature": synthesis.temperature,
+        "consistency": synthesis.consistency,
+        "seed": seed,
+    }
     scores = []
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
         mel = recording.mel[None].to(device)

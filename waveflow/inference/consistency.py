@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from waveflow.audio.consistency import MOMENTUM, MelConsistency
+from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
+from waveflow.audio.frames import Frames
+from waveflow.inference.band_gains import Change
 from waveflow.inference.framing import Framing
-from waveflow.inference.products import missing_rows
+from waveflow.inference.resampling import StreamedResampler
 from waveflow.inference.rows import Line, Push, Queue
+
+Schedule = tuple[int, int]
+"""How many iterations move all bins, and how many after them the low band alone."""
 
 
 class StreamedConsistency:
@@ -23,8 +26,91 @@ class StreamedConsistency:
     """
 
     def __init__(self, consistency: MelConsistency):
-        self._change = Change(consistency)
-        self._iteration = Iteration(Framing(consistency.log_mel))
+        self._whole = Iterations(consistency.whole)
+        self._low = None if consistency.low is None else StreamedLowBand(consistency.low)
+
+    def begin(self, mel: Line, schedule: Schedule) -> Push:
+        """A fresh start, audio (samples,) -> audio; ``mel`` is where rows (frames, n_mels) are."""
+        full, rest = schedule
+        whole = self._whole.begin(mel, full)
+        if not rest or self._low is None:
+            return whole
+        low = self._low.begin(mel, rest)
+        return lambda audio, last: low(whole(audio, last), last)
+
+    def ready(self, samples: int, schedule: Schedule) -> int:
+        """How many samples have come out when ``samples`` have gone in, and more will follow."""
+        full, rest = schedule
+        samples = self._whole.ready(samples, full)
+        if not rest or self._low is None:
+            return samples
+        return self._low.ready(samples, rest)
+
+    def needs(self, sample: int, schedule: Schedule) -> int:
+        """The first sample of the audio that a sample depends on, far from the start."""
+        full, rest = schedule
+        if rest and self._low is not None:
+            sample = self._low.needs(sample, rest)
+        return self._whole.needs(sample, full)
+
+
+class StreamedLowBand:
+    """The iterations of a :class:`waveflow.audio.consistency.LowBand`.
+
+    Args:
+        low_band: the iterations' mathematics.
+    """
+
+    def __init__(self, low_band: LowBand):
+        self._iterations = Iterations(low_band.step, exact=False)
+        resampler = low_band.resampler
+        self._resampler = None if resampler is None else StreamedResampler(resampler)
+
+    def begin(self, mel: Line, count: int) -> Push:
+        """A fresh start of ``count`` iterations, audio (samples,) -> audio."""
+        iterate = self._iterations.begin(mel, count)
+        if self._resampler is None:
+            return iterate
+        down, up = self._resampler.begin_down(), self._resampler.begin_up()
+        waiting, before = Queue(), Queue()
+
+        def push(audio: Tensor, last: bool) -> Tensor:
+            waiting.push(audio)
+            low = down(audio, last)
+            before.push(low)
+            low = iterate(low, last)
+            added = up(low - before.take(len(low)), last)
+            return waiting.take(len(added)) + added
+
+        return push
+
+    def ready(self, samples: int, count: int) -> int:
+        """How many samples have come out when ``samples`` have gone in, and more will follow."""
+        if self._resampler is None:
+            return self._iterations.ready(samples, count)
+        samples = self._resampler.down_ready(samples)
+        return self._resampler.up_ready(self._iterations.ready(samples, count))
+
+    def needs(self, sample: int, count: int) -> int:
+        """The first sample of the audio that a sample depends on, far from the start."""
+        if self._resampler is None:
+            return self._iterations.needs(sample, count)
+        # of the change, which sees further to both sides than the sample itself
+        first = self._iterations.needs(self._resampler.up_needs(sample), count)
+        return self._resampler.down_needs(first)
+
+
+class Iterations:
+    """Iterations at one rate, one behind the other.
+
+    Args:
+        step: their mathematics.
+        exact: as :class:`waveflow.inference.band_gains.Change` understands it.
+    """
+
+    def __init__(self, step: Step, *, exact: bool = True):
+        self._change = Change(step, exact=exact)
+        self._iteration = Iteration(step.frames)
 
     def begin(self, mel: Line, count: int) -> Push:
         """A fresh start of ``count`` iterations, audio (samples,) -> audio; ``mel`` is where rows
@@ -59,11 +145,11 @@ class Iteration:
     """One iteration: frames are cut as soon as their samples have come, changed, and overlapped.
 
     Args:
-        framing: how frames are cut.
+        frames: how audio is cut.
     """
 
-    def __init__(self, framing: Framing):
-        self._framing = framing
+    def __init__(self, frames: Frames):
+        self._framing, self._window = Framing(frames), frames.window
 
     def begin(
         self, mel: Line, change: Callable[[Tensor, Tensor], Tensor]
@@ -78,7 +164,7 @@ class Iteration:
         def push(audio: Tensor, before: Tensor, last: bool) -> tuple[Tensor, Tensor]:
             waiting.push(before)
             carried.push(audio)
-            frames = cut(audio, last)
+            frames = cut(audio, last) * self._window
             added = overlap(change(frames, reader.take(len(frames))), last)
             return waiting.take(len(added)), carried.take(len(added)) + added
 
@@ -91,87 +177,3 @@ class Iteration:
     def needs(self, sample: int) -> int:
         """The first sample of the audio that a sample depends on, far from the start."""
         return self._framing.needs(sample)
-
-
-class Change:
-    """What an iteration adds to windowed frames: ``MelConsistency.change`` in place, each frame the
-    same bits however many there are.
-
-    A filter sees few bins, so the products with the filters are taken in parts that leave out most
-    of the zeros.
-
-    Args:
-        consistency: the iterations' mathematics.
-        parts: how many; measured.
-    """
-
-    def __init__(self, consistency: MelConsistency, parts: int = 3):
-        log_mel = consistency.log_mel
-        self._size, self._bins = log_mel.config.n_fft, log_mel.bins
-        self._floor, self._clamp = log_mel.config.power_floor, log_mel.config.clamp
-        filters = log_mel.filters[:, : self._bins]
-        self._parts = [
-            _Part.of(filters, consistency.weights, bins)
-            for bins in torch.arange(self._bins).tensor_split(parts)
-            if len(bins)
-        ]
-        self._like = filters
-
-    def begin(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """(frames, n_fft), (frames, n_mels) -> (frames, n_fft), in memory that is used again."""
-        bands, gain = self._like[:0], self._like[:0]
-
-        def change(frames: Tensor, mel: Tensor) -> Tensor:
-            nonlocal bands, gain
-            count = len(frames)
-            if not count:
-                return frames
-            missing = missing_rows(count)
-            if missing:
-                frames, mel = (functional.pad(rows, (0, 0, 0, missing)) for rows in (frames, mel))
-            if len(bands) != len(frames):
-                bands = torch.empty_like(mel)
-                gain = mel.new_empty(len(frames), self._bins)
-            spectrum = torch.fft.rfft(frames)
-            self._read_bands(spectrum, gain, bands)
-            torch.sub(mel, bands, out=bands)
-            for part in self._parts:
-                torch.mm(bands[:, part.bands], part.weights, out=gain[:, part.bins])
-            spectrum[:, : self._bins] *= gain.expm1_()
-            spectrum[:, self._bins :] = 0
-            return torch.fft.irfft(spectrum, self._size)[:count]
-
-        return change
-
-    def _read_bands(self, spectrum: Tensor, magnitude: Tensor, bands: Tensor) -> None:
-        """``LogMel.bands`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
-        real, imaginary = spectrum.real[:, : self._bins], spectrum.imag[:, : self._bins]
-        torch.mul(real, real, out=magnitude).addcmul_(imaginary, imaginary)
-        magnitude.add_(self._floor).sqrt_()
-        bands.zero_()
-        for part in self._parts:
-            into = bands[:, part.bands]
-            torch.addmm(into, magnitude[:, part.bins], part.filters, out=into)
-        bands.clamp_min_(self._clamp).log_()
-
-
-class _Part(NamedTuple):
-    """Some bins and the bands that see them."""
-
-    bins: slice
-    bands: slice
-    filters: Tensor
-    weights: Tensor
-
-    @classmethod
-    def of(cls, filters: Tensor, weights: Tensor, numbers: Tensor) -> _Part:
-        """The part of those bins, given filters and weights (n_mels, bins)."""
-        bins = slice(int(numbers[0]), int(numbers[-1]) + 1)
-        seeing = filters[:, bins].any(1).nonzero()
-        bands = slice(int(seeing.min()), int(seeing.max()) + 1) if len(seeing) else slice(0, 0)
-        return cls(
-            bins,
-            bands,
-            filters[bands, bins].T.contiguous(),
-            weights[bands, bins].contiguous(),
-        )

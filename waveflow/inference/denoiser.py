@@ -177,7 +177,7 @@ class Denoiser(nn.Module):
         """
         if not (math.isfinite(strength) and strength >= 0):
             raise ValueError(f"expected a strength of 0 or more; got {strength}")
-        framing = Framing(self._log_mel)
+        window, framing = self._log_mel.window, Framing(self._log_mel.cutting, folds=False)
         cut, overlap = framing.begin_cutting(), framing.begin_overlap()
         bias, hop_length = strength * self.bias, self.config.hop_length
         waiting = Queue()
@@ -192,7 +192,7 @@ class Denoiser(nn.Module):
             if last:  # silence up to a whole number of hops, of which nothing comes out
                 heard = torch.cat([heard, heard.new_zeros(-come % hop_length)])
             with torch.no_grad():
-                noise = overlap(_share(cut(heard, last), bias), last).to(audio)
+                noise = overlap(_share(cut(heard, last) * window, bias), last).to(audio)
                 decided = waiting.take(come if last else len(noise))
                 # where hops do not overlap, no frame may see the last half of one
                 missing = len(decided) - len(noise)

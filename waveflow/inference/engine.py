@@ -59,14 +59,14 @@ class Engine:
         (samples,) they decide; with ``last``, all that is left.
 
         Args:
-            synthesis: temperature and iterations.
+            synthesis: temperature and the schedule of iterations.
             seed: of the noise.
             example: number of the utterance in its batch, which has its own noise.
         """
         mel_line, context_line = Line(), Line()
         encode = self._encoder.begin(context_line)
         flow = self._flow.begin(context_line)
-        improve = self._consistency.begin(mel_line, synthesis.consistency)
+        improve = self._consistency.begin(mel_line, synthesis.schedule)
         position = 0
 
         def push(mel: Tensor, last: bool) -> Tensor:
@@ -97,7 +97,7 @@ class Engine:
 
         Args:
             mel: the mel, checked.
-            synthesis: temperature and iterations.
+            synthesis: temperature and the schedule of iterations.
             seed: of the noise.
             example: number of the utterance in its batch.
             chunk: frames that are worked on at a time, by default :data:`ROWS` steps; decides about
@@ -114,7 +114,7 @@ class Engine:
 
         Args:
             mel_chunks: in order, checked, none empty.
-            synthesis: temperature and iterations.
+            synthesis: temperature and the schedule of iterations.
             seed: of the noise.
         """
         push = self.begin(synthesis, seed=seed)
@@ -131,7 +131,7 @@ class Engine:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""
         frames = self._encoder.ready(frames) // self._encoder.rate
         samples = self._flow.ready(frames * self._hop // self._groups)
-        return self._consistency.ready(samples, synthesis.consistency)
+        return self._consistency.ready(samples, synthesis.schedule)
 
     def look_ahead(self, synthesis: SynthesisConfig) -> int:
         """The algorithmic latency in samples: how far behind the end of the mel so far the audio so
@@ -154,7 +154,7 @@ class Engine:
 
     def _needs(self, sample: int, synthesis: SynthesisConfig) -> int:
         """The first sample whose noise, or whose frame of the mel, a sample depends on."""
-        sample = self._consistency.needs(sample, synthesis.consistency)
+        sample = self._consistency.needs(sample, synthesis.schedule)
         step = self._flow.needs(sample)
         row = step * self._groups * self._encoder.rate // self._hop
         return min(step * self._groups, self._encoder.needs(row) * self._hop)

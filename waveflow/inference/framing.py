@@ -6,34 +6,41 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from waveflow.audio.consistency import LEAST_ENERGY
-from waveflow.audio.mel import LogMel
+from waveflow.audio.frames import LEAST_ENERGY, Frames
 from waveflow.inference.rows import Push, joined
+
+_KEPT = 8  # energies that are kept for further iterations
 
 
 class Framing:
-    """The frames of a mel front end, ``time / hop_length`` of them, and their overlapped sum.
+    """The frames of audio, ``time / hop`` of them, and their overlapped sum.
 
-    Frame t covers ``n_fft`` samples from ``t * hop_length - padding`` on. Beyond its ends audio is
-    as the front end continues it: reflected, or silent, as it is if too short to be reflected.
+    What :class:`waveflow.audio.frames.Frames` does with whole audio, of audio that comes in pieces.
 
     Args:
-        log_mel: the front end.
+        frames: how audio is cut, and continued beyond its ends.
+        folds: whether what frames make of mirrored samples is summed where the samples are that
+            they mirror; it is left out otherwise.
     """
 
-    def __init__(self, log_mel: LogMel):
-        config = log_mel.config
-        self._window = log_mel.window
-        self._size, self._hop, self._side = config.n_fft, config.hop_length, log_mel.padding
-        self._reflects = log_mel.reflects
-        self._parts = -(-self._size // self._hop)  # hops that a frame reaches into
+    def __init__(self, frames: Frames, *, folds: bool = True):
+        self._frames = frames
+        self._window = frames.window
+        self._size, self._hop, self._side = frames.size, frames.hop, frames.side
+        self._parts = frames.parts
+        self._needed = self._side + frames.skipped  # samples that a mirrored end is made of
+        # hops held back, where frames lie apart, so that the end's mirror can still be added
+        self._late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
+        self._folds = folds and frames.mirrors and self._side > 0
+        if not self._folds:
+            self._late = 0
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
         self._energy = energy.view(self._parts, self._hop)
-        self._seen: tuple[tuple[int, int, int], Tensor] | None = None
+        self._seen: dict[tuple[int, bool, int], Tensor] = {}
 
     def begin_cutting(self) -> Push:
-        """Audio (samples,) -> windowed frames (frames, n_fft)."""
+        """Audio (samples,) -> frames (frames, size) without their window, which share memory."""
         held = self._window[:0]
         next_frame = 0  # where it starts in what is held
         come = done = 0
@@ -41,85 +48,121 @@ class Framing:
         def push(audio: Tensor, last: bool) -> Tensor:
             nonlocal held, next_frame, come, done
             held = joined(held, audio)
-            begins = come <= self._side and (last or come + len(audio) > self._side)
+            begins = come < self._needed and (last or come + len(audio) >= self._needed)
             come += len(audio)
-            end = self._beyond(held.flip(0)) if last else audio[:0]
-            start = self._beyond(held).flip(0) if begins else audio[:0]
-            held = torch.cat([start, held, end])
+            if begins or last:
+                start, end = self._beyond(held)
+                held = torch.cat([*([start] * begins), held, *([end] * last)])
             frames = 0
-            if last or come > self._side:
+            if last or come >= self._needed:
                 frames = max((len(held) - next_frame - self._size) // self._hop + 1, 0)
                 frames = min(frames, come // self._hop - done)
             stop = next_frame + frames * self._hop
             reach = held[next_frame : stop + self._size - self._hop] if frames else held[:0]
-            kept = max(min(stop, len(held) - self._side - 1), 0)
+            kept = max(min(stop, len(held) - self._needed), 0)
             held, next_frame, done = held[kept:], stop - kept, done + frames
             if not frames:
                 return audio.new_empty(0, self._size)
-            return reach.unfold(0, self._size, self._hop) * self._window
+            return reach.unfold(0, self._size, self._hop)
 
         return push
 
     def begin_overlap(self) -> Push:
-        """Frames (frames, n_fft) -> audio (samples,): their windowed sum over the windows' energy,
+        """Frames (frames, size) -> audio (samples,): their windowed sum over the windows' energy,
         as far as it is done.
         """
         carried = self._window.new_zeros(self._parts - 1, self._hop)
-        come = 0
+        head = carried[:0].view(-1)  # of the sum: what stands before the audio
+        first = come = 0
 
         def push(frames: Tensor, last: bool) -> Tensor:
-            nonlocal carried, come
-            count = len(frames)
+            nonlocal carried, head, first, come
+            count, offset = len(frames), come - first
             total = torch.cat([carried, carried.new_zeros(count, self._hop)])
             for part in reversed(range(self._parts)):  # earlier frames first, as they come
                 piece = frames[:, part * self._hop : (part + 1) * self._hop]
                 window = self._window[part * self._hop : (part + 1) * self._hop]
-                total[part : part + count, : len(window)].addcmul_(piece, window)
-            hops = len(total) if last else count
-            first, come = come, come + count
-            carried = total[hops:].clone()
-            done = total[:hops].div_(self._energy_of(first, hops, come))
-            # hop h of the sum starts at sample h * hop - side of the audio
-            start = max(self._side - first * self._hop, 0)
-            stop = come * self._hop + self._side - first * self._hop if last else None
-            return done.view(-1)[start:stop]
+                start = offset + part
+                total[start : start + count, : len(window)].addcmul_(piece, window)
+            come += count
+            hops = len(total) if last else max(come - self._late - first, 0)
+            carried, done = total[hops:].clone(), total[:hops].view(-1)
+            head = torch.cat([head, done[: self._side - len(head)]])
+            self._fold(done, first, head, come if last else None)
+            done.div_(self._energy_of(first, hops, come, last))
+            begin = first * self._hop - self._side
+            first += hops
+            return done[max(-begin, 0) : come * self._hop - begin if last else None]
 
         return push
 
+    def _fold(self, done: Tensor, first: int, head: Tensor, frames: int | None) -> None:
+        """Add what is mirrored to what it mirrors, in place.
+
+        Args:
+            done: of the sum, from the first sample of hop ``first`` on.
+            first: that hop; the audio begins ``side`` samples behind the first sample of hop 0.
+            head: of the sum, what stands before the audio, as far as it is done.
+            frames: how many there are in all, once it is known.
+        """
+        near, far = self._frames.skipped, self._needed
+        time = None if frames is None else frames * self._hop
+        if not self._folds or (time is not None and not self._frames.mirrored(time)):
+            return
+        begin = first * self._hop - self._side
+        start, stop = max(near, begin), min(far, begin + len(done))
+        if start < stop:
+            done[start - begin : stop - begin] += head.flip(0)[start - near : stop - near]
+        if time is not None:
+            behind = done[time - begin :][: self._side].flip(0)
+            stop = time - near - begin
+            done[stop - len(behind) : stop] += behind
+
     def frames_ready(self, samples: int) -> int:
         """How many frames have been cut when ``samples`` have come, and more will follow."""
-        there = samples + self._side if samples > self._side else 0
+        there = samples + self._side if samples >= self._needed else 0
         return max((there - self._size) // self._hop + 1, 0)
 
     def samples_ready(self, frames: int) -> int:
         """How many samples are done when ``frames`` have come, and more will follow."""
-        return max(frames * self._hop - self._side, 0)
+        return max((frames - self._late) * self._hop - self._side, 0)
 
     def needs(self, sample: int) -> int:
         """The first sample in the frames that a sample is summed of."""
         first_frame = -((self._size - 1 - self._side - sample) // self._hop)
-        return first_frame * self._hop - self._side
+        return self.frame_start(first_frame)
 
-    def _beyond(self, inward: Tensor) -> Tensor:
-        """What stands beyond an end of audio, outwards, given the audio inwards from there."""
-        if len(inward) <= self._side or not self._reflects:
-            return inward.new_zeros(self._side)
-        return inward[1 : self._side + 1]
+    def frame_start(self, frame: int) -> int:
+        """The first sample of a frame."""
+        return frame * self._hop - self._side
 
-    def _energy_of(self, first: int, hops: int, frames: int) -> Tensor:
-        """The windows' energy (hops, hop_length) in hops of the sum from ``first`` on, of
-        ``frames`` frames; the same for all iterations that are as far.
+    def _beyond(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """What stands before audio, and what behind it."""
+        near, far, time = self._frames.skipped, self._needed, len(audio)
+        if not self._frames.mirrored(time):
+            return (audio.new_zeros(self._side),) * 2
+        return audio[near:far].flip(0), audio[time - far : time - near].flip(0)
+
+    def _energy_of(self, first: int, hops: int, frames: int, last: bool) -> Tensor:
+        """The windows' energy (hops * hop,) in hops of the sum from ``first`` on, of ``frames``
+        frames so far; the same for all iterations that are as far.
         """
-        key = first, hops, frames
-        seen = self._seen
-        if seen is None or seen[0] != key:
-            device = self._energy.device
-            frame = torch.arange(first, first + hops, device=device)[:, None]
-            frame = frame - torch.arange(self._parts, device=device)
-            there = ((frame >= 0) & (frame < frames)).to(self._energy)
-            energy = (there @ self._energy).clamp_min_(LEAST_ENERGY).to(self._window)
-            self._seen = seen = (
-                key,
-                energy,
-            )  # replaced as a whole: streams may be in several threads
-        return seen[1]
+        inner = first > 2 * self._parts  # no mirror of the start reaches there
+        key = -1 if inner else first, last, frames if last and not inner else -1
+        seen, size = self._seen.get(key), hops * self._hop
+        if seen is None or len(seen) < size:
+            energy = self._energy_sum(first, hops, frames)
+            head = self._energy_sum(0, -(-self._side // self._hop), frames)[: self._side]
+            self._fold(energy, first, head, frames if last else None)
+            seen = energy.clamp_min_(LEAST_ENERGY).to(self._window)
+            # replaced as a whole: streams may be in several threads
+            kept = self._seen if len(self._seen) < _KEPT else {}
+            self._seen = {**kept, key: seen}
+        return seen[len(seen) - size :] if last else seen[:size]
+
+    def _energy_sum(self, first: int, hops: int, frames: int) -> Tensor:
+        """The windows' energy in hops of the sum, without mirrors, in double precision."""
+        frame = torch.arange(first, first + hops, device=self._energy.device)[:, None]
+        frame = frame - torch.arange(self._parts, device=self._energy.device)
+        there = ((frame >= 0) & (frame < frames)).to(self._energy)
+        return (there @ self._energy).view(-1)

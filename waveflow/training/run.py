@@ -60,6 +60,8 @@ _MAY_CHANGE = {
     "compute.accumulate",
     "synthesis.temperature",
     "synthesis.consistency",
+    "synthesis.full_band",
+    "synthesis.cutoff",
 }
 """Keys of a recipe that may differ when a run goes on."""
 

@@ -55,7 +55,12 @@ class SynthesisGraph(nn.Module):
         self.bijection = cast(Bijection, folded(vocoder.flow.bijection))
         upsampled = isinstance(self.context_net, TransposedUpsampler)
         self.samples_per_context_step = self.groups if upsampled else self.hop_length
-        self.consistency = MatrixConsistency(LogMel(mel), iterations=synthesis.consistency)
+        self.consistency = MatrixConsistency(
+            LogMel(mel),
+            iterations=synthesis.consistency,
+            full_band=synthesis.full_band,
+            cutoff=synthesis.cutoff,
+        )
         self.temperature = float(synthesis.temperature)
         self.eval().requires_grad_(False).to("cpu", torch.float32)
 

@@ -1,0 +1,103 @@
+"""Frames of audio, and audio of frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LEAST_ENERGY = 0.1
+"""Energy that the windows over a sample are taken to have at least: where they hardly look, as at
+the end of centred frames with long hops, least squares would change it without measure."""
+
+
+class Frames(nn.Module):
+    r"""How audio is cut into overlapping frames, and which audio is nearest to frames.
+
+    Frame t covers ``size`` samples from ``t * hop - side`` on. Beyond its ends audio is silent or
+    mirrored; audio too short to be mirrored is silent there, too.
+
+    The audio nearest to frames :math:`y_t` in least squares (Griffin & Lim, *Signal estimation from
+    modified short-time Fourier transform*, 1984), with the window :math:`w` and all samples
+    :math:`x_n` counted wherever they stand in a frame, mirrored ones included, is
+
+    .. math:: x_n = \sum_{t, i \to n} w_i\, y_{t, i} \Big/ \sum_{t, i \to n} w_i^2 .
+
+    A mirrored sample is the sample that it mirrors. So what frames ask of it is laid down on that
+    one. Without this, what they ask at the ends of a clip is heard in part only, and iterations
+    may grow there without bounds.
+
+    Args:
+        window: (size,).
+        hop: samples from one frame to the next.
+        side: samples of the first frame that stand before the audio.
+        mirrors: whether audio is mirrored beyond its ends; it is silent there otherwise.
+        doubles: whether the mirror stands behind the last sample, which then comes twice; it
+            stands on the last sample otherwise.
+
+    >>> import torch
+    >>> frames = Frames(torch.hann_window(64), hop=16, side=24)
+    >>> audio = torch.randn(1, 160)
+    >>> cut = frames.cut(audio)[:, :10] * frames.window
+    >>> torch.allclose(frames.lay_down(cut) / frames.energy(10), audio, atol=1e-5)
+    True
+    """
+
+    window: Tensor
+
+    def __init__(
+        self, window: Tensor, *, hop: int, side: int, mirrors: bool = True, doubles: bool = False
+    ) -> None:
+        super().__init__()
+        self.size, self.hop, self.side = len(window), hop, side
+        self.mirrors, self.skipped = mirrors, 0 if doubles else 1
+        self.register_buffer("window", window, persistent=False)
+
+    @property
+    def parts(self) -> int:
+        """Hops that a frame reaches into."""
+        return -(-self.size // self.hop)
+
+    def mirrored(self, time: int) -> bool:
+        """Whether audio of that many samples is mirrored at its ends."""
+        return self.mirrors and time >= self.side + self.skipped
+
+    def continued(self, audio: Tensor) -> Tensor:
+        """Audio as the first and last frames see it, (batch, time) -> (batch, time + 2 side)."""
+        time = audio.shape[-1]
+        if not self.mirrored(time):
+            return functional.pad(audio, (self.side, self.side))
+        near, far = self.skipped, self.skipped + self.side
+        start, end = audio[:, near:far].flip(1), audio[:, time - far : time - near].flip(1)
+        return torch.cat([start, audio, end], dim=1)
+
+    def cut(self, audio: Tensor) -> Tensor:
+        """Frames without their window, (batch, time) -> (batch, frames, size)."""
+        return self.continued(audio).unfold(1, self.size, self.hop)
+
+    def lay_down(self, frames: Tensor) -> Tensor:
+        """The windowed sum of frames, (batch, steps, size) -> (batch, steps * hop)."""
+        batch, steps, size = frames.shape
+        pieces = functional.pad(frames * self.window, (0, self.parts * self.hop - size))
+        pieces = pieces.view(batch, steps, self.parts, self.hop)
+        total = frames.new_zeros(batch, steps + self.parts, self.hop)
+        for part in range(self.parts):
+            total[:, part : part + steps] += pieces[:, :, part]
+        return self._folded(total.view(batch, -1), steps * self.hop)
+
+    def energy(self, steps: int) -> Tensor:
+        """By what the sum of that many frames is divided, (1, steps * hop)."""
+        return self.lay_down(self.window.expand(1, steps, -1)).clamp_min(LEAST_ENERGY)
+
+    def _folded(self, total: Tensor, time: int) -> Tensor:
+        """A sum from ``side`` samples before the audio on, what is mirrored added to what it
+        mirrors, (batch, any) -> (batch, time).
+        """
+        stop = self.side + time
+        audio = total[:, self.side : stop]
+        if not self.side or not self.mirrored(time):
+            return audio
+        start, end = total[:, : self.side].flip(1), total[:, stop : stop + self.side].flip(1)
+        behind = time - self.skipped - self.side
+        audio = audio + functional.pad(start, (self.skipped, behind))
+        return audio + functional.pad(end, (behind, self.skipped))

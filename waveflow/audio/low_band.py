@@ -1,0 +1,97 @@
+"""The low band of mel consistency: which rate it has, its frames, and its bands."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from waveflow.audio.bands import Bands
+from waveflow.audio.frames import Frames
+from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.audio.resampling import PASS
+
+EDGE = 60.0
+"""Hz below the cut-off over which the bins' share falls from all to nothing."""
+
+_HIGHEST = 0.83
+"""Share of the low rate's band that the cut-off may have, at most."""
+
+
+def low_bands(log_mel: LogMel, cutoff: float) -> tuple[int, Bands] | None:
+    """By what the rate of the low band is lower, and its bands; None if no band is below it.
+
+    The factor divides the hop, the size of the frames, and their padding. The cut-off is at most
+    0.83 of the low rate's band, and every band that sees a bin below the cut-off lies where the
+    filters of the low rate let all through. The largest such factor is taken; 1 always is one.
+
+    Args:
+        log_mel: the front end.
+        cutoff: Hz above which bins stay.
+    """
+    config = log_mel.config
+    share = _share(config, log_mel.bins, cutoff)
+    filters = log_mel.filters[:, : log_mel.bins]
+    seeing = filters[:, share > 0].any(1).nonzero()
+    if not len(seeing):
+        return None
+    rows = slice(int(seeing.min()), int(seeing.max()) + 1)
+    bins = int(filters[rows].any(0).nonzero().max()) + 1
+    factor = _factor(config, bins - 1, cutoff)
+    bands = Bands(
+        filters[rows, :bins].contiguous(),
+        rows=rows,
+        floor=config.power_floor,
+        clamp=config.clamp,
+        scale=factor,
+        share=share[:bins],
+    )
+    return factor, bands
+
+
+def low_frames(log_mel: LogMel, factor: int) -> Frames:
+    """The frames of a front end at a rate lower by a factor: those of the same times.
+
+    Args:
+        log_mel: the front end.
+        factor: by what the rate is lower.
+    """
+    if factor == 1:
+        return log_mel.cutting
+    config = log_mel.config
+    return Frames(
+        _window(config, factor).to(log_mel.window),
+        hop=config.hop_length // factor,
+        side=log_mel.padding // factor,
+        mirrors=log_mel.reflects,
+        doubles=True,
+    )
+
+
+def _share(config: MelConfig, bins: int, cutoff: float) -> Tensor:
+    """How far each bin follows: a cosine's flank from ``EDGE`` below the cut-off to it."""
+    frequency = torch.arange(bins).double() * config.sample_rate / config.n_fft
+    return (1 + (math.pi * ((frequency - cutoff) / EDGE + 1).clamp(0, 1)).cos()) / 2
+
+
+def _factor(config: MelConfig, highest_bin: int, cutoff: float) -> int:
+    side = config.n_fft if config.framing == "centred" else config.n_fft - config.hop_length
+    common = math.gcd(config.hop_length, config.n_fft // 2, side // 2)
+    if config.n_fft % 2:
+        return 1
+    most = min(
+        common,
+        _HIGHEST * config.sample_rate / 2 / cutoff,
+        PASS * config.n_fft / 2 / max(highest_bin, 1),
+    )
+    return max(factor for factor in range(1, max(int(most), 1) + 1) if common % factor == 0)
+
+
+def _window(config: MelConfig, factor: int) -> Tensor:
+    """The front end's window where the samples of the low rate stand, (n_fft / factor,)."""
+    position = factor * torch.arange(config.n_fft // factor).double() + (factor - 1) / 2
+    position = position - (config.n_fft - config.win_length) // 2
+    period = config.win_length - (config.window == "hann_symmetric")
+    window = (1 - (2 * math.pi / max(period, 1) * position).cos()) / 2
+    return window * ((position >= 0) & (position <= period))

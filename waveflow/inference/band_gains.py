@@ -1,0 +1,107 @@
+"""What mel consistency changes in frames, in memory that is used again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from waveflow.audio.consistency import Step
+from waveflow.inference.products import missing_rows
+
+_BINS = 128  # of a part; measured
+
+
+class Change:
+    """What an iteration adds to windowed frames: ``Step.change`` in place, each frame the
+    same bits however many there are.
+
+    A filter sees few bins, so the products with the filters are taken in parts that leave out most
+    of the zeros.
+
+    Args:
+        step: the iterations' mathematics.
+        exact: whether small gains are known to all their digits; otherwise to one part in 2^24 of
+            the spectrum, which takes a tenth of the time.
+    """
+
+    def __init__(self, step: Step, *, exact: bool = True):
+        bands = step.bands
+        parts = -(-bands.bins // _BINS)
+        self._exact = exact
+        self._size, self._bins, self._rows = step.frames.size, bands.bins, bands.rows
+        self._floor, self._clamp = bands.floor, bands.clamp
+        filters = bands.filters
+        self._parts = [
+            _Part.of(filters, bands.weights, bins)
+            for bins in torch.arange(self._bins).tensor_split(parts)
+            if len(bins)
+        ]
+        self._like = filters
+
+    def begin(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """(frames, n_fft), (frames, n_mels) -> (frames, n_fft), in memory that is used again."""
+        bands, gain = self._like[:0], self._like[:0]
+
+        def change(frames: Tensor, mel: Tensor) -> Tensor:
+            nonlocal bands, gain
+            count = len(frames)
+            if not count:
+                return frames
+            mel = mel[:, self._rows]
+            missing = missing_rows(count)
+            if missing:
+                frames, mel = (functional.pad(rows, (0, 0, 0, missing)) for rows in (frames, mel))
+            if len(bands) != len(frames):
+                bands = mel.new_empty(mel.shape)
+                gain = mel.new_empty(len(frames), self._bins)
+            spectrum = torch.fft.rfft(frames)
+            self._read_bands(spectrum, gain, bands)
+            torch.sub(mel, bands, out=bands)
+            for part in self._parts:
+                torch.mm(bands[:, part.bands], part.weights, out=gain[:, part.bins])
+            seen, unseen = spectrum[:, : self._bins], spectrum[:, self._bins :]
+            seen.mul_(gain.expm1_() if self._exact else gain.exp_().sub_(1))
+            unseen.zero_()
+            return torch.fft.irfft(spectrum, self._size)[:count]
+
+        return change
+
+    def _read_bands(self, spectrum: Tensor, magnitude: Tensor, bands: Tensor) -> None:
+        """``LogMel.bands`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
+        real, imaginary = spectrum.real[:, : self._bins], spectrum.imag[:, : self._bins]
+        torch.mul(real, real, out=magnitude).addcmul_(imaginary, imaginary)
+        magnitude.add_(self._floor).sqrt_()
+        if len(self._parts) == 1 and self._parts[0].filters.shape[1] == bands.shape[1]:
+            torch.mm(magnitude, self._parts[0].filters, out=bands)
+        else:
+            bands.zero_()
+            for part in self._parts:
+                into = bands[:, part.bands]
+                torch.addmm(into, magnitude[:, part.bins], part.filters, out=into)
+        bands.clamp_min_(self._clamp).log_()
+
+
+class _Part(NamedTuple):
+    """Some bins and the bands that see them."""
+
+    bins: slice
+    bands: slice
+    filters: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, filters: Tensor, weights: Tensor, numbers: Tensor) -> _Part:
+        """The part of those bins, given filters and weights (n_mels, bins)."""
+        bins = slice(int(numbers[0]), int(numbers[-1]) + 1)
+        seeing = filters[:, bins].any(1).nonzero()
+        bands = slice(int(seeing.min()), int(seeing.max()) + 1) if len(seeing) else slice(0, 0)
+        return cls(
+            bins,
+            bands,
+            filters[bands, bins].T.contiguous(),
+            weights[bands, bins].contiguous(),
+        )
