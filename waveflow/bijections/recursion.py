@@ -66,12 +66,17 @@ def synthesise(
 @_compiled
 def _filter(low: _Array, audio: _Array, low_pass: _Array, start: int, stop: int) -> None:
     """``low[start:stop]`` by the filter read forwards, its last tap on the newest sample."""
-    low[start:stop] = 0
     first = start - len(low_pass) + 1
-    for tap in range(len(low_pass)):
-        factor = low_pass[tap]
+    low[start:stop] = 0
+    whole = len(low_pass) - len(low_pass) % 4
+    for tap in range(0, whole, 4):
+        a, b, c, d = low_pass[tap : tap + 4]
+        seen = audio[first + tap : stop + tap + 4 - len(low_pass)]
         for i in range(stop - start):
-            low[start + i] += factor * audio[first + tap + i]
+            low[start + i] += a * seen[i] + b * seen[i + 1] + c * seen[i + 2] + d * seen[i + 3]
+    for tap in range(whole, len(low_pass)):
+        for i in range(stop - start):
+            low[start + i] += low_pass[tap] * audio[first + tap + i]
 
 
 @_compiled
