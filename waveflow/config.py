@@ -12,7 +12,7 @@ from torch import nn
 from waveflow import models
 from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import Bijection, LongTermPredictor
-from waveflow.bijections.long_term import initial_parameters, pitch_lags
+from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
 from waveflow.nets import BlockNetwork, MelEncoder, TransposedUpsampler
 from waveflow.nets.mel_encoder import STANDARD
 from waveflow.yaml_file import shortened
@@ -136,14 +136,31 @@ class GlowConfig(_EncodedConfig):
 
 
 @dataclass(frozen=True)
-class LapflowConfig(_EncodedConfig):
-    """:func:`waveflow.models.lapflow`. ``whitening_groups``: bands of the whitening; ``flows``:
-    number of Glow steps.
+class _WhitenedConfig(_EncodedConfig):
+    """The fields of the models that whiten the envelope and then take Glow steps.
+
+    Attributes:
+        whitening_groups: bands of the whitening; a divisor of the hop.
+        flows: number of Glow steps.
     """
 
-    name: ClassVar[str] = "lapflow"
     whitening_groups: int = 256
     flows: int = 6
+
+    def grows_from(self, smaller: ModelConfig) -> bool:
+        """New steps come last and start as rotations of a standard normal latent, which are
+        standard normal again.
+        """
+        if not isinstance(smaller, _WhitenedConfig) or smaller.flows > self.flows:
+            return False
+        return self == replace(smaller, flows=self.flows)
+
+
+@dataclass(frozen=True)
+class LapflowConfig(_WhitenedConfig):
+    """:func:`waveflow.models.lapflow`."""
+
+    name: ClassVar[str] = "lapflow"
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel, slowest=max(self.groups, self.whitening_groups))
@@ -155,21 +172,12 @@ class LapflowConfig(_EncodedConfig):
         )
         return context_net, flow
 
-    def grows_from(self, smaller: ModelConfig) -> bool:
-        """New steps come last and start as rotations of a standard normal latent, which are
-        standard normal again.
-        """
-        if not isinstance(smaller, LapflowConfig) or smaller.flows > self.flows:
-            return False
-        return self == replace(smaller, flows=self.flows)
-
 
 @dataclass(frozen=True)
-class SourceFilterConfig(_EncodedConfig):
+class SourceFilterConfig(_WhitenedConfig):
     """:func:`waveflow.models.source_filter`.
 
     Attributes:
-        whitening_groups: bands of the whitening.
         flows: number of Glow steps.
         long_term: whether there is a long-term predictor.
         block: samples over which its coefficients are constant; a divisor of the hop.
@@ -179,13 +187,19 @@ class SourceFilterConfig(_EncodedConfig):
     """
 
     name: ClassVar[str] = "source_filter"
-    whitening_groups: int = 256
     flows: int = 4
     long_term: bool = True
     block: int = 128
     lowest_pitch: float = 60.0
     highest_pitch: float = 420.0
     predictor_channels: int = 192
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lowest_pitch < self.highest_pitch < math.inf:
+            raise ValueError(
+                f"{self.name}: expected 0 < lowest_pitch < highest_pitch; "
+                f"got {self.lowest_pitch} and {self.highest_pitch}"
+            )
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         slowest = max(self.groups, self.whitening_groups)
@@ -201,15 +215,19 @@ class SourceFilterConfig(_EncodedConfig):
         return context_net, flow
 
     def _predictor(self, mel: MelConfig, context_channels: int) -> LongTermPredictor:
+        if self.block < 1 or mel.hop_length % self.block:
+            raise ValueError(
+                f"{self.name}: expected block to divide hop_length {mel.hop_length}; "
+                f"got {self.block}"
+            )
         lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
-        kernel_size = 9
         network = BlockNetwork(
             context_channels,
-            bias=initial_parameters(lags, kernel_size),
+            bias=initial_parameters(lags, KERNEL_SIZE),
             channels=self.predictor_channels,
             blocks=mel.hop_length // self.block,
         )
-        return LongTermPredictor(network, lags=lags, block=self.block, kernel_size=kernel_size)
+        return LongTermPredictor(network, lags=lags, block=self.block)
 
 
 @dataclass(frozen=True)

@@ -44,14 +44,18 @@ def most_weights(config: VocoderConfig) -> int:
     """A bound of the number of parameters, a few times what they are, by the sizes alone."""
     sizes, bands = _sizes(config), config.mel.n_mels
     channels, groups = sizes.get("channels", 1), sizes["groups"]
-    context = sizes.get("context_channels", bands * groups)
+    encoded = sizes.get("context_channels", bands * groups)
+    context = encoded + bands  # some carry the mel
     layer = 2 * channels * (channels * sizes.get("kernel_size", 1) + context + channels)
     ends = groups * (groups + 4 * channels)
     context_kernel = sizes.get("context_kernel_size", 1)
-    encoder = context * context_kernel * (bands + 2 * context * sizes.get("context_layers", 0))
+    encoder = encoded * context_kernel * (bands + 2 * encoded * sizes.get("context_layers", 0))
     upsampler = bands * bands * sizes.get("upsampler_kernel_size", 0)
     whitening = 4 * context * sizes.get("whitening_groups", 0)
-    return 2 * _blocks(sizes) * (layer + ends) + encoder + upsampler + whitening
+    blocks = -(-config.mel.hop_length // sizes.get("block", config.mel.hop_length))
+    lags = config.mel.sample_rate / getattr(config.model, "lowest_pitch", math.inf)
+    predictor = sizes.get("predictor_channels", 0) * (context + 2 * blocks * math.ceil(lags))
+    return 2 * _blocks(sizes) * (layer + ends) + encoder + upsampler + whitening + predictor
 
 
 def _blocks(sizes: Mapping[str, int]) -> int:

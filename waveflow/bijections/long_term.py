@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,6 +10,9 @@ from waveflow.bijections.base import Bijection, full_precision, sum_per_example
 
 LOW_PASS_TAPS = 24
 """Taps of the low-pass filter behind which the past is correlated with itself."""
+
+KERNEL_SIZE = 9
+"""Taps of the kernel, unless the caller says otherwise."""
 
 _FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
@@ -79,7 +80,7 @@ class LongTermPredictor(Bijection):
         *,
         lags: range,
         block: int = 128,
-        kernel_size: int = 9,
+        kernel_size: int = KERNEL_SIZE,
         window: int = 256,
         cutoff: float = 0.15,
     ):
@@ -264,10 +265,15 @@ class LongTermPredictor(Bijection):
 def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> range:
     """The periods of a range of pitch, in whole samples.
 
+    Args:
+        sample_rate: samples a second.
+        lowest_pitch: in Hz.
+        highest_pitch: in Hz.
+
     >>> pitch_lags(22050, 60, 420)
     range(52, 368)
     """
-    return range(int(sample_rate / highest_pitch), math.floor(sample_rate / lowest_pitch) + 1)
+    return range(int(sample_rate / highest_pitch), int(sample_rate / lowest_pitch) + 1)
 
 
 def initial_parameters(lags: range, kernel_size: int) -> list[float]:
