@@ -88,7 +88,7 @@ class Test_train_sh:
         figures = ["parameters", "steps", "seed", "nats/sample", "PESQ-wb", "STOI", "MCD, dB"]
         figures.append("× real time")
         assert all(math.isfinite(float(found[name].replace(",", ""))) for name in figures)
-        assert found["model"] == "`lapflow`"
+        assert found["model"] == "`source_filter`"
         assert found["command"] == f"`recipes/ljspeech/train.sh --smoke --out {run}`"
         assert (run / "results.md").read_text().strip() in "\n".join(printed)
         page = (run / "listen" / "index.html").read_text()

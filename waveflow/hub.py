@@ -35,7 +35,7 @@ def find(
     the hub is asked for what is new there only by ``force_download``.
 
     Args:
-        name_or_folder: ``"ljspeech"``, ``"runs/lapflow/model"``, ``"user/name"``.
+        name_or_folder: ``"ljspeech"``, ``"runs/source_filter/model"``, ``"user/name"``.
         revision: branch, tag or commit on the hub; by default ``main``.
         force_download: take the hub's files although the cache has them.
         token: of the hub; True or None for the one that ``hf auth login`` stored.

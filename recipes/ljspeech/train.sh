@@ -12,7 +12,7 @@ changed, so the same command goes on where the last one stopped.
 
   --data DIR           a copy of LJSpeech that is already there, or part of one
   --root DIR           else where LJSpeech-1.1 is downloaded to (2.6 GB, 3.8 GB unpacked) (data)
-  --config YAML        model and training (recipes/ljspeech/lapflow.yaml)
+  --config YAML        model and training (recipes/ljspeech/source_filter.yaml)
   --out RUN            folder of the run (runs/STEM of the YAML)
   --split NAME         clips to validate on: ours, or hifigan for the 150 of HiFi-GAN (ours)
   --devices N          GPUs of each machine, or processes on CPUs
@@ -70,7 +70,7 @@ done
 
 [ -z "$smoke" ] || [ -z "$data" ] || fail "expected --data or --smoke; got both" 2
 if [ -z "$config" ]; then
-  config=$here/lapflow.yaml
+  config=$here/source_filter.yaml
   [ -z "$smoke" ] || config=$here/smoke.yaml
 fi
 [ -f "$config" ] || fail "--config: expected a file; $config is none" 2

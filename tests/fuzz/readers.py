@@ -237,7 +237,7 @@ def vocoder_config(draw, folder):
 @target
 def sizes(draw, folder):
     """A config whose model nobody could hold."""
-    models = ["lapflow", "nice", "realnvp", "glow", "waveglow", "squeezewave"]
+    models = ["lapflow", "source_filter", "nice", "realnvp", "glow", "waveglow", "squeezewave"]
     config = VocoderConfig.from_dict({"model": {"name": draw(st.sampled_from(models))}})
     plain = config.to_dict()
     section = draw(st.sampled_from(["model", "mel"]))

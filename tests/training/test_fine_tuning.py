@@ -50,14 +50,14 @@ def test_init_from_takes_the_weights_and_nothing_else(config, tmp_path):
 
 
 def test_init_from_a_model_of_another_make_is_refused(config, tmp_path):
-    with pytest.raises(ValueError, match=r"ljspeech: expected .* model\.flows: 4 there, 2 here"):
+    with pytest.raises(ValueError, match=r"ljspeech: expected .* model\.flows: 3 there, 2 here"):
         train(config.override({"run.init_from": "ljspeech"}), data=CLIPS, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_lapflow_grows(config, tmp_path, ljspeech, speech):
+def test_a_flow_grows(config, tmp_path, ljspeech, speech):
     """New flows are rotations at first, so the bigger model begins where the smaller one was."""
-    model = replace(ljspeech.config.model, flows=5)
+    model = replace(ljspeech.config.model, flows=4)
     grown = replace(config, model=model).override(
         {"run.init_from": "ljspeech", "optimizer.learning_rate": 1e-9, "optimizer.max_steps": 1}
     )
@@ -67,8 +67,8 @@ def test_a_lapflow_grows(config, tmp_path, ljspeech, speech):
         before, after = (model.log_prob(speech).item() for model in (ljspeech, vocoder))
     assert len(vocoder.state_dict()) > len(ljspeech.state_dict())
     assert after / speech.shape[1] == pytest.approx(before / speech.shape[1], abs=0.05)
-    smaller = replace(grown, model=replace(model, flows=3))
-    with pytest.raises(ValueError, match=r"model\.flows: 4 there, 3 here"):
+    smaller = replace(grown, model=replace(model, flows=2))
+    with pytest.raises(ValueError, match=r"model\.flows: 3 there, 2 here"):
         train(smaller, data=CLIPS, out=tmp_path / "smaller")
 
 
@@ -159,11 +159,14 @@ def test_other_mels_are_refused_with_the_numbers(config, with_mels):
 @pytest.mark.parametrize("rate", ["16k", "24k"])
 def test_other_rates_train_and_vocode_by_config_alone(config, tmp_path, rate):
     """With the mel and groups of the recipes for these rates, at a size for tests."""
-    published = TrainingConfig.from_yaml(ROOT / "recipes" / "ljspeech" / f"lapflow_{rate}.yaml")
+    published = TrainingConfig.from_yaml(
+        ROOT / "recipes" / "ljspeech" / f"source_filter_{rate}.yaml"
+    )
     model = replace(
         config.model,
         groups=published.model.groups,
         whitening_groups=published.model.whitening_groups,
+        block=published.model.block,
     )
     recipe = replace(config, mel=published.mel, model=model).override({"optimizer.max_steps": 100})
     first = train(recipe.override({"optimizer.max_steps": 1}), data=CLIPS, out=tmp_path / "run")

@@ -6,7 +6,7 @@ Needs: pip install 'waveflow[demo]'.
 
 Examples:
   waveflow demo
-  waveflow demo --model runs/lapflow/model --port 8080
+  waveflow demo --model runs/source_filter/model --port 8080
   waveflow demo --host 0.0.0.0        # for the whole local network
 """
 

@@ -6,8 +6,8 @@ folder, or the address of a copy (https://..., s3://...), and the same recipe, w
 clips apply there.
 
 Examples:
-  waveflow shard recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out shards
-  waveflow train recipes/ljspeech/lapflow.yaml --data shards --out run
+  waveflow shard recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out shards
+  waveflow train recipes/ljspeech/source_filter.yaml --data shards --out run
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Ctrl-C (once: after the step), or worse. DIR is a folder of recordings, or a fol
 of what `waveflow shard` made. Needs: pip install 'waveflow[train]'.
 
 Examples:
-  waveflow train recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out run
-  waveflow train recipes/ljspeech/lapflow.yaml --data LJSpeech-1.1 --out run --max-time 08:00:00
+  waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run
+  waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run --max-time 08:00:00
   torchrun --nproc-per-node 8 -m waveflow train recipes/ljspeech/waveglow.yaml \
     --data LJSpeech-1.1 --out run --devices 8
 """

@@ -97,7 +97,7 @@ class RunConfig:
     Attributes:
         seed: of weights, order, crops and dequantisation.
         init_from: name or folder of a model whose weights the run starts from; by default they
-            are random. A lapflow may start from one of fewer flows.
+            are random. A lapflow or a source_filter may start from one of fewer flows.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations and exports.
         log_every: steps between scalars.
