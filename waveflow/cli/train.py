@@ -7,7 +7,8 @@ of what `waveflow shard` made. Needs: pip install 'waveflow[train]'.
 
 Examples:
   waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run
-  waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run --max-time 08:00:00
+  waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run \
+    --max-time 08:00:00
   torchrun --nproc-per-node 8 -m waveflow train recipes/ljspeech/waveglow.yaml \
     --data LJSpeech-1.1 --out run --devices 8
 """
