@@ -147,17 +147,31 @@ class LongTermPredictor(Bijection):
             return self._synthesise_by_loops(z, parameters, past)
         done = []
         for block, own in zip(z.split(self.block, dim=1), parameters.unbind(1), strict=True):
-            low = _filtered(past[:, -self.correlated - LOW_PASS_TAPS + 1 :], self.low_pass)
-            weights, kernel, log_gain = self.coefficients(own, self._correlation(low))
-            taps = _convolved(weights, kernel).flip(1)[..., None]
-            for excitation in (block * log_gain.exp()).split(self.shortest, dim=1):
-                reach = self.longest - self.shortest + excitation.shape[1]
-                start = past.shape[1] - self.longest
-                seen = past[:, start : start + reach].unfold(1, taps.shape[1], 1)
-                piece = excitation + (seen @ taps)[..., 0]
-                past = torch.cat([past[:, piece.shape[1] :], piece], dim=1)
-                done.append(piece)
+            past, audio = self.advance(past, block, own)
+            done.append(audio)
         return torch.cat(done, dim=1)
+
+    def advance(self, past: Tensor, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of one block, in torch.
+
+        Args:
+            past: the samples before it, (batch, memory).
+            z: (batch, block).
+            parameters: (batch, n_params).
+
+        Returns:
+            The samples before the next block, (batch, memory), and x, (batch, block).
+        """
+        low = _filtered(past[:, -self.correlated - LOW_PASS_TAPS + 1 :], self.low_pass)
+        weights, kernel, log_gain = self.coefficients(parameters, self._correlation(low))
+        taps = _convolved(weights, kernel).flip(1)[..., None]
+        for excitation in (z * log_gain.exp()).split(self.shortest, dim=1):
+            reach = self.longest - self.shortest + excitation.shape[1]
+            start = past.shape[1] - self.longest
+            seen = past[:, start : start + reach].unfold(1, taps.shape[1], 1)
+            piece = excitation + (seen @ taps)[..., 0]
+            past = torch.cat([past, piece], dim=1)
+        return past[:, z.shape[1] :], past[:, self.memory :]
 
     def _synthesise_by_loops(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
         """The same by compiled loops, which take a hundredth of the time."""
