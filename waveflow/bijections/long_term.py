@@ -13,7 +13,7 @@ from waveflow.bijections.base import Bijection, full_precision, sum_per_example
 LOW_PASS_TAPS = 24
 """Taps of the low-pass filter behind which the past is correlated with itself."""
 
-_FLOOR = 1e-2
+FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
@@ -187,7 +187,7 @@ class LongTermPredictor(Bijection):
                 (self.lags.start, self.lags.stop),
                 self.kernel_size,
                 self.window,
-                _FLOOR,
+                FLOOR,
             )
             result[example] = torch.from_numpy(audio[self.memory :])
         return result
@@ -262,7 +262,7 @@ class LongTermPredictor(Bijection):
         sums = functional.pad(past.square().cumsum(-1), (1, 0))
         energy = (sums[..., self.window :] - sums[..., :count]).clamp_min(0)
         own = newest.square().sum(-1, keepdim=True)
-        return (together / (energy * own + _FLOOR).sqrt()).flip(-1)
+        return (together / (energy * own + FLOOR).sqrt()).flip(-1)
 
     def _predict(self, x: Tensor, weights: Tensor, kernel: Tensor) -> Tensor:
         """The prediction of every block: (batch, time) -> (batch, blocks, block)."""
