@@ -14,7 +14,7 @@ from waveflow.nets import BlockNetwork
 
 
 class LongTerm:
-    """The inverse of a :class:`waveflow.bijections.LongTermPredictor`, audio (samples,) -> likewise.
+    """The inverse of a :class:`waveflow.bijections.LongTermPredictor`, from (samples,) to (samples,).
 
     Its state is the last few hundred samples.
 
