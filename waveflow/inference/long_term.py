@@ -14,7 +14,7 @@ from waveflow.nets import BlockNetwork
 
 
 class LongTerm:
-    """The inverse of a :class:`waveflow.bijections.LongTermPredictor`, from (samples,) to (samples,).
+    """The inverse of a :class:`waveflow.bijections.LongTermPredictor`, (samples,) -> (samples,).
 
     Its state is the last few hundred samples.
 

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class SynthesisGraph(nn.Module):
-    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers, no complex ones.
+    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers.
 
     Weight norm is folded into the weights and 1x1 convolutions are inverted once; mel consistency
-    is :class:`~waveflow.inference.export.matrix_consistency.MatrixConsistency`. The weights are
-    copies, on the CPU and in float32.
+    is :class:`~waveflow.inference.export.matrix_consistency.MatrixConsistency`, which needs no
+    complex numbers. The weights are copies, on the CPU and in float32.
 
     Args:
         vocoder: what to make a graph of.
