@@ -66,6 +66,17 @@ def test_bundled_vocoders_sound_the_same(name, mels):
     assert expected.abs().max() > 0.2
 
 
+def test_source_filter_of_the_usual_sizes_sounds_the_same(mels):
+    """Blocks of several pieces, lags of speech, three clips at once."""
+    config = VocoderConfig.from_dict({"model": {**TINY, "name": "source_filter"}})
+    vocoder = randomise(Vocoder(config), scale=0.02).eval()
+    audio = run(session_of(vocoder, noise="input"), mels[:3], 3, 256)
+    expected = vocoder(mels[:3], seed=3)
+    assert audio.shape == expected.shape
+    assert (audio - expected).abs().max() < 1e-4
+    assert expected.abs().max() > 0.2
+
+
 def test_many_iterations_round_no_worse_than_torch(mels):
     """64 iterations with momentum magnify rounding, in torch as in ONNX Runtime."""
     vocoder, mel = Vocoder.from_pretrained("ljspeech-hq"), mels[:2, :, :60]
@@ -217,9 +228,10 @@ def test_example_without_torch(tmp_path, ljspeech):
 
 
 @pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torch's own reader
-def test_torch_program_at_another_length(tmp_path, monkeypatch, mels):
+@pytest.mark.parametrize("name", ["lapflow", "source_filter"])
+def test_torch_program_at_another_length(name, tmp_path, monkeypatch, mels):
     """As the document runs it, and against the vocoder."""
-    config = VocoderConfig.from_dict({"model": {**TINY, "flows": 1, "layers": 1}})
+    config = VocoderConfig.from_dict({"model": {**TINY, "name": name, "flows": 1, "layers": 1}})
     vocoder = randomise(Vocoder(config), scale=0.02).eval()
     export_torch(vocoder, tmp_path / "ljspeech.pt2", temperature=0.7, consistency=1)
     monkeypatch.chdir(tmp_path)

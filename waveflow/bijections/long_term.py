@@ -14,7 +14,7 @@ LOW_PASS_TAPS = 24
 KERNEL_SIZE = 9
 """Taps of the kernel, unless the caller says otherwise."""
 
-_FLOOR = 1e-2
+FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
@@ -148,17 +148,31 @@ class LongTermPredictor(Bijection):
             return self._synthesise_by_loops(z, parameters, past)
         done = []
         for block, own in zip(z.split(self.block, dim=1), parameters.unbind(1), strict=True):
-            low = _filtered(past[:, -self.correlated - LOW_PASS_TAPS + 1 :], self.low_pass)
-            weights, kernel, log_gain = self.coefficients(own, self._correlation(low))
-            taps = _convolved(weights, kernel).flip(1)[..., None]
-            for excitation in (block * log_gain.exp()).split(self.shortest, dim=1):
-                reach = self.longest - self.shortest + excitation.shape[1]
-                start = past.shape[1] - self.longest
-                seen = past[:, start : start + reach].unfold(1, taps.shape[1], 1)
-                piece = excitation + (seen @ taps)[..., 0]
-                past = torch.cat([past[:, piece.shape[1] :], piece], dim=1)
-                done.append(piece)
+            past, audio = self.advance(past, block, own)
+            done.append(audio)
         return torch.cat(done, dim=1)
+
+    def advance(self, past: Tensor, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of one block, in torch.
+
+        Args:
+            past: the samples before it, (batch, memory).
+            z: (batch, block).
+            parameters: (batch, n_params).
+
+        Returns:
+            The samples before the next block, (batch, memory), and x, (batch, block).
+        """
+        low = _filtered(past[:, -self.correlated - LOW_PASS_TAPS + 1 :], self.low_pass)
+        weights, kernel, log_gain = self.coefficients(parameters, self._correlation(low))
+        taps = _convolved(weights, kernel).flip(1)[..., None]
+        for excitation in (z * log_gain.exp()).split(self.shortest, dim=1):
+            reach = self.longest - self.shortest + excitation.shape[1]
+            start = past.shape[1] - self.longest
+            seen = past[:, start : start + reach].unfold(1, taps.shape[1], 1)
+            piece = excitation + (seen @ taps)[..., 0]
+            past = torch.cat([past, piece], dim=1)
+        return past[:, z.shape[1] :], past[:, self.memory :]
 
     def _synthesise_by_loops(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
         """The same by compiled loops, which take a hundredth of the time."""
@@ -174,7 +188,7 @@ class LongTermPredictor(Bijection):
                 (self.lags.start, self.lags.stop),
                 self.kernel_size,
                 self.window,
-                _FLOOR,
+                FLOOR,
             )
             result[example] = torch.from_numpy(audio[self.memory :])
         return result
@@ -249,7 +263,7 @@ class LongTermPredictor(Bijection):
         sums = functional.pad(past.square().cumsum(-1), (1, 0))
         energy = (sums[..., self.window :] - sums[..., :count]).clamp_min(0)
         own = newest.square().sum(-1, keepdim=True)
-        return (together / (energy * own + _FLOOR).sqrt()).flip(-1)
+        return (together / (energy * own + FLOOR).sqrt()).flip(-1)
 
     def _predict(self, x: Tensor, weights: Tensor, kernel: Tensor) -> Tensor:
         """The prediction of every block: (batch, time) -> (batch, blocks, block)."""

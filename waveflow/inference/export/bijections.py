@@ -18,7 +18,9 @@ from waveflow.bijections import (
 )
 from waveflow.inference.export.builder import OnnxBuilder
 from waveflow.inference.export.coupling import Data, merge, split, unmoved
+from waveflow.inference.export.folded_long_term import FoldedLongTerm
 from waveflow.inference.export.graph import FoldedLapped, Mixing, Scaling
+from waveflow.inference.export.long_term import long_term
 from waveflow.inference.export.networks import network, repeated
 
 
@@ -104,6 +106,12 @@ def _rotated(module: FoldedLapped, builder: OnnxBuilder, blocks: str, sin: Tenso
     first = builder.concat(2, start, builder.flip(rotated_after, 1))
     last = builder.concat(2, rotated_before, end)
     return builder.concat(1, first, last)
+
+
+@inverse.register
+def _long_term(module: FoldedLongTerm, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+    parameters = network(module.network, builder, context.value, "", 1)
+    return z.but(long_term(module, builder, z.value, parameters))
 
 
 @inverse.register

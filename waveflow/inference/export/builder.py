@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class OnnxBuilder:
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
+        self._numbers = itertools.count()
         self._inputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
@@ -55,11 +57,31 @@ class OnnxBuilder:
         """An operator with several outputs."""
         from onnx import helper
 
-        number = len(self._nodes)
+        number = next(self._numbers)
         names = [f"{kind.lower()}_{number}_{index}" for index in range(outputs)]
         node = helper.make_node(kind, list(inputs), names, name=f"{kind}_{number}", **attributes)
         self._nodes.append(node)
         return names
+
+    def subgraph(self, body: Callable[..., Sequence[str]], *, inputs: int) -> onnx.GraphProto:
+        """A graph for an operator that repeats it; it also sees the values made before.
+
+        Args:
+            body: asks for the nodes; takes the names of the inputs, returns those of the outputs,
+                each made by a node of the graph.
+            inputs: their number; all are float32.
+        """
+        from onnx import TensorProto, helper
+
+        def infos(names: Sequence[str]) -> list[onnx.ValueInfoProto]:
+            return [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+
+        number = next(self._numbers)
+        names = [f"input_{number}_{index}" for index in range(inputs)]
+        outside, self._nodes = self._nodes, []
+        outputs = body(*names)
+        inside, self._nodes = self._nodes, outside
+        return helper.make_graph(inside, f"graph_{number}", infos(names), infos(outputs))
 
     def constant(self, value: Tensor | float | Sequence[int]) -> str:
         """A tensor, a float32 number, or int64 numbers; the same twice is stored once."""

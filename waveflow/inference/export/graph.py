@@ -11,10 +11,18 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from waveflow.audio.mel import LogMel
-from waveflow.bijections import ActNorm, Bijection, InvertibleConv1x1, Lapped, PLUConv1x1
+from waveflow.bijections import (
+    ActNorm,
+    Bijection,
+    InvertibleConv1x1,
+    Lapped,
+    LongTermPredictor,
+    PLUConv1x1,
+)
 from waveflow.bijections.base import zero_log_det
 from waveflow.bijections.lapped import dct4, rotation
 from waveflow.config import SynthesisConfig
+from waveflow.inference.export.folded_long_term import FoldedLongTerm
 from waveflow.inference.export.matrix_consistency import MatrixConsistency
 from waveflow.nets import TransposedUpsampler
 from waveflow.nets.wavenet import Pointwise
@@ -24,11 +32,11 @@ if TYPE_CHECKING:
 
 
 class SynthesisGraph(nn.Module):
-    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers, no complex ones.
+    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers.
 
     Weight norm is folded into the weights and 1x1 convolutions are inverted once; mel consistency
-    is :class:`~waveflow.inference.export.matrix_consistency.MatrixConsistency`. The weights are
-    copies, on the CPU and in float32.
+    is :class:`~waveflow.inference.export.matrix_consistency.MatrixConsistency`, which needs no
+    complex numbers. The weights are copies, on the CPU and in float32.
 
     Args:
         vocoder: what to make a graph of.
@@ -169,6 +177,7 @@ _FOLDED: dict[type[nn.Module], Callable[..., nn.Module]] = {
     ActNorm: Scaling,
     InvertibleConv1x1: Mixing,
     Lapped: FoldedLapped,
+    LongTermPredictor: FoldedLongTerm,
     PLUConv1x1: Mixing,
     Pointwise: Product,
 }
@@ -179,7 +188,7 @@ def _replaced(module: nn.Module) -> nn.Module:
     if parametrize.is_parametrized(module, "weight"):
         module = _without_parametrization(module)
     if type(module) in _FOLDED:
-        return _FOLDED[type(module)](module)
+        module = _FOLDED[type(module)](module)
     for name, child in module.named_children():
         setattr(module, name, _replaced(child))
     return module

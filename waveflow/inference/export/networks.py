@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from waveflow.inference.export.builder import OnnxBuilder
 from waveflow.inference.export.graph import Product
-from waveflow.nets import MelEncoder, Padded, SeparableWaveNet, TransposedUpsampler, WaveNet
+from waveflow.nets import (
+    BlockNetwork,
+    MelEncoder,
+    Padded,
+    SeparableWaveNet,
+    TransposedUpsampler,
+    WaveNet,
+)
 
 
 @singledispatch
@@ -53,7 +60,7 @@ def _convolution(module: nn.Conv1d, builder: OnnxBuilder, x: str, *_: object) ->
 
 @network.register
 def _silu(module: nn.SiLU, builder: OnnxBuilder, x: str, *_: object) -> str:
-    return builder.op("Mul", x, builder.op("Sigmoid", x))
+    return _activated(builder, x)
 
 
 @network.register
@@ -71,7 +78,17 @@ def _mel_encoder(module: MelEncoder, builder: OnnxBuilder, x: str, *_: object) -
     )
     for block in module.blocks:
         context = builder.op("Add", context, network(block, builder, context, "", 1))
-    return context
+    return _activated(builder, context) if module.activated else context
+
+
+@network.register
+def _block_network(module: BlockNetwork, builder: OnnxBuilder, x: str, *_: object) -> str:
+    hidden = _activated(builder, network(module.start, builder, x, "", 1))
+    parameters = network(module.end, builder, hidden, "", 1)
+    count = cast(Tensor, module.end.weight).shape[0] // module.blocks
+    parameters = builder.reshape(parameters, 0, module.blocks, count, -1)
+    parameters = builder.op("Transpose", parameters, perm=[0, 2, 3, 1])
+    return builder.reshape(parameters, 0, count, -1)
 
 
 @network.register
@@ -152,6 +169,11 @@ def repeated(builder: OnnxBuilder, x: str, channels: int, ratio: int) -> str:
     steps = builder.reshape(x, 0, channels, -1, 1)
     # in ONNX Runtime 8 times as fast as Expand, 5 times as fast as Tile
     return builder.reshape(builder.concat(3, *[steps] * ratio), 0, channels, -1)
+
+
+def _activated(builder: OnnxBuilder, x: str) -> str:
+    """SiLU."""
+    return builder.op("Mul", x, builder.op("Sigmoid", x))
 
 
 def _gated(builder: OnnxBuilder, activation: str, channels: int) -> str:
