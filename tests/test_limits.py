@@ -33,6 +33,10 @@ from waveflow.yaml_file import read_yaml
         ("mel", "clamp", float("nan")),
         ("mel", "power_floor", float("inf")),
         ("synthesis", "consistency", 10**9),
+        ("synthesis", "full_band", 10**9),
+        ("synthesis", "full_band", -1),
+        ("synthesis", "cutoff", float("inf")),
+        ("synthesis", "cutoff", 0.0),
     ],
 )
 def test_sizes_that_nobody_has(section, field, value):

@@ -111,6 +111,19 @@ def test_no_synthesis_below_zero(small, value):
         small(mel_like(small, 1, 8), **value)
 
 
+def test_no_more_iterations_than_a_config_has(small):
+    with pytest.raises(ValueError, match="consistency of 10000 at most; got 10001"):
+        small(mel_like(small, 1, 8), consistency=10_001)
+
+
+def test_what_is_given_leaves_the_other_fields():
+    own = SynthesisConfig(0.6, consistency=64, full_band=3, cutoff=1800.0)
+    assert own.override(consistency=2) == SynthesisConfig(0.6, 2, 3, 1800.0)
+    assert own.override(temperature=0.0).schedule == (3, 61)
+    assert own.override(consistency=2).schedule == (2, 0)
+    assert SynthesisConfig(consistency=5).schedule == (5, 0)
+
+
 def test_lengths_and_latents_of_every_model(small):
     audio = 0.1 * torch.randn(2, 96)
     mel = small.mel(audio)

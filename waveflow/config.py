@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral
 from typing import Any, ClassVar
 
 from torch import nn
@@ -359,7 +360,7 @@ class SynthesisConfig:
         for name, count in (("consistency", self.consistency), ("full_band", self.full_band)):
             if count is None and name == "full_band":
                 continue
-            if not isinstance(count, int) or isinstance(count, bool):
+            if not isinstance(count, Integral) or isinstance(count, bool):
                 raise ValueError(f"expected a whole number as {name}; got {count!r}")
             if count < 0:
                 raise ValueError(f"expected {name} of 0 or more; got {count}")

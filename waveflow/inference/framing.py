@@ -163,6 +163,8 @@ class Framing:
     def _energy_sum(self, first: int, hops: int, frames: int) -> Tensor:
         """The windows' energy in hops of the sum, without mirrors, in double precision."""
         frame = torch.arange(first, first + hops, device=self._energy.device)[:, None]
-        frame = frame - torch.arange(self._parts, device=self._energy.device)
-        there = ((frame >= 0) & (frame < frames)).to(self._energy)
-        return (there @ self._energy).view(-1)
+        energy = self._energy.new_zeros(hops, self._hop)
+        for part in range(self._parts):  # in the same order however many hops there are
+            there = (frame >= part) & (frame < frames + part)
+            energy += there * self._energy[part]
+        return energy.view(-1)
