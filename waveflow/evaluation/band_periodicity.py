@@ -15,7 +15,7 @@ BANDS = ((60, 700), (700, 1400), (1400, 2800), (2800, 5600), (5600, 10500))
 WINDOW = 768 / 22050
 """Seconds of the Hann window: at 2 to 8 periods of a voice, weighted to its middle."""
 
-SEARCH = 0.05
+SEARCH = 0.04
 """How far from the pitch period the best lag is looked for, as a part of it."""
 
 LOUD = 20.0
@@ -37,7 +37,7 @@ def band_periodicity(
     With :math:`x_b` the signal in band b (a zero-phase FFT filter), :math:`w` a Hann window of 35
     ms around a voiced frame, and T the recording's pitch period there,
 
-    .. math:: \rho_b = \max_{|k - T| \le T / 20} \frac{\sum_n w_n x_b[n] x_b[n - k]}
+    .. math:: \rho_b = \max_{|k - T| \le T / 25} \frac{\sum_n w_n x_b[n] x_b[n - k]}
               {\sqrt{\sum_n w_n x_b[n]^2 \sum_n w_n x_b[n - k]^2}},
 
     mean over the voiced frames of the recording that are within 20 dB of its loudest. The search
