@@ -42,7 +42,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         action="store_true",
-        help="score Griffin-Lim of the same mels, and white noise after the same iterations, beside",
+        help="score Griffin-Lim of the same mels and white noise, same iterations, beside",
     )
     parser.add_argument(
         "--quality",
