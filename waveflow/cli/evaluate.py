@@ -65,14 +65,14 @@ def work(arguments: Namespace) -> int:
         _check_report(arguments.out)
 
     from waveflow.evaluation import (
-        GRIFFIN_LIM,
-        WHITE_NOISE,
         Report,
         evaluate,
         evaluate_baseline,
         evaluate_noise,
         write_page,
     )
+    from waveflow.evaluation.baseline import GRIFFIN_LIM
+    from waveflow.evaluation.white_noise import WHITE_NOISE
     from waveflow.files import write_atomically
 
     vocoder = load_vocoder(arguments.model).to(choose_device(arguments.device))

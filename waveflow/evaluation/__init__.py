@@ -2,7 +2,7 @@
 
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.band_periodicity import band_periodicity
-from waveflow.evaluation.baseline import GRIFFIN_LIM, evaluate_baseline, griffin_lim
+from waveflow.evaluation.baseline import evaluate_baseline, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, Recorded
 from waveflow.evaluation.crepe import CrepeScore, crepe_score
 from waveflow.evaluation.metrics import (
@@ -24,11 +24,9 @@ from waveflow.evaluation.spectral import (
     stft_distance,
 )
 from waveflow.evaluation.tones import PauseTones, pause_tones, tone_prominence
-from waveflow.evaluation.white_noise import WHITE_NOISE, evaluate_noise, noise_copy
+from waveflow.evaluation.white_noise import evaluate_noise, noise_copy
 
 __all__ = [
-    "GRIFFIN_LIM",
-    "WHITE_NOISE",
     "ClipScore",
     "CrepeScore",
     "NoSpeechError",
