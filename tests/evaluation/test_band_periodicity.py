@@ -18,13 +18,13 @@ CENTRES = torch.arange(2000, 20000, 100)
 
 
 def harmonics(hertz, *, rate=RATE, seconds=1.0):
-    """Partials of one amplitude and random phases, up to the Nyquist frequency."""
+    """Partials of one amplitude and random phases, up to the Nyquist frequency; power 1."""
     time = torch.arange(int(seconds * rate), dtype=torch.float64) / rate
     count = int(rate / 2 / hertz)
     phases = torch.rand(count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     return sum(
         torch.sin(2 * math.pi * (k * hertz * time + phases[k - 1])) for k in range(1, count + 1)
-    ) / math.sqrt(count)
+    ) * math.sqrt(2 / count)
 
 
 def noise(size, seed=0):
@@ -51,7 +51,8 @@ def test_white_noise_is_not(speech):
     assert all(abs(figure) < 0.35 for figure in figures[2:])
     assert figures[-1] < 0.2
     recorded = band_periodicity(reference, reference, RATE)
-    assert all(one > other + 0.1 for one, other in zip(recorded, figures, strict=True))
+    assert all(one > other for one, other in zip(recorded, figures, strict=True))
+    assert all(one > other + 0.2 for one, other in zip(recorded[:3], figures[:3], strict=True))
 
 
 @pytest.mark.parametrize("part", [0.9, 0.6])
@@ -93,14 +94,15 @@ def test_level_does_not_matter_and_the_rate_hardly():
     slower = resample(audio, rate, 16000)
     *four, none = band_periodicity(slower, slower, 16000)
     assert none is None
-    assert four == pytest.approx(figures[:4], abs=0.03)
+    assert tuple(four[:2]) == pytest.approx(figures[:2], abs=0.04)
+    assert tuple(four[2:]) == pytest.approx(figures[2:4], abs=0.15)  # lags are whole samples
 
 
 def test_nothing_voiced_is_told():
-    tone = harmonics(210, seconds=0.3)
+    tone = harmonics(210, seconds=0.5)
     with pytest.raises(NoSpeechError, match="silence"):
         band_periodicity(tone, 0 * tone, RATE)
     with pytest.raises(NoSpeechError, match="voiced"):
-        band_periodicity(noise(6000), tone[:6000], RATE)
+        band_periodicity(0.1 * noise(len(tone)), tone, RATE)
     with pytest.raises(ValueError, match="one shape"):
         band_periodicity(tone, tone[1:], RATE)

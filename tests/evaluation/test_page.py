@@ -17,15 +17,15 @@ from tests.conftest import CLIPS
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
 from waveflow.evaluation import (
-    GRIFFIN_LIM,
-    WHITE_NOISE,
     evaluate,
     evaluate_baseline,
     griffin_lim,
     write_page,
 )
+from waveflow.evaluation.baseline import GRIFFIN_LIM
 from waveflow.evaluation.figures import FIGURES
 from waveflow.evaluation.page import spectrogram
+from waveflow.evaluation.white_noise import WHITE_NOISE
 
 VOID = {"meta", "img", "link", "br", "hr", "input", "source"}
 

@@ -15,8 +15,6 @@ from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import LogMel, read_audio, write_audio
 from waveflow.audio.mel import MEL_CONVENTIONS
 from waveflow.evaluation import (
-    GRIFFIN_LIM,
-    WHITE_NOISE,
     PauseTones,
     Report,
     evaluate,
@@ -27,6 +25,8 @@ from waveflow.evaluation import (
     read_reports,
     tone_prominence,
 )
+from waveflow.evaluation.baseline import GRIFFIN_LIM
+from waveflow.evaluation.white_noise import WHITE_NOISE
 
 SPEECH = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
 

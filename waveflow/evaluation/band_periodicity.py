@@ -41,8 +41,9 @@ def band_periodicity(
               {\sqrt{\sum_n w_n x_b[n]^2 \sum_n w_n x_b[n - k]^2}},
 
     mean over the voiced frames of the recording that are within 20 dB of its loudest. The search
-    is one for each band, for the pitch moves within a window; it gives white noise some 0.2 to 0.3
-    in the bands above 1.4 kHz, and more below, where a band has few independent samples.
+    is one for each band, for the pitch moves within a window; chance gives white
+    noise a little more than 0. Lags are whole samples, so the highest bands read low, the more so
+    the lower the sample rate: figures of different rates do not compare there.
 
     Args:
         reference: (time,), the recording; says where there is voice, and of which pitch.

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -107,7 +108,9 @@ def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
     samples = functional.pad(samples[None], (padding, padding), mode="reflect")[0]
 
     def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
+        state = np.random.get_state()
         bins, _ = package.decode.viterbi(logits)
+        np.random.set_state(state)  # its dither is drawn from the global generator
         return bins, _CENTS * bins + _FIRST
 
     cents, periodicity = package.predict(

@@ -73,8 +73,8 @@ def dnsmos(audio: Tensor, sample_rate: int) -> float:
     samples = resample(audio.detach().float().cpu(), sample_rate, _RATE).clamp(-1, 1).numpy()
     while len(samples) < _WINDOW:
         samples = np.append(samples, samples)
-    starts = range(0, len(samples) - _WINDOW + 1, _RATE)
-    windows = (samples[None, start : start + _WINDOW] for start in starts)
+    count = int(len(samples) // _RATE - _WINDOW / _RATE) + 1  # as its package counts them
+    windows = (samples[None, i * _RATE : i * _RATE + _WINDOW] for i in range(count))
     raw = [session.run(None, {"input_1": window})[0][0][2] for window in windows]
     return float(np.polyval(_OVERALL, raw).mean())
 
