@@ -25,12 +25,12 @@ from waveflow import Vocoder
 from waveflow.audio import LogMel, MelConsistency
 from waveflow.bijections import Bijection, Chain
 from waveflow.evaluation import pesq_wideband, stoi
-from waveflow.evaluation.report import read_recordings
+from waveflow.evaluation.recording import read_recordings
+from waveflow.evaluation.white_noise import white_noise
 from waveflow.files import write_atomically
 from waveflow.noise import positional_noise
 
 ENVELOPE, NOISE = "envelope", "noise"
-NOISE_LEVEL = 0.01
 
 
 @torch.no_grad()
@@ -65,10 +65,11 @@ def main() -> None:
         guesses = {
             f"{t:g}": vocoder(mel, temperature=t, consistency=0, seed=0) for t in temperatures
         }
-        noise = positional_noise(0, 1, mel.shape[-1] * vocoder.config.mel.hop_length).to(mel)
+        hop_length = vocoder.config.mel.hop_length
         if vocoder.config.model.name == "lapflow":
+            noise = positional_noise(0, 1, mel.shape[-1] * hop_length).to(mel)
             guesses[ENVELOPE] = envelope(vocoder, mel, noise)
-        guesses[NOISE] = NOISE_LEVEL * noise
+        guesses[NOISE] = white_noise(mel, hop_length)
         for name, guess in guesses.items():
             for count in iterations:
                 audio = consistency(guess, mel, count, full_band)[0].clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""The page at the end of ``train.sh``: test clips, copies and Griffin-Lim, to listen to."""
+"""The page at the end of ``train.sh``: test clips, copies and baselines, to listen to."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 import torch
 
 from waveflow import Vocoder
-from waveflow.evaluation import Report, write_page
+from waveflow.evaluation import read_reports, write_page
 
 
 def listen(run: Path) -> Path:
     """Write ``listen/`` into a run that was evaluated; the path of its page."""
     content = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
-    baseline = content.get("baseline")
+    report, baselines = read_reports(content)
     return write_page(
         run / "listen",
-        Report.from_dict(content),
+        report,
         Vocoder.from_pretrained(run / "model").to("cuda" if torch.cuda.is_available() else "cpu"),
-        baseline=None if baseline is None else Report.from_dict(baseline),
+        baselines=baselines,
     )
 
 

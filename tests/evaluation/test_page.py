@@ -16,9 +16,16 @@ import torch
 from tests.conftest import CLIPS
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
-from waveflow.evaluation import evaluate, evaluate_baseline, griffin_lim, write_page
+from waveflow.evaluation import (
+    evaluate,
+    evaluate_baseline,
+    griffin_lim,
+    write_page,
+)
+from waveflow.evaluation.baseline import GRIFFIN_LIM
+from waveflow.evaluation.figures import FIGURES
 from waveflow.evaluation.page import spectrogram
-from waveflow.evaluation.report import FIGURES
+from waveflow.evaluation.white_noise import WHITE_NOISE
 
 VOID = {"meta", "img", "link", "br", "hr", "input", "source"}
 
@@ -76,7 +83,10 @@ def reports(vocoder, clips):
 def folder(vocoder, reports, tmp_path_factory):
     report, baseline = reports
     folder = tmp_path_factory.mktemp("pages") / "new" / "listen"
-    assert write_page(folder, report, vocoder, baseline=baseline) == folder / "index.html"
+    assert (
+        write_page(folder, report, vocoder, baselines={GRIFFIN_LIM: baseline})
+        == folder / "index.html"
+    )
     return folder
 
 
@@ -169,16 +179,20 @@ def test_the_command_writes_page_and_baseline(vocoder, clips, tmp_path, capsys):
     arguments = [clips[0], "--model", model, "--baseline", "--page", tmp_path / "page", "-o", out]
     assert main(["evaluate", *map(str, arguments), "--no-pitch"]) == 0
     content = json.loads(out.read_text())
-    assert len(content["baseline"]["clips"]) == len(content["clips"]) == 1
-    for one in (content, content["baseline"]):
+    assert list(content["baselines"]) == [GRIFFIN_LIM, WHITE_NOISE]
+    for one in (content, *content["baselines"].values()):
+        assert len(one["clips"]) == 1
         tones, recorded = (one["clips"][0][name] for name in ("tones", "recorded_tones"))
         assert tones["frames"] == recorded["frames"] == pytest.approx(20, abs=2)
         assert len(tones["excess"]) == 15
         assert tones["excess"] != recorded["excess"]
     assert content["all"]["f0_error"] is None
-    assert capsys.readouterr().out.splitlines()[-1].startswith("| Griffin-Lim | – | – | ")
+    *_, second, last = capsys.readouterr().out.splitlines()
+    assert second.startswith("| Griffin-Lim | – | – | ")
+    assert last.startswith("| white noise, same iterations | – | – | ")
     page = Page((tmp_path / "page" / "index.html").read_text())
-    assert len(page.of("audio")) == 3
+    assert len(page.of("audio")) == 4
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", link) for link in page.links())
 
 
 def test_other_reports_are_refused(vocoder, reports, tmp_path):
@@ -187,7 +201,7 @@ def test_other_reports_are_refused(vocoder, reports, tmp_path):
         write_page(tmp_path, baseline, vocoder)
     other = dataclasses.replace(baseline, clips=baseline.clips[:1])
     with pytest.raises(ValueError, match="same files"):
-        write_page(tmp_path, report, vocoder, baseline=other)
+        write_page(tmp_path, report, vocoder, baselines={"other": other})
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ import torch
 from tests.conftest import CLIPS
 from waveflow.audio import read_audio
 from waveflow.evaluation import NoSpeechError, f0_error, pitch, voicing_f1
+from waveflow.evaluation.memory import Memory
 from waveflow.evaluation.pitch import Pitch, pitch_error, score_pitch, track_pitch, voicing_score
 
 
@@ -73,7 +74,7 @@ def test_of_a_recording_identity_is_perfect_and_tracked_once(monkeypatch):
         return track_pitch(audio, rate)
 
     monkeypatch.setattr(pitch, "track_pitch", tracking)
-    monkeypatch.setattr(pitch, "_known", {})
+    monkeypatch.setattr(pitch, "_memory", Memory())
     assert score_pitch(audio, audio, 22050) == (0, 1)
     assert score_pitch(audio, audio, 22050) == (0, 1)
     assert len(tracked) == 3

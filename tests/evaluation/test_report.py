@@ -22,8 +22,11 @@ from waveflow.evaluation import (
     griffin_lim,
     nats_per_sample,
     read_recording,
+    read_reports,
     tone_prominence,
 )
+from waveflow.evaluation.baseline import GRIFFIN_LIM
+from waveflow.evaluation.white_noise import WHITE_NOISE
 
 SPEECH = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
 
@@ -142,8 +145,9 @@ def test_tones_are_those_of_all_pauses(report, baseline):
     *table, empty, line = pooled.to_table().splitlines()
     assert (table, empty) == (report.to_table().splitlines(), "")
     assert line == f"tones in 4.6 s of pauses: vocoder {figures}"
-    assert pooled.to_table(pooled).endswith(f", Griffin-Lim {pooled.tone_prominence:.1f} dB")
-    assert pooled.to_table(baseline).endswith(figures)
+    beside = pooled.to_table({"other": pooled})
+    assert beside.endswith(f", other {pooled.tone_prominence:.1f} dB")
+    assert pooled.to_table({GRIFFIN_LIM: baseline}).endswith(figures)
     assert Report.from_dict(json.loads(pooled.to_json())) == pooled
 
 
@@ -202,12 +206,20 @@ def test_griffin_lim_stands_in_register_with_its_mel(clips):
 def test_baseline_has_no_likelihood_and_a_row_of_its_own(report, baseline):
     assert baseline.nats_per_sample is baseline.bits_per_sample is baseline.temperature is None
     assert [clip.samples for clip in baseline.clips] == [clip.samples for clip in report.clips]
-    *_, whole, last = report.to_table(baseline).splitlines()
+    baselines = {GRIFFIN_LIM: baseline, WHITE_NOISE: baseline}
+    *_, whole, last, noise = report.to_table(baselines).splitlines()
     assert whole.startswith("| all 3 | ")
     assert last.startswith(f"| Griffin-Lim | – | – | {baseline.pesq:.3f} | ")
-    content = json.loads(report.to_json(baseline))
-    assert content.pop("baseline") == json.loads(baseline.to_json())
+    assert noise.startswith("| white noise, same iterations | – | – | ")
+    content = json.loads(report.to_json(baselines))
+    assert read_reports(content) == (report, baselines)
+    both = content.pop("baselines")
+    assert both == {name: json.loads(baseline.to_json()) for name in baselines}
     assert content == json.loads(report.to_json())
+    content["baseline"] = both[GRIFFIN_LIM]  # as files of earlier versions have it
+    for clip in content["clips"]:
+        del clip["dnsmos"], clip["recorded"]
+    assert read_reports(content) == (report, {GRIFFIN_LIM: baseline})
 
 
 def test_is_read_again_from_its_json(report, baseline):

@@ -3,10 +3,13 @@
 Each recording is scored by its exact likelihood, and its copy synthesis against it by
 wide-band PESQ (1 to 4.64), STOI (to 1), mel-cepstral distortion, error of the pitch and F1 of
 its presence, and, in REPORT.json, more; the speed is that of synthesis alone. Prints a
-Markdown table. Needs: pip install 'waveflow[evaluate]'.
+Markdown table. Needs: pip install 'waveflow[evaluate]'. With --quality, judges that a matched
+mel alone does not satisfy: predicted opinion, and how periodic the voice is, of the copies and of
+the recordings. Needs: pip install 'waveflow[evaluate,quality]'.
 
 Examples:
   waveflow evaluate data/clips
+  waveflow evaluate data/clips --baseline --quality
   waveflow evaluate data/clips --baseline --page listen
   waveflow evaluate LJSpeech-1.1 --split data/splits/ljspeech_test.txt -o report.json
 """
@@ -37,10 +40,19 @@ def describe(parser: ArgumentParser) -> None:
         "--page", metavar="FOLDER", help="write a page there, with sounds and spectrograms"
     )
     parser.add_argument(
-        "--baseline", action="store_true", help="score Griffin-Lim of the same mels beside"
+        "--baseline",
+        action="store_true",
+        help="score Griffin-Lim of the same mels and white noise, same iterations, beside",
     )
     parser.add_argument(
-        "--no-pitch", action="store_true", help="do not track pitch, which takes the longest"
+        "--quality",
+        action="store_true",
+        help="ask DistillMOS, DNSMOS, CREPE and band periodicity, too, which takes minutes",
+    )
+    parser.add_argument(
+        "--no-pitch",
+        action="store_true",
+        help="do not track pitch by pYIN, the slowest quick figure",
     )
     add_model(parser)
     add_synthesis(parser)
@@ -52,13 +64,22 @@ def work(arguments: Namespace) -> int:
     if arguments.out is not None:
         _check_report(arguments.out)
 
-    from waveflow.evaluation import evaluate, evaluate_baseline, write_page
+    from waveflow.evaluation import (
+        Report,
+        evaluate,
+        evaluate_baseline,
+        evaluate_noise,
+        write_page,
+    )
+    from waveflow.evaluation.baseline import GRIFFIN_LIM
+    from waveflow.evaluation.white_noise import WHITE_NOISE
     from waveflow.files import write_atomically
 
     vocoder = load_vocoder(arguments.model).to(choose_device(arguments.device))
     options: dict[str, Any] = {
         "seed": arguments.seed,
         "pitch": not arguments.no_pitch,
+        "quality": arguments.quality,
         "progress": True,
     }
     report = evaluate(
@@ -68,15 +89,20 @@ def work(arguments: Namespace) -> int:
         consistency=arguments.consistency,
         **options,
     )
-    baseline = None
+    baselines: dict[str, Report] = {}
     if arguments.baseline:
         groups = getattr(vocoder.config.model, "groups", None)
-        baseline = evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options)
+        baselines = {
+            GRIFFIN_LIM: evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options),
+            WHITE_NOISE: evaluate_noise(
+                vocoder, paths, consistency=arguments.consistency, **options
+            ),
+        }
     if arguments.out is not None:
-        write_atomically(arguments.out, f"{report.to_json(baseline)}\n".encode())
-    print(report.to_table(baseline), flush=True)
+        write_atomically(arguments.out, f"{report.to_json(baselines)}\n".encode())
+    print(report.to_table(baselines), flush=True)
     if arguments.page is not None:
-        write_page(arguments.page, report, vocoder, baseline=baseline)
+        write_page(arguments.page, report, vocoder, baselines=baselines)
     return 0
 
 

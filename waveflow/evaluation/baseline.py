@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from waveflow.audio.mel import LogMel, MelConfig
-from waveflow.evaluation.report import Report, read_recordings, score_copy
+from waveflow.evaluation.clip_score import ClipScore
+from waveflow.evaluation.quality import require_quality
+from waveflow.evaluation.recording import read_recordings
+from waveflow.evaluation.report import Report
+from waveflow.evaluation.scoring import score_copy
 
 ITERATIONS = 32
+
+GRIFFIN_LIM = "Griffin-Lim"
+"""Its name in tables."""
 
 
 def griffin_lim(mel: Tensor, config: MelConfig, *, seed: int = 0) -> Tensor:
@@ -62,6 +69,7 @@ def evaluate_baseline(
     seed: int = 0,
     groups: int | None = None,
     pitch: bool = True,
+    quality: bool = False,
     progress: bool = False,
 ) -> Report:
     """Score Griffin-Lim as :func:`waveflow.evaluation.evaluate` scores a vocoder.
@@ -72,6 +80,7 @@ def evaluate_baseline(
         seed: of the first phases.
         groups: at multiples of sample rate / groups tones are looked for; None does not look.
         pitch: track pitch, too.
+        quality: ask the judges of the extra ``quality``, too.
         progress: show a bar on stderr, if that is a terminal.
 
     Returns:
@@ -82,12 +91,37 @@ def evaluate_baseline(
         ValueError: no file at all, or one that is no usable recording.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
+    _inverse_filters(mel_config)  # once, and not in the first clip's time
+    scores = score_copies(
+        paths,
+        mel_config,
+        partial(griffin_lim, config=mel_config, seed=seed),
+        groups=groups,
+        pitch=pitch,
+        quality=quality,
+        progress=progress,
+    )
+    return Report(scores, None, None, seed, "cpu", torch.get_num_threads())
+
+
+def score_copies(
+    paths: Iterable[str | Path],
+    mel_config: MelConfig,
+    make: Callable[[Tensor], Tensor],
+    *,
+    groups: int | None,
+    pitch: bool,
+    quality: bool,
+    progress: bool,
+) -> tuple[ClipScore, ...]:
+    """The scores of what ``make`` makes, (n_mels, frames) -> (time,) in [-1, 1], once a clip."""
+    if quality:
+        require_quality()
     scores = []
     recordings = read_recordings(paths, mel_config)
-    _inverse_filters(mel_config)  # once, and not in the first clip's time
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
         start = time.perf_counter()
-        audio = griffin_lim(recording.mel, mel_config, seed=seed)
+        audio = make(recording.mel)
         seconds = time.perf_counter() - start
         scores.append(
             score_copy(
@@ -98,9 +132,10 @@ def evaluate_baseline(
                 synthesis_seconds=seconds,
                 groups=groups,
                 pitch=pitch,
+                quality=quality,
             )
         )
-    return Report(tuple(scores), None, None, seed, "cpu", torch.get_num_threads())
+    return tuple(scores)
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
 from io import BytesIO
@@ -14,9 +14,12 @@ from torch import Tensor
 
 from waveflow.audio.io import write_audio
 from waveflow.audio.mel import LogMel
-from waveflow.evaluation.baseline import griffin_lim
+from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
+from waveflow.evaluation.clip_score import ClipScore, Recorded
+from waveflow.evaluation.figures import FIGURES, Figure
 from waveflow.evaluation.recording import Recording, read_recording
-from waveflow.evaluation.report import FIGURES, ClipScore, Figure, Report
+from waveflow.evaluation.report import Report
+from waveflow.evaluation.white_noise import WHITE_NOISE, noise_copy
 from waveflow.files import write_atomically
 from waveflow.vocoder import Vocoder
 
@@ -48,7 +51,7 @@ def write_page(
     report: Report,
     vocoder: Vocoder,
     *,
-    baseline: Report | None = None,
+    baselines: Mapping[str, Report] | None = None,
     most: int = 20,
 ) -> Path:
     """Write ``index.html`` beside WAV files and PNG spectrograms of recordings and their copies.
@@ -60,8 +63,8 @@ def write_page(
         folder: made if missing; what is in it stays, but for files of the same names.
         report: of the vocoder, by :func:`waveflow.evaluation.evaluate`; its files are read.
         vocoder: that the report is about.
-        baseline: of Griffin-Lim, by :func:`waveflow.evaluation.evaluate_baseline`, of the same
-            files; its copies stand beside the vocoder's.
+        baselines: of the same files, by name; the copies of ``GRIFFIN_LIM`` and ``WHITE_NOISE``
+            stand beside the vocoder's, others are columns of figures alone.
         most: of the clips, from the first, to have on the page; the table tells of all.
 
     Returns:
@@ -69,51 +72,76 @@ def write_page(
 
     Raises:
         OSError: a recording cannot be opened, or the folder not written.
-        ValueError: a report without a temperature, or a baseline of other files.
+        ValueError: a report without a temperature, or baselines of other files.
         ImportError: matplotlib is missing; says how to install it.
     """
     if report.temperature is None:
         raise ValueError("expected a report of a vocoder, with a temperature; got none")
     files = [clip.file for clip in report.clips]
-    if baseline is not None and [clip.file for clip in baseline.clips] != files:
-        raise ValueError("expected a baseline of the same files; got others")
+    baselines = dict(baselines or {})
+    for name, baseline in baselines.items():
+        if [clip.file for clip in baseline.clips] != files:
+            raise ValueError(f"expected a baseline of the same files; got others of {name}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     log_mel = LogMel(vocoder.config.mel)
-    device = next(vocoder.parameters()).device
-
-    def copy(recording: Recording) -> Tensor:
-        mel = recording.mel[None].to(device)
-        audio = vocoder(
-            mel, temperature=report.temperature, consistency=report.consistency, seed=report.seed
-        )
-        return audio[0].float().clamp(-1, 1).cpu()
 
     kinds: list[tuple[str, Callable[[Recording], Tensor]]] = [
         ("Recording", lambda recording: recording.audio),
-        ("Copy", copy),
+        ("Copy", partial(_copy, vocoder, report)),
     ]
-    sets = [("Copy", report)]
-    if baseline is not None:
-        again = partial(griffin_lim, config=log_mel.config, seed=baseline.seed)
-        kinds.append(("Griffin-Lim", lambda recording: again(recording.mel)))
-        sets.append(("Griffin-Lim", baseline))
+    sets: list[tuple[str, Report]] = [("Copy", report), *baselines.items()]
+    makers = {GRIFFIN_LIM: _griffin_lim, WHITE_NOISE: _noise}
+    kinds += [
+        (name, partial(makers[name], vocoder, one))
+        for name, one in baselines.items()
+        if name in makers
+    ]
 
-    body = [*_heading(report, most), *_table(sets)]
+    body = [*_heading(report, most), *_table([*sets, *_recorded(report)])]
     for number, clip in enumerate(report.clips[:most]):
         recording = read_recording(clip.file, log_mel)
         title = recording.path.stem
         stem = f"{number + 1:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', title)}"
         body += [f"<section>\n<h2>{escape(title)}</h2>", '<div class="sounds">']
         for kind, make in kinds:
-            name = f"{stem}-{kind.lower()}"
+            name = f"{stem}-{re.sub(r'[^a-z0-9-]+', '-', kind.lower())}"
             _write_sound(folder / name, make(recording), log_mel.config.sample_rate)
             body.append(_sound(kind, name, title))
         scores = [(name, one.clips[number]) for name, one in sets]
-        body += ["</div>", *_table(scores), "</section>"]
+        body += ["</div>", *_table([*scores, *_recorded(clip)]), "</section>"]
     page = folder / "index.html"
     write_atomically(page, _document("\n".join(body)).encode())
     return page
+
+
+def _copy(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
+    audio = vocoder(
+        _mel(vocoder, recording),
+        temperature=report.temperature,
+        consistency=report.consistency,
+        seed=report.seed,
+    )
+    return audio[0].float().clamp(-1, 1).cpu()
+
+
+def _griffin_lim(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
+    return griffin_lim(recording.mel, vocoder.config.mel, seed=report.seed)
+
+
+def _noise(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
+    synthesis = vocoder.config.synthesis.override(consistency=report.consistency)
+    audio = noise_copy(vocoder, _mel(vocoder, recording), synthesis, seed=report.seed)
+    return audio[0].float().cpu()
+
+
+def _mel(vocoder: Vocoder, recording: Recording) -> Tensor:
+    return recording.mel[None].to(next(vocoder.parameters()).device)
+
+
+def _recorded(scores: Report | ClipScore) -> list[tuple[str, Recorded]]:
+    """A column of the recordings' own figures, if there are any."""
+    return [] if scores.recorded is None else [("Recording", scores.recorded)]
 
 
 def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
@@ -166,7 +194,7 @@ def _heading(report: Report, most: int) -> Iterator[str]:
     )
 
 
-def _table(columns: list[tuple[str, Report]] | list[tuple[str, ClipScore]]) -> Iterator[str]:
+def _table(columns: Sequence[tuple[str, object]]) -> Iterator[str]:
     """A row a figure, a column a vocoder; figures that none of them has are left out."""
     yield '<div class="wide"><table>'
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.io import resample
+from waveflow.evaluation.memory import Memory
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 LOWEST, HIGHEST = 65.0, 500.0
@@ -18,7 +18,6 @@ LOWEST, HIGHEST = 65.0, 500.0
 _RATE = 22050
 _HOP = 256
 _FRAME = 2048
-_REMEMBERED = 1024  # tracks of references, a few kilobytes each
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def f0_error(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
     check_pair(reference, degraded)
-    ours = _remembered(reference, sample_rate)
+    ours = reference_pitch(reference, sample_rate)
     return pitch_error(ours, track_pitch(degraded, sample_rate))
 
 
@@ -72,7 +71,7 @@ def voicing_f1(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     :func:`f0_error`, but that a copy without any voiced frame scores 0.
     """
     check_pair(reference, degraded)
-    ours = _remembered(reference, sample_rate)
+    ours = reference_pitch(reference, sample_rate)
     return voicing_score(ours, track_pitch(degraded, sample_rate))
 
 
@@ -82,7 +81,7 @@ def score_pitch(
     """:func:`f0_error` and :func:`voicing_f1` of one tracking; None where there is none."""
     try:
         check_pair(reference, degraded)
-        ours = _remembered(reference, sample_rate)
+        ours = reference_pitch(reference, sample_rate)
         theirs = track_pitch(degraded, sample_rate)
         f1 = voicing_score(ours, theirs)
     except NoSpeechError:
@@ -110,15 +109,9 @@ def voicing_score(reference: Pitch, degraded: Pitch) -> float:
     return 2 * both / int(reference.voiced.sum() + degraded.voiced.sum())
 
 
-_known: dict[bytes, Pitch] = {}
+_memory: Memory[Pitch] = Memory()
 
 
-def _remembered(audio: Tensor, sample_rate: int) -> Pitch:
-    """The track of a reference, which is asked for again with each copy of it."""
-    samples = audio.detach().double().cpu().numpy().tobytes()
-    key = hashlib.sha256(samples + str(sample_rate).encode()).digest()
-    if key not in _known:
-        if len(_known) >= _REMEMBERED:
-            _known.pop(next(iter(_known)))
-        _known[key] = track_pitch(audio, sample_rate)
-    return _known[key]
+def reference_pitch(audio: Tensor, sample_rate: int) -> Pitch:
+    """:func:`track_pitch` of a reference, remembered for each copy of it."""
+    return _memory.of(audio, sample_rate, track_pitch)

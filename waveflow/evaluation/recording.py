@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.io import read_audio
-from waveflow.audio.mel import LogMel
+from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
 from waveflow.vocoder import Vocoder
 
@@ -40,6 +41,15 @@ def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return Recording(Path(path), audio, mel)
+
+
+def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
+    """Recordings to score, for vocoders of a convention; at least one."""
+    log_mel = LogMel(config)
+    recordings = [read_recording(path, log_mel) for path in paths]
+    if not recordings:
+        raise ValueError("expected recordings to evaluate; got none")
+    return recordings
 
 
 @torch.no_grad()

@@ -1,132 +1,17 @@
-"""Likelihood, quality, intelligibility and speed of a vocoder on a set of recordings."""
+"""Scores of a set of recordings and their copies, and how they are written."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
-from functools import partial
-from pathlib import Path
-from statistics import fmean, median
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
 
-import torch
-from torch import Tensor
-from tqdm import tqdm
-
-from waveflow.audio.mel import LogMel, MelConfig
-from waveflow.evaluation.metrics import (
-    NoSpeechError,
-    estoi,
-    pesq_narrowband,
-    pesq_wideband,
-    stoi,
-)
-from waveflow.evaluation.pitch import score_pitch
-from waveflow.evaluation.recording import (
-    Recording,
-    bits_per_sample,
-    nats_per_sample,
-    read_recording,
-)
-from waveflow.evaluation.spectral import log_mel_distance, mel_cepstral_distortion, stft_distance
-from waveflow.evaluation.tones import GROUPS, HOP, PauseTones, pause_tones, tone_prominence
-from waveflow.vocoder import Vocoder
-
-REPEATS = 3
-"""Timed syntheses a clip, of which the median counts."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of a report: its attribute, how it is written, and which way is better."""
-
-    name: str
-    title: str
-    digits: int
-    better: Literal["higher", "lower"]
-
-    def of(self, scores: ClipScore | Report) -> str:
-        """As it stands in a table; a dash where there is none."""
-        value = getattr(scores, self.name, None)  # some are of sets alone
-        return "–" if value is None else f"{value:.{self.digits}f}"
-
-
-FIGURES = (
-    Figure("nats_per_sample", "nats/sample", 4, "higher"),
-    Figure("bits_per_sample", "bits/sample", 3, "lower"),
-    Figure("pesq", "PESQ-wb", 3, "higher"),
-    Figure("pesq_narrowband", "PESQ-nb", 3, "higher"),
-    Figure("stoi", "STOI", 4, "higher"),
-    Figure("estoi", "ESTOI", 4, "higher"),
-    Figure("mel_cepstral_distortion", "MCD, dB", 2, "lower"),
-    Figure("log_mel_distance", "log-mel, nats", 3, "lower"),
-    Figure("stft_distance", "STFT", 3, "lower"),
-    Figure("f0_error", "F0 error, cents", 1, "lower"),
-    Figure("voicing_f1", "V/UV F1", 3, "higher"),
-    Figure("tone_prominence", "tones, dB", 1, "lower"),
-    Figure("recorded_tone_prominence", "tones of the recordings, dB", 1, "lower"),
-    Figure("times_real_time", "× real time", 1, "higher"),
-)
-"""All figures, in the order of tables."""
-
-_SHORT = "nats_per_sample bits_per_sample pesq stoi mel_cepstral_distortion f0_error voicing_f1"
-_COLUMNS = [figure for figure in FIGURES if figure.name in [*_SHORT.split(), "times_real_time"]]
-
-
-@dataclass(frozen=True)
-class ClipScore:
-    """What one recording and its copy synthesis gave; None where there is nothing to judge.
-
-    Attributes:
-        file: of the recording.
-        samples: judged, at the vocoder's sample rate.
-        seconds: their duration.
-        nats_per_sample: exact log-likelihood (:func:`waveflow.evaluation.nats_per_sample`); None
-            of a vocoder that has none.
-        pesq: wide-band PESQ.
-        stoi: STOI.
-        synthesis_seconds: from mel to audio; of a vocoder, median of ``REPEATS`` after a
-            warm-up.
-        pesq_narrowband: narrow-band PESQ.
-        estoi: extended STOI.
-        mel_cepstral_distortion: MCD-13, dB.
-        log_mel_distance: mean absolute difference, nats.
-        stft_distance: multi-resolution STFT distance.
-        f0_error: root mean square, cents.
-        voicing_f1: of the voiced frames.
-        tones: of the copy in the recording's pauses, too short to judge a clip by.
-        recorded_tones: of the recording in them.
-    """
-
-    file: str
-    samples: int
-    seconds: float
-    nats_per_sample: float | None
-    pesq: float | None
-    stoi: float | None
-    synthesis_seconds: float
-    pesq_narrowband: float | None = None
-    estoi: float | None = None
-    mel_cepstral_distortion: float | None = None
-    log_mel_distance: float | None = None
-    stft_distance: float | None = None
-    f0_error: float | None = None
-    voicing_f1: float | None = None
-    tones: PauseTones | None = None
-    recorded_tones: PauseTones | None = None
-
-    @property
-    def bits_per_sample(self) -> float | None:
-        """Cost of the 16-bit recording, at most."""
-        return _bits(self.nats_per_sample)
-
-    @property
-    def times_real_time(self) -> float:
-        """Seconds of audio made in one second."""
-        return self.seconds / self.synthesis_seconds
-
+from waveflow.evaluation.clip_score import ClipScore, Recorded
+from waveflow.evaluation.figures import FIGURES, table
+from waveflow.evaluation.recording import bits_per_sample
+from waveflow.evaluation.tones import HOP, tone_prominence
 
 _RUN = ("temperature", "consistency", "seed", "device", "threads")
 
@@ -141,7 +26,8 @@ class Report:
     Attributes:
         clips: one score a recording.
         temperature: of the copy synthesis; None of a vocoder that has none.
-        consistency: iterations that brought it nearer to the mel; likewise.
+        consistency: iterations that brought it nearer to the mel; None where there are none to
+            choose.
         seed: of the copy synthesis.
         device: that the vocoder ran on.
         threads: that torch had on the CPU.
@@ -172,7 +58,7 @@ class Report:
     @property
     def bits_per_sample(self) -> float | None:
         """All bits over all samples."""
-        return _bits(self.nats_per_sample)
+        return None if self.nats_per_sample is None else bits_per_sample(self.nats_per_sample)
 
     @property
     def pesq(self) -> float | None:
@@ -220,6 +106,48 @@ class Report:
         return self._mean("voicing_f1")
 
     @property
+    def distill_mos(self) -> float | None:
+        """Predicted opinion."""
+        return self._mean("distill_mos")
+
+    @property
+    def dnsmos(self) -> float | None:
+        """Predicted overall opinion."""
+        return self._mean("dnsmos")
+
+    @property
+    def periodicity_error(self) -> float | None:
+        """By CREPE."""
+        return self._mean("periodicity_error")
+
+    @property
+    def crepe_pitch_error(self) -> float | None:
+        """Cents, by CREPE."""
+        return self._mean("crepe_pitch_error")
+
+    @property
+    def crepe_voicing_f1(self) -> float | None:
+        """Of the voiced frames, by CREPE."""
+        return self._mean("crepe_voicing_f1")
+
+    @property
+    def band_periodicity(self) -> tuple[float | None, ...] | None:
+        """A figure a band."""
+        return _mean_bands(clip.band_periodicity for clip in self.clips)
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """The recordings' own figures; None where they were not asked for."""
+        known = [clip.recorded for clip in self.clips if clip.recorded is not None]
+        if not known:
+            return None
+        return Recorded(
+            _mean(each.distill_mos for each in known),
+            _mean(each.dnsmos for each in known),
+            _mean_bands(each.band_periodicity for each in known),
+        )
+
+    @property
     def tone_prominence(self) -> float | None:
         """Of the pauses of all clips, at multiples of sample rate / groups, dB."""
         return tone_prominence(clip.tones for clip in self.clips if clip.tones is not None)
@@ -254,13 +182,18 @@ class Report:
             for clip in self.clips
         ]
         lengths = {name: getattr(self, name) for name in ("seconds", "pause_seconds")}
-        return {**run, "all": {**lengths, **whole}, "clips": clips}
+        recorded = None if self.recorded is None else asdict(self.recorded)
+        return {**run, "all": {**lengths, **whole}, "recordings": recorded, "clips": clips}
 
-    def to_json(self, baseline: Report | None = None) -> str:
-        """Of :meth:`to_dict`; the baseline's stands in it as "baseline"."""
+    def to_json(self, baselines: Mapping[str, Report] | None = None) -> str:
+        """Of :meth:`to_dict`; the reports of baselines stand in it as "baselines", by their names.
+
+        Args:
+            baselines: of the same files, by name.
+        """
         content = self.to_dict()
-        if baseline is not None:
-            content["baseline"] = baseline.to_dict()
+        if baselines:
+            content["baselines"] = {name: one.to_dict() for name, one in baselines.items()}
         return json.dumps(content, indent=2, ensure_ascii=False)
 
     @classmethod
@@ -271,187 +204,50 @@ class Report:
             ValueError: something is missing; names it.
         """
         try:
-            clips = tuple(_clip(clip) for clip in content["clips"])
+            clips = tuple(ClipScore.from_dict(clip) for clip in content["clips"])
             return cls(clips, **{name: content[name] for name in _RUN})
         except KeyError as error:
             raise ValueError(f"expected the figures of a report; {error} is missing") from None
 
-    def to_table(self, baseline: Report | None = None) -> str:
+    def to_table(self, baselines: Mapping[str, Report] | None = None) -> str:
         """A Markdown table of the figures most asked for.
 
-        A row a clip, one for all of them, and one for all of a baseline's; below it a line of the
-        tones, if there is pause enough. The other ``FIGURES`` stand in :meth:`to_json` alone.
-        """
-        header = ("clip", *(figure.title for figure in _COLUMNS))
-        rows = [_row(Path(clip.file).name, clip) for clip in self.clips]
-        lines = [header, ("---", *("---:" for _ in _COLUMNS)), *rows]
-        lines.append(_row(f"all {len(self.clips)}", self))
-        if baseline is not None:
-            lines.append(_row("Griffin-Lim", baseline))
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        tones = self._tones(baseline)
-        return table if tones is None else f"{table}\n\n{tones}"
+        A row a clip, one for all of them, one for each baseline and, with the judges of the extra
+        ``quality``, one for the recordings; below it a line of the tones, if there is pause enough.
+        The other ``FIGURES`` stand in :meth:`to_json` alone.
 
-    def _tones(self, baseline: Report | None) -> str | None:
-        """A line that says how far tones stand out, of all that were judged."""
-        found = {
-            "vocoder": self.tone_prominence,
-            "recordings": self.recorded_tone_prominence,
-            "Griffin-Lim": None if baseline is None else baseline.tone_prominence,
-        }
-        if found["vocoder"] is None:
-            return None
-        figures = ", ".join(f"{who} {dB:.1f} dB" for who, dB in found.items() if dB is not None)
-        return f"tones in {self.pause_seconds:.1f} s of pauses: {figures}"
+        Args:
+            baselines: of the same files, by name.
+        """
+        return table(self, baselines or {})
 
     def _mean(self, name: str) -> float | None:
-        known = [value for clip in self.clips if (value := getattr(clip, name)) is not None]
-        return fmean(known) if known else None
+        return _mean(getattr(clip, name) for clip in self.clips)
 
 
-def evaluate(
-    vocoder: Vocoder,
-    paths: Iterable[str | Path],
-    *,
-    temperature: float | None = None,
-    consistency: int | None = None,
-    seed: int = 0,
-    pitch: bool = True,
-    progress: bool = False,
-) -> Report:
-    """Score recordings under a vocoder, and their copy syntheses against them.
+def read_reports(content: dict[str, Any]) -> tuple[Report, dict[str, Report]]:
+    """A report and its baselines by name, of what :meth:`Report.to_json` wrote.
 
-    Every recording is read before the first is scored, so a bad one costs no time.
-
-    Args:
-        vocoder: on any device.
-        paths: sound files, resampled to its rate and cut to whole hops.
-        temperature: of the synthesis; by default the vocoder's own.
-        consistency: iterations of the synthesis; by default the vocoder's own.
-        seed: of the synthesis; likelihoods do not depend on it.
-        pitch: track pitch, too, which takes longer than all the rest.
-        progress: show a bar on stderr, if that is a terminal.
+    A file with one "baseline", as earlier versions wrote it, has Griffin-Lim's.
 
     Raises:
-        OSError: a file cannot be opened.
-        ValueError: no file at all, one that is no usable recording, or a vocoder that makes NaN.
-        ImportError: the packages of the metrics are missing; says how to install them.
+        ValueError: something is missing; names it.
     """
-    recordings = read_recordings(paths, vocoder.config.mel)
-    device = next(vocoder.parameters()).device
-    groups = getattr(vocoder.config.model, "groups", None)
-    synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
-    how: dict[str, Any] = {
-        "temperature": synthesis.temperature,
-        "consistency": synthesis.consistency,
-        "seed": seed,
+    baselines = content.get("baselines", {})
+    if "baseline" in content:
+        baselines = {"Griffin-Lim": content["baseline"], **baselines}
+    return Report.from_dict(content), {
+        name: Report.from_dict(one) for name, one in baselines.items()
     }
-    scores = []
-    for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
-        mel = recording.mel[None].to(device)
-        audio, seconds = _timed(partial(vocoder, mel, **how), device)
-        if not audio.isfinite().all():
-            raise ValueError(f"{recording.path}: expected finite audio of its mel; got NaN")
-        scores.append(
-            score_copy(
-                recording,
-                audio[0].float().clamp(-1, 1).cpu(),
-                vocoder.config.mel.sample_rate,
-                nats_per_sample=nats_per_sample(vocoder, recording),
-                synthesis_seconds=seconds,
-                groups=groups,
-                pitch=pitch,
-            )
-        )
-    return Report(tuple(scores), **how, device=str(device), threads=torch.get_num_threads())
 
 
-def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
-    """Recordings to score, for vocoders of a convention; at least one."""
-    log_mel = LogMel(config)
-    recordings = [read_recording(path, log_mel) for path in paths]
-    if not recordings:
-        raise ValueError("expected recordings to evaluate; got none")
-    return recordings
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
-def score_copy(
-    recording: Recording,
-    audio: Tensor,
-    sample_rate: int,
-    *,
-    nats_per_sample: float | None,
-    synthesis_seconds: float,
-    groups: int | None,
-    pitch: bool,
-) -> ClipScore:
-    """The figures of ``audio`` (time,), made in so many seconds of the mel of a recording."""
-
-    def score(metric: Callable[[Tensor, Tensor, int], float]) -> float | None:
-        try:
-            return metric(recording.audio, audio, sample_rate)
-        except NoSpeechError:
-            return None
-
-    def tones(audio: Tensor) -> PauseTones | None:
-        if groups is None or groups not in GROUPS:
-            return None
-        try:
-            return pause_tones(recording.audio, audio, groups=groups)
-        except NoSpeechError:
-            return None
-
-    f0, f1 = score_pitch(recording.audio, audio, sample_rate) if pitch else (None, None)
-    return ClipScore(
-        file=str(recording.path),
-        samples=len(recording.audio),
-        seconds=len(recording.audio) / sample_rate,
-        nats_per_sample=nats_per_sample,
-        pesq=score(pesq_wideband),
-        pesq_narrowband=score(pesq_narrowband),
-        stoi=score(stoi),
-        estoi=score(estoi),
-        mel_cepstral_distortion=score(mel_cepstral_distortion),
-        log_mel_distance=score(log_mel_distance),
-        stft_distance=score(stft_distance),
-        f0_error=f0,
-        voicing_f1=f1,
-        tones=tones(audio),
-        recorded_tones=tones(recording.audio),
-        synthesis_seconds=synthesis_seconds,
-    )
-
-
-def _timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
-    """What a synthesis gives, and the seconds it takes: the median of ``REPEATS``."""
-    audio = synthesise()
-    seconds = []
-    for _ in range(REPEATS):
-        _wait_for(device)
-        start = time.perf_counter()
-        synthesise()
-        _wait_for(device)
-        seconds.append(time.perf_counter() - start)
-    return audio, median(seconds)
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _clip(content: dict[str, Any]) -> ClipScore:
-    """A score again, of its part of what :meth:`Report.to_dict` gave."""
-    values = {field.name: content[field.name] for field in fields(ClipScore)}
-    for name in ("tones", "recorded_tones"):
-        if values[name] is not None:
-            values[name] = PauseTones(values[name]["frames"], tuple(values[name]["excess"]))
-    return ClipScore(**values)
-
-
-def _bits(nats: float | None) -> float | None:
-    return None if nats is None else bits_per_sample(nats)
-
-
-def _row(name: str, scores: ClipScore | Report) -> tuple[str, ...]:
-    return (name.replace("|", "\\|"), *(figure.of(scores) for figure in _COLUMNS))
+def _mean_bands(
+    values: Iterable[tuple[float | None, ...] | None],
+) -> tuple[float | None, ...] | None:
+    known = [bands for bands in values if bands is not None]
+    return tuple(_mean(band) for band in zip(*known, strict=True)) if known else None

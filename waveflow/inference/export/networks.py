@@ -17,6 +17,7 @@ from waveflow.nets import (
     TransposedUpsampler,
     WaveNet,
 )
+from waveflow.nets.mel_encoder import STANDARD
 
 
 @singledispatch
@@ -72,13 +73,14 @@ def _sequential(module: nn.Sequential, builder: OnnxBuilder, x: str, *_: object)
 
 @network.register
 def _mel_encoder(module: MelEncoder, builder: OnnxBuilder, x: str, *_: object) -> str:
-    quarter = builder.op("Mul", x, builder.constant(0.25))
-    context = network(
-        module.start, builder, builder.op("Add", quarter, builder.constant(1.25)), "", 1
-    )
+    quarter = builder.op("Mul", x, builder.constant(1 / STANDARD))
+    mel = builder.op("Add", quarter, builder.constant(1.25))
+    context = network(module.start, builder, mel, "", 1)
     for block in module.blocks:
         context = builder.op("Add", context, network(block, builder, context, "", 1))
-    return _activated(builder, context) if module.activated else context
+    if not module.with_mel:
+        return context
+    return builder.concat(1, _activated(builder, context), mel)
 
 
 @network.register

@@ -1,0 +1,101 @@
+"""The figures of a report, and a table of those most asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from waveflow.evaluation.report import Report
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a report: its attribute, how it is written, and which way is better."""
+
+    name: str
+    title: str
+    digits: int
+    better: Literal["higher", "lower"]
+
+    def of(self, scores: object) -> str:
+        """As it stands in a table; a dash where there is none.
+
+        Args:
+            scores: of a clip, a set or recordings; what has no such figure has a dash.
+        """
+        value = getattr(scores, self.name, None)
+        if isinstance(value, tuple):
+            return " ".join(self._written(each).replace("0.", ".", 1) for each in value)
+        return self._written(value)
+
+    def _written(self, value: float | None) -> str:
+        return "–" if value is None else f"{value:.{self.digits}f}"
+
+
+FIGURES = (
+    Figure("nats_per_sample", "nats/sample", 4, "higher"),
+    Figure("bits_per_sample", "bits/sample", 3, "lower"),
+    Figure("pesq", "PESQ-wb", 3, "higher"),
+    Figure("pesq_narrowband", "PESQ-nb", 3, "higher"),
+    Figure("stoi", "STOI", 4, "higher"),
+    Figure("estoi", "ESTOI", 4, "higher"),
+    Figure("mel_cepstral_distortion", "MCD, dB", 2, "lower"),
+    Figure("log_mel_distance", "log-mel, nats", 3, "lower"),
+    Figure("stft_distance", "STFT", 3, "lower"),
+    Figure("f0_error", "F0 error, cents", 1, "lower"),
+    Figure("voicing_f1", "V/UV F1", 3, "higher"),
+    Figure("distill_mos", "DistillMOS", 2, "higher"),
+    Figure("dnsmos", "DNSMOS", 2, "higher"),
+    Figure("periodicity_error", "periodicity error", 3, "lower"),
+    Figure("crepe_pitch_error", "CREPE pitch error, cents", 1, "lower"),
+    Figure("crepe_voicing_f1", "CREPE V/UV F1", 3, "higher"),
+    Figure("band_periodicity", "band periodicity", 3, "higher"),
+    Figure("tone_prominence", "tones, dB", 1, "lower"),
+    Figure("recorded_tone_prominence", "tones of the recordings, dB", 1, "lower"),
+    Figure("times_real_time", "× real time", 1, "higher"),
+)
+"""All figures, in the order of tables."""
+
+
+_QUICK = (
+    *("nats_per_sample", "bits_per_sample", "pesq", "stoi", "mel_cepstral_distortion"),
+    *("f0_error", "voicing_f1", "times_real_time"),
+)
+_QUALITY = ("distill_mos", "dnsmos", "periodicity_error", "band_periodicity")
+
+
+def table(report: Report, baselines: Mapping[str, Report]) -> str:
+    """A Markdown table of :meth:`waveflow.evaluation.Report.to_table`."""
+    everyone = (report, *baselines.values())
+    judged = [name for name in _QUALITY if any(_has(each, name) for each in everyone)]
+    columns = [figure for figure in FIGURES if figure.name in (*_QUICK, *judged)]
+
+    def row(name: str, scores: object) -> tuple[str, ...]:
+        return (name.replace("|", "\\|"), *(figure.of(scores) for figure in columns))
+
+    lines = [("clip", *(figure.title for figure in columns)), ("---", *("---:" for _ in columns))]
+    lines += [row(Path(clip.file).name, clip) for clip in report.clips]
+    lines.append(row(f"all {len(report.clips)}", report))
+    lines += [row(name, baseline) for name, baseline in baselines.items()]
+    if report.recorded is not None:
+        lines.append(row("recordings", report.recorded))
+    written = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    tones = _tones(report, baselines)
+    return written if tones is None else f"{written}\n\n{tones}"
+
+
+def _tones(report: Report, baselines: Mapping[str, Report]) -> str | None:
+    """A line that says how far tones stand out, of all that were judged."""
+    if report.tone_prominence is None:
+        return None
+    found = {"vocoder": report.tone_prominence, "recordings": report.recorded_tone_prominence}
+    found |= {name: baseline.tone_prominence for name, baseline in baselines.items()}
+    figures = ", ".join(f"{who} {dB:.1f} dB" for who, dB in found.items() if dB is not None)
+    return f"tones in {report.pause_seconds:.1f} s of pauses: {figures}"
+
+
+def _has(report: Report, name: str) -> bool:
+    return getattr(report, name) is not None
