@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 _Array = NDArray[np.floating]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
-_compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc"}}
+
+
+def _compiled(function: _Function) -> _Function:
+    """Compile at the first call; the machine code is kept on disk for later processes."""
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # nowhere to keep it: no folder of ours or the user's can be written
+        return njit(**_OPTIONS)(function)
 
 
 @_compiled
