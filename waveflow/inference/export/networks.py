@@ -85,7 +85,7 @@ def _mel_encoder(module: MelEncoder, builder: OnnxBuilder, x: str, *_: object) -
 def _block_network(module: BlockNetwork, builder: OnnxBuilder, x: str, *_: object) -> str:
     hidden = _activated(builder, network(module.start, builder, x, "", 1))
     parameters = network(module.end, builder, hidden, "", 1)
-    count = cast(Tensor, module.end.weight).shape[0] // module.blocks
+    count = module.end.weight.shape[0] // module.blocks
     parameters = builder.reshape(parameters, 0, module.blocks, count, -1)
     parameters = builder.op("Transpose", parameters, perm=[0, 2, 3, 1])
     return builder.reshape(parameters, 0, count, -1)
