@@ -347,12 +347,16 @@ class SynthesisConfig:
         full_band: how many of the iterations, the first ones, move all bins; the others move bins
             below ``cutoff`` alone; by default all of them move all bins.
         cutoff: Hz above which the iterations that follow leave the sound as it is.
+        sharpness: factor of the logits by which a long-term predictor weighs lags
+            (:func:`waveflow.bijections.long_term.sharpened`). Between two lags the model hedges,
+            which blurs the upper harmonics; a factor above 1 decides. 1 is the model's own density.
     """
 
     temperature: float = 1.0
     consistency: int = 0
     full_band: int | None = None
     cutoff: float = 2200.0
+    sharpness: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
@@ -368,6 +372,8 @@ class SynthesisConfig:
                 raise ValueError(f"expected {name} of {MOST_ITERATIONS} at most; got {count}")
         if not 0 < self.cutoff < math.inf:
             raise ValueError(f"expected a finite cutoff > 0; got {self.cutoff}")
+        if not 0 < self.sharpness < math.inf:
+            raise ValueError(f"expected a finite sharpness > 0; got {self.sharpness}")
 
     @property
     def schedule(self) -> tuple[int, int]:

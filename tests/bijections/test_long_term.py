@@ -5,7 +5,7 @@ import torch
 
 from tests.conftest import randomise
 from waveflow.bijections import LongTermPredictor
-from waveflow.bijections.long_term import initial_parameters, pitch_lags
+from waveflow.bijections.long_term import initial_parameters, pitch_lags, sharpened
 from waveflow.nets import BlockNetwork
 
 SIZES = {
@@ -115,3 +115,24 @@ def test_samples_that_do_not_fit_the_context_are_refused():
         for way in (predictor, predictor.inverse, predictor.local_log_det):
             with pytest.raises(ValueError, match=r"expected \(batch, 64\) samples for 8 blocks; g"):
                 way(x, context)
+
+
+def test_sharpened_predictors_decide_between_lags():
+    """Half the entropy and less at a factor of 4; other parameters, and the original, stay."""
+    predictor = predictor_of(**SIZES["usual"])
+    x = torch.randn(1, 4 * predictor.block)
+    context = torch.randn(1, 3, x.shape[1] // predictor.block // predictor.network.blocks)
+    sharp = sharpened(predictor, 4.0)
+
+    def weights(predictor):
+        parameters = predictor.read(x, context)
+        return predictor.coefficients(parameters, predictor.correlate(x))[0]
+
+    def entropy(weights):
+        return -(weights * weights.log()).sum(-1).mean()
+
+    before = weights(predictor)
+    assert torch.allclose(weights(sharp), torch.softmax(4 * before.log(), -1), atol=1e-5)
+    assert entropy(weights(sharp)) < entropy(before)
+    assert torch.equal(weights(predictor), before)
+    assert sharpened(predictor, 1.0) is predictor

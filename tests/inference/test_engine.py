@@ -1,6 +1,7 @@
 """The frozen form is the vocoder, up to rounding, for as long as its weights are what they were."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from torch import nn
 from tests.conftest import randomise, small_config
 from waveflow import Vocoder
 from waveflow.bijections import Bijection
+from waveflow.bijections.long_term import sharpened
+from waveflow.inference.export.graph import SynthesisGraph
 from waveflow.noise import positional_noise
 
 
@@ -32,6 +35,23 @@ def test_engine_is_the_vocoder(small, double, frames):
     small.double()
     mel = mel_like(small, 2, frames)
     assert (small(mel, seed=3) - plain(small, mel, seed=3)).abs().max() <= 1e-9
+
+
+def test_sharpness_is_of_the_lags_alone():
+    """The engine and the exported graph sharpen alike; encode, decode and likelihood do not."""
+    config = small_config("source_filter")
+    synthesis = dataclasses.replace(config.synthesis, sharpness=3.0)
+    sharp = randomise(Vocoder(dataclasses.replace(config, synthesis=synthesis)), 0.2).eval()
+    usual = Vocoder(config).eval()
+    usual.load_state_dict(sharp.state_dict())
+    mel = mel_like(usual, 1, 20)
+    audio, expected = sharp(mel, seed=0), plain(usual, mel)
+    assert not torch.allclose(audio, expected, atol=1e-4)
+    assert torch.equal(sharp.log_prob(expected, mel), usual.log_prob(expected, mel))
+    usual.flow.bijection = sharpened(usual.flow.bijection, 3.0)
+    assert (audio - plain(usual, mel)).abs().max() <= 1e-5
+    noise = positional_noise(0, 1, audio.shape[1]).float()
+    assert (SynthesisGraph(sharp, synthesis)(mel, noise) - audio).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("name", ["ljspeech-nano", "ljspeech"])

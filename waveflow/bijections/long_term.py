@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Protocol, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,6 +22,14 @@ FLOOR = 1e-2
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
 """The parameters of a block beside logits and kernel, and their values at the start."""
+
+
+class BlockwiseNetwork(Protocol):
+    """A network whose outputs are the parameters of blocks."""
+
+    def scale_parameters(self, factors: Tensor) -> None:
+        """Multiply every block's parameters by (n_params,) factors from now on."""
+        ...
 
 
 class LongTermPredictor(Bijection):
@@ -288,6 +299,32 @@ def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> r
     range(52, 368)
     """
     return range(int(sample_rate / highest_pitch), int(sample_rate / lowest_pitch) + 1)
+
+
+def sharpened(bijection: Bijection, factor: float) -> Bijection:
+    r"""A bijection whose predictors weigh their lags by
+    :math:`\operatorname{softmax}(\text{factor}\,(u + \kappa r))`.
+
+    It is to the lags what temperature is to the latent: synthesis by the copy no longer draws from
+    the model's density.
+
+    Args:
+        bijection: any, with predictors somewhere inside or none.
+        factor: above 1 sharpens, below 1 blurs.
+
+    Returns:
+        A copy with other weights; the bijection itself if nothing changes.
+    """
+    if factor == 1 or not any(isinstance(part, LongTermPredictor) for part in bijection.modules()):
+        return bijection
+    copied = copy.deepcopy(bijection)
+    for part in copied.modules():
+        if isinstance(part, LongTermPredictor):
+            logits, sharpness = len(part.lags), len(part.lags) + part.kernel_size + 1
+            factors = part.low_pass.new_ones(sharpness + 4)
+            factors[:logits] = factors[sharpness] = factor
+            cast(BlockwiseNetwork, part.network).scale_parameters(factors)
+    return copied
 
 
 def initial_parameters(lags: range, kernel_size: int) -> list[float]:

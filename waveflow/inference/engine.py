@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from waveflow.audio.consistency import MelConsistency
 from waveflow.bijections import Bijection
+from waveflow.bijections.long_term import sharpened
 from waveflow.config import SynthesisConfig, VocoderConfig
 from waveflow.inference.bijections import Place, freeze_inverse
 from waveflow.inference.consistency import StreamedConsistency
@@ -34,7 +35,7 @@ class Engine:
         context_net: mel -> context.
         bijection: audio <-> latent.
         consistency: brings the flow's sample nearer to the mel.
-        config: the vocoder's.
+        config: the vocoder's; the sharpness of its predictors is taken from here.
     """
 
     def __init__(
@@ -49,7 +50,8 @@ class Engine:
         self._encoder = freeze_encoder(context_net)
         self._like = next(context_net.parameters()).detach()
         latent = Place(self._groups, mel.hop_length // self._encoder.rate, self._like)
-        stages, _ = freeze_inverse(bijection, latent)
+        sharp = sharpened(bijection, config.synthesis.sharpness)
+        stages, _ = freeze_inverse(sharp, latent)
         self._flow = Stages(stages)
         self._consistency = StreamedConsistency(consistency)
         keep_freed_memory()

@@ -37,6 +37,13 @@ class BlockNetwork(nn.Module):
             self.end.weight.mul_(0.1)
             cast(Tensor, self.end.bias).copy_(torch.tensor(bias).repeat(blocks))
 
+    @torch.no_grad()
+    def scale_parameters(self, factors: Tensor) -> None:
+        """Multiply every block's parameters by (parameters,) factors from now on."""
+        scale = factors.repeat(self.blocks)
+        self.end.weight.mul_(scale[:, None, None])
+        cast(Tensor, self.end.bias).mul_(scale)
+
     def forward(self, context: Tensor) -> Tensor:
         """(batch, in_channels, frames) -> (batch, parameters, frames * blocks)."""
         parameters = self.end(nn.functional.silu(self.start(context)))

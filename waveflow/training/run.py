@@ -60,6 +60,7 @@ _MAY_CHANGE = {
     "compute.accumulate",
     "synthesis.temperature",
     "synthesis.consistency",
+    "synthesis.sharpness",
     "synthesis.full_band",
     "synthesis.cutoff",
 }

@@ -21,6 +21,7 @@ from waveflow.bijections import (
 )
 from waveflow.bijections.base import zero_log_det
 from waveflow.bijections.lapped import dct4, rotation
+from waveflow.bijections.long_term import sharpened
 from waveflow.config import SynthesisConfig
 from waveflow.inference.export.folded_long_term import FoldedLongTerm
 from waveflow.inference.export.matrix_consistency import MatrixConsistency
@@ -60,7 +61,8 @@ class SynthesisGraph(nn.Module):
         self.groups = vocoder.config.model.groups
         self.hop_length = mel.hop_length
         self.context_net = folded(vocoder.context_net)
-        self.bijection = cast(Bijection, folded(vocoder.flow.bijection))
+        bijection = sharpened(vocoder.flow.bijection, synthesis.sharpness)
+        self.bijection = cast(Bijection, folded(bijection))
         upsampled = isinstance(self.context_net, TransposedUpsampler)
         self.samples_per_context_step = self.groups if upsampled else self.hop_length
         self.consistency = MatrixConsistency(
