@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch._higher_order_ops.scan import scan
 
@@ -38,5 +39,7 @@ class FoldedLongTerm(LongTermPredictor):
         return audio.transpose(0, 1).reshape(batch, count * self.block)
 
     def _advance(self, past: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        # a scan refuses two views of one tensor, and a state that is strided otherwise than before
         past, audio = self.advance(past, *given)
-        return past.clone(), audio.clone()  # a scan refuses two views of one tensor
+        dense = torch.contiguous_format
+        return past.clone(memory_format=dense), audio.clone(memory_format=dense)
