@@ -39,21 +39,17 @@ class LongTerm:
     def begin(self, context: Line) -> Push:
         reader = context.reader(self._blocks)
         past, held = self._silence, self._silence[:0]
-        done = 0
 
         def push(samples: Tensor, last: bool) -> Tensor:
-            nonlocal past, held, done
+            nonlocal past, held
             samples = joined(held, samples)
             count = len(samples) // self._block
             whole, held = samples[: count * self._block], samples[count * self._block :]
             if not count:
                 return whole
-            number = torch.arange(count, device=samples.device)
-            rows = reader.take(count, self._read).unflatten(1, (self._blocks, -1))
-            parameters = rows[number, (number + done) % self._blocks]
+            parameters = reader.take_apart(count, self._read)
             audio = self._predictor.synthesise(whole[None], parameters[None], past[None])[0]
             past = torch.cat([past, audio])[-len(past) :]
-            done += count
             return audio
 
         return push

@@ -106,22 +106,41 @@ class Reader:
         return self._position // self._ratio
 
     def take(self, steps: int, transform: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """The next steps of the rows, (steps, channels); a new tensor if they are transformed.
+        """The next steps of the rows, each row repeated; a new tensor if they are transformed.
 
         Args:
             steps: how many; the rows must have come.
             transform: (rows, channels) -> (rows, channels), of each row on its own.
+
+        Returns:
+            (steps, channels).
         """
+        rows, skipped = self._rows(steps, transform)
+        if self._ratio == 1:
+            return rows
+        repeated = rows.new_empty(len(rows), self._ratio, rows.shape[1]).copy_(rows[:, None])
+        return repeated.flatten(0, 1)[skipped : skipped + steps]
+
+    def take_apart(self, steps: int, transform: Callable[[Tensor], Tensor]) -> Tensor:
+        """The next steps of rows that hold their steps side by side.
+
+        Args:
+            steps: how many; the rows must have come.
+            transform: (rows, channels) -> (rows, ratio * parameters), of each row on its own.
+
+        Returns:
+            (steps, parameters).
+        """
+        rows, skipped = self._rows(steps, transform)
+        return rows.view(len(rows) * self._ratio, -1)[skipped : skipped + steps]
+
+    def _rows(self, steps: int, transform: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, int]:
+        """The rows of the next steps, and how many steps of the first of them are past."""
         start, stop = self._position, self._position + steps
         first = self.next_row
         rows = self._line.between(first, -(-stop // self._ratio))
-        rows = rows if transform is None else transform(rows)
         self._position = stop
-        if self._ratio == 1:
-            return rows
-        skipped = start - first * self._ratio
-        repeated = rows.new_empty(len(rows), self._ratio, rows.shape[1]).copy_(rows[:, None])
-        return repeated.flatten(0, 1)[skipped : skipped + steps]
+        return rows if transform is None else transform(rows), start - first * self._ratio
 
 
 class Queue:
