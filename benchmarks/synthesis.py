@@ -4,7 +4,7 @@
 
 Prints a Markdown table of wide-band PESQ and STOI: a row a temperature, a column a number of
 iterations. Two more rows say what the iterations do on their own: "noise" has them begin from white
-noise, without any model, and "envelope", where the model is a lapflow, from noise behind its
+noise, without any model, and "envelope", where the model whitens, from noise behind its
 whitening, without the couplings. With --full-band 3 --cutoff 2200 the first three iterations move
 all bins and the rest those below 2200 Hz.
 """
@@ -66,7 +66,7 @@ def main() -> None:
             f"{t:g}": vocoder(mel, temperature=t, consistency=0, seed=0) for t in temperatures
         }
         hop_length = vocoder.config.mel.hop_length
-        if vocoder.config.model.name == "lapflow":
+        if vocoder.config.model.name in ("lapflow", "source_filter"):
             noise = positional_noise(0, 1, mel.shape[-1] * hop_length).to(mel)
             guesses[ENVELOPE] = envelope(vocoder, mel, noise)
         guesses[NOISE] = white_noise(mel, hop_length)
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def envelope(vocoder: Vocoder, mel: Tensor, noise: Tensor) -> Tensor:
-    """Noise behind a lapflow's whitening, the couplings left out."""
+    """Noise behind the whitening of a lapflow or source_filter, the couplings left out."""
     whitening = cast(Bijection, cast(Chain, vocoder.flow.bijection).bijections[0])
     return whitening.inverse(noise, vocoder.context_net(mel))
 
