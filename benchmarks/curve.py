@@ -58,12 +58,14 @@ def main() -> None:
     arguments = parser.parse_args()
     found = json.loads(arguments.peers.read_text(encoding="utf-8"))
     speeds = {row["vocoder"]: row["speed"] for row in found["rows"]}
-    own = {
+    own: dict[str, tuple[float, ...]] = {
         name.removeprefix(OURS): (*quality(name.removeprefix(OURS)), speed)
         for name, speed in speeds.items()
         if name.startswith(OURS)
     }
-    rivals = {name: (*q, speed or speeds[name]) for name, (*q, speed) in PUBLISHED.items()}
+    rivals: dict[str, tuple[float, ...]] = {
+        name: (*figures, speed or speeds[name]) for name, (*figures, speed) in PUBLISHED.items()
+    }
     draw(own, rivals, speeds["Vocos"], arguments.picture)
 
 
@@ -73,12 +75,11 @@ def quality(name: str) -> tuple[float, float]:
     rate = vocoder.config.mel.sample_rate
     recordings = read_recordings(sorted(CLIPS.glob("*.flac")), vocoder.config.mel)
     copies = [vocoder(recording.mel[None], seed=0)[0].clamp(-1, 1) for recording in recordings]
-    pairs = [
-        (recording.audio, copy, rate) for recording, copy in zip(recordings, copies, strict=True)
+    similarities = [
+        pesq_wideband(recording.audio, copy, rate)
+        for recording, copy in zip(recordings, copies, strict=True)
     ]
-    return fmean(distill_mos(copy, rate) for copy in copies), fmean(
-        pesq_wideband(*pair) for pair in pairs
-    )
+    return fmean(distill_mos(copy, rate) for copy in copies), fmean(similarities)
 
 
 def draw(
