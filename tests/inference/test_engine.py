@@ -26,7 +26,8 @@ def plain(vocoder, mel, *, seed=0):
     noise = synthesis.temperature * positional_noise(seed, len(mel), samples)
     z = noise.view(len(mel), -1, vocoder.config.model.groups).mT
     with torch.no_grad():
-        sample = vocoder.decode(z, mel)
+        flow = sharpened(vocoder.flow.bijection, synthesis.sharpness)
+        sample = flow.inverse(z.to(mel), vocoder.context_net(mel))
         return vocoder._consistency(sample, mel, synthesis.consistency, synthesis.full_band)
 
 

@@ -157,7 +157,7 @@ def test_the_file_says_what_it_is_and_holds_weights_once(ljspeech):
     model = onnx_model(ljspeech)
     about = {entry.key: entry.value for entry in model.metadata_props}
     assert about["model_type"] == "hifigan"  # which sherpa-onnx asks for
-    assert (about["temperature"], about["consistency"]) == ("0.6", "12")
+    assert (about["temperature"], about["consistency"]) == ("0.8", "32")
     for name, value in asdict(ljspeech.config.mel).items():
         assert about[name] == str(value)
     weights = sum(parameter.numel() for parameter in ljspeech.parameters())
@@ -165,6 +165,7 @@ def test_the_file_says_what_it_is_and_holds_weights_once(ljspeech):
     assert {opset.domain: opset.version for opset in model.opset_import} == {"": 17}
     kinds = {node.op_type for node in model.graph.node}
     assert not kinds & {"DFT", "STFT", "Inverse", "Loop", "If"}
+    assert "Scan" in kinds  # of the long-term predictor
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Protocol, cast
 
@@ -13,7 +14,7 @@ from waveflow.inference.linear import Linear
 from waveflow.inference.rows import Line, Push, Queue, Stage
 from waveflow.inference.taps import Taps, Window
 from waveflow.inference.weights import baked, folded, pointwise
-from waveflow.nets import MelEncoder, TransposedUpsampler
+from waveflow.nets import Bounded, MelEncoder, TransposedUpsampler
 from waveflow.nets.mel_encoder import standardised
 from waveflow.nets.padded import Padded
 
@@ -55,13 +56,15 @@ class Encoder:
 
     def __init__(self, network: MelEncoder):
         self._start = _Convolution(network.start)
+        self._bounds = [_Bounds(cast(Bounded, bounded)) for bounded in network.bounds]
         self._blocks = []
-        for block in network.blocks:
+        for number, block in enumerate(network.blocks):
             _, convolution, _, mixing = cast(nn.Sequential, block)
             linear = Linear(*pointwise(mixing), network.start.weight)
-            self._blocks.append((_Convolution(cast(Padded, convolution)), linear))
+            bounds = self._bounds[2 * number + 1 : 2 * number + 3] or [_unbounded] * 2
+            self._blocks.append((_Convolution(cast(Padded, convolution)), linear, *bounds))
         self._with_mel = network.with_mel
-        self._windows = [self._start.window, *(part.window for part, _ in self._blocks)]
+        self._windows = [self._start.window, *(part.window for part, *_ in self._blocks)]
 
     def begin(self, context: Line) -> Push:
         start = self._start.begin()
@@ -72,6 +75,7 @@ class Encoder:
         def push(rows: Tensor, last: bool) -> Tensor:
             mel = standardised(rows)
             rows = start(mel, last)
+            rows = self._bounds[0](rows) if self._bounds else rows
             for block in blocks:
                 rows = block(rows, last)
             if not self._with_mel:
@@ -82,12 +86,15 @@ class Encoder:
         return push
 
     @staticmethod
-    def _begin_block(convolution: _Convolution, mixing: Linear) -> Push:
+    def _begin_block(
+        convolution: _Convolution, mixing: Linear, bound_hidden: _Bound, bound: _Bound
+    ) -> Push:
         window = convolution.window
 
         def work(seen: Tensor, steps: int) -> Tensor:
-            update = mixing(functional.silu(convolution(functional.silu(seen), steps)))
-            return seen[window.past : window.past + steps] + update
+            hidden = bound_hidden(convolution(functional.silu(seen), steps))
+            update = mixing(functional.silu(hidden))
+            return bound(seen[window.past : window.past + steps] + update)
 
         return window.begin(convolution.edge, work)  # silu(0) is 0
 
@@ -98,6 +105,24 @@ class Encoder:
 
     def needs(self, step: int) -> int:
         return step - sum(window.past for window in self._windows)
+
+
+_Bound = Callable[[Tensor], Tensor]
+
+
+def _unbounded(rows: Tensor) -> Tensor:
+    return rows
+
+
+class _Bounds:
+    """A :class:`waveflow.nets.Bounded` on rows, (steps, channels) -> (steps, channels)."""
+
+    def __init__(self, bounded: Bounded):
+        low, high = bounded.limits()
+        self._low, self._high = low[:, 0].clone(), high[:, 0].clone()
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return torch.clamp(rows, self._low, self._high)
 
 
 class _Convolution:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from waveflow.nets.bounded import Bounded
 from waveflow.nets.padded import Padded
 
 STANDARD = 4.0
@@ -25,7 +28,8 @@ class MelEncoder(nn.Module):
         causal: whether a context frame sees no mel frame after its own, in place of
             ``(layers + 1) * (kernel_size - 1) / 2``.
         with_mel: whether the context ends in a SiLU and carries the standardised mel beside it,
-            ``channels + n_mels`` channels in all: a linear map of it can then read levels.
+            ``channels + n_mels`` channels in all, so that a linear map of it can read levels, and
+            whether every layer is :class:`waveflow.nets.Bounded`.
 
     Attributes:
         out_channels: channels of the context.
@@ -59,14 +63,23 @@ class MelEncoder(nn.Module):
             )
             for _ in range(layers)
         )
+        bounds = 1 + 2 * layers if with_mel else 0
+        self.bounds = nn.ModuleList(Bounded(channels) for _ in range(bounds))
 
     def forward(self, mel: Tensor) -> Tensor:
         """(batch, n_mels, frames) -> (batch, out_channels, frames)."""
         mel = standardised(mel)
-        context = self.start(mel)
-        for block in self.blocks:
-            context = context + block(context)
+        context = self._bounded(0, self.start(mel))
+        for number, block in enumerate(self.blocks):
+            _, convolution, _, mixing = cast(nn.Sequential, block)
+            hidden = convolution(nn.functional.silu(context))
+            hidden = self._bounded(2 * number + 1, hidden)
+            update = mixing(nn.functional.silu(hidden))
+            context = self._bounded(2 * number + 2, context + update)
         return torch.cat([nn.functional.silu(context), mel], 1) if self.with_mel else context
+
+    def _bounded(self, number: int, x: Tensor) -> Tensor:
+        return self.bounds[number](x) if self.with_mel else x
 
 
 def standardised(mel: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from waveflow.inference.export.builder import OnnxBuilder
 from waveflow.inference.export.graph import Product
 from waveflow.nets import (
     BlockNetwork,
+    Bounded,
     MelEncoder,
     Padded,
     SeparableWaveNet,
@@ -76,11 +77,26 @@ def _mel_encoder(module: MelEncoder, builder: OnnxBuilder, x: str, *_: object) -
     quarter = builder.op("Mul", x, builder.constant(1 / STANDARD))
     mel = builder.op("Add", quarter, builder.constant(1.25))
     context = network(module.start, builder, mel, "", 1)
-    for block in module.blocks:
-        context = builder.op("Add", context, network(block, builder, context, "", 1))
     if not module.with_mel:
+        for block in module.blocks:
+            context = builder.op("Add", context, network(block, builder, context, "", 1))
         return context
+    bounds = iter(module.bounds)
+    context = network(next(bounds), builder, context, "", 1)
+    for block in module.blocks:
+        parts = cast(nn.Sequential, block)
+        hidden = network(parts[:2], builder, context, "", 1)
+        hidden = network(next(bounds), builder, hidden, "", 1)
+        context = builder.op("Add", context, network(parts[2:], builder, hidden, "", 1))
+        context = network(next(bounds), builder, context, "", 1)
     return builder.concat(1, _activated(builder, context), mel)
+
+
+@network.register
+def _bounded(module: Bounded, builder: OnnxBuilder, x: str, *_: object) -> str:
+    low, high = module.limits()
+    least = builder.op("Max", x, builder.constant(low))
+    return builder.op("Min", least, builder.constant(high))
 
 
 @network.register
