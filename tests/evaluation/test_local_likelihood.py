@@ -96,18 +96,18 @@ def test_a_clipped_and_a_noisy_second_stand_out(damage, ljspeech, recording):
     curve = surprise(ljspeech, damaged(ljspeech, recording, damage, start, stop), 43)
     middle = (curve.argmax().item() + 21.5) * HOP
     assert start < middle < stop
-    assert curve.max() > 5 * surprise(ljspeech, recording, 43).max()
+    assert curve.max() > 2 * surprise(ljspeech, recording, 43).max()
 
 
 @pytest.mark.parametrize("model", ["ljspeech", "ljspeech-nano"])
-def test_a_vocoded_second_is_too_ordinary_but_only_over_all_of_it(model, recording):
-    """Its own sound at a low temperature: seen in the mean of a second, hardly in a frame."""
+def test_a_draw_at_a_low_temperature_is_too_ordinary(model, recording):
+    """A latent of standard deviation T is surprising by (T^2 - 1) / 2 nats a sample."""
     vocoder = Vocoder.from_pretrained(model)
-    start, stop = middle_second(len(recording), 22050, HOP)
-    copied = damaged(vocoder, recording, "vocoded", start, stop)
-    seconds = surprise(vocoder, copied, 86)
-    assert abs(seconds.argmin().item() - start // HOP) <= 20
-    assert seconds.min() < 1.4 * surprise(vocoder, recording, 86).min() < 0
-    frames = surprise(vocoder, copied, 1)
-    inside, outside = frames[start // HOP : stop // HOP], frames[: start // HOP - 4]
-    assert (inside < outside.quantile(0.05)).float().mean() < 0.7
+    mel = vocoder.mel(recording[None])
+    noise = torch.randn(vocoder.encode(recording[None], mel).shape)
+    with torch.no_grad():
+        drawn = vocoder.decode(0.6 * noise, mel)
+        local = local_log_prob(vocoder, drawn, mel)
+    seconds = functional.avg_pool1d(local.surprise[:, None] / HOP, 86, 1)
+    assert seconds.mean() == pytest.approx((0.6**2 - 1) / 2, abs=0.01)
+    assert seconds.max() < surprise(vocoder, recording, 86).min()

@@ -161,7 +161,7 @@ def test_the_file_says_what_it_is_and_holds_weights_once(ljspeech):
     for name, value in asdict(ljspeech.config.mel).items():
         assert about[name] == str(value)
     weights = sum(parameter.numel() for parameter in ljspeech.parameters())
-    assert model.ByteSize() < 4 * weights + 1.2e6  # and the tables of the transforms
+    assert model.ByteSize() < 4 * weights + 1.6e6  # and the tables of the transforms
     assert {opset.domain: opset.version for opset in model.opset_import} == {"": 17}
     kinds = {node.op_type for node in model.graph.node}
     assert not kinds & {"DFT", "STFT", "Inverse", "Loop", "If"}

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
-from waveflow.config import MOST_ITERATIONS
-
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
 
@@ -55,7 +53,7 @@ def add_synthesis(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int, high=MOST_ITERATIONS + 1),
+        type=number(int),
         metavar="N",
         help="iterations that bring the sound nearer to the mel; 0 for the flow alone "
         "(default: the model's own)",

@@ -35,7 +35,6 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, choose_device, number
-from waveflow.config import MOST_ITERATIONS
 
 SUMMARY = "speed, latency and memory of synthesis on this machine"
 
@@ -64,7 +63,7 @@ def describe(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int, high=MOST_ITERATIONS + 1),
+        type=number(int),
         metavar="N",
         help="iterations that bring the sound nearer to the mel (default: the model's own)",
     )

@@ -25,7 +25,6 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_model, load_vocoder, number
-from waveflow.config import MOST_ITERATIONS
 
 SUMMARY = "a model as an ONNX file or a torch program"
 
@@ -45,7 +44,7 @@ def describe(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int, high=MOST_ITERATIONS + 1),
+        type=number(int),
         metavar="N",
         help="iterations that bring the sound nearer to the mel (default: the model's own)",
     )
