@@ -199,7 +199,8 @@ def test_a_vocoders_stream_flows_through(noisy):
     mel = torch.full((SMALL.n_mels, 90), -3.0)
     chunks = vocoder.stream(mel.split(7, 1), seed=5)
     streamed = torch.cat(list(denoiser.stream(chunks, strength=1)))
-    assert torch.equal(streamed, denoiser(vocoder(mel[None], seed=5), strength=1)[0])
+    whole = denoiser(vocoder(mel[None], seed=5), strength=1)[0]
+    assert (streamed - whole).abs().max() <= 1e-6
 
 
 def test_memory_does_not_grow(speech):
