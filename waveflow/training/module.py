@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from waveflow.bijections import ActNorm, Chain, Coupling, Reversible
+from waveflow.nets import Bounded
 from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.vocoder import Vocoder
 
@@ -87,6 +88,8 @@ class LikelihoodTraining(lightning.LightningModule):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, and average at once: callbacks that save come right after."""
         super().optimizer_step(*args, **kwargs)
+        if self.trainer.world_size > 1:
+            self._share_ranges()
         if not self.skipped_in_a_row:
             self.average.update_parameters(self.vocoder)
 
@@ -127,6 +130,19 @@ class LikelihoodTraining(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _share_ranges(self) -> None:
+        """Make the ranges of bounded layers those of the crops of all devices."""
+        layers = [layer for layer in self.vocoder.modules() if isinstance(layer, Bounded)]
+        if not layers:
+            return
+        least = torch.cat([torch.cat([layer.low, -layer.high]) for layer in layers])
+        torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
+        sizes = [2 * len(layer.low) for layer in layers]
+        for layer, both in zip(layers, least.split(sizes), strict=True):
+            low, negative_high = both.chunk(2)
+            layer.low.copy_(low)
+            layer.high.copy_(-negative_high)
 
     def _log_prob(self, audio: Tensor, mel: Tensor) -> Tensor:
         """Nats of each crop, (batch,)."""
