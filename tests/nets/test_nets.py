@@ -89,3 +89,15 @@ def test_the_flows_of_a_model_share_what_is_compiled():
                 assert torch.equal(net(x, context), expected)
             net(x, context).sum().backward()
     assert len(programs) == 6
+
+
+def test_bounds_are_those_of_training_alone():
+    """Unknown sounds are read as the nearest known ones; known ones as they are."""
+    encoder = MelEncoder(4, channels=6, layers=2, with_mel=True)
+    known, unknown = torch.randn(2, 4, 9) - 5, 30 * torch.randn(2, 4, 9)
+    untrained = encoder.eval()(unknown)
+    assert torch.equal(encoder.train()(known), encoder.eval()(known))
+    seen = encoder(known)[:, :6]
+    assert encoder(unknown)[:, :6].max() <= seen.max() + 1e-6
+    assert untrained[:, :6].max() > 2 * seen.max()
+    assert encoder(unknown).shape == (2, encoder.out_channels, 9)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+_UNSEEN = 60_000.0
+"""Lowest value so far before there is any: finite in half precision, and above the highest."""
+
 
 class Bounded(nn.Module):
     r"""The identity in training, which remembers the range of every channel; later a clamp to it.
@@ -31,8 +34,8 @@ class Bounded(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.register_buffer("low", torch.full((channels, 1), torch.inf))
-        self.register_buffer("high", torch.full((channels, 1), -torch.inf))
+        self.register_buffer("low", torch.full((channels, 1), _UNSEEN))
+        self.register_buffer("high", torch.full((channels, 1), -_UNSEEN))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, steps) -> (batch, channels, steps)."""
