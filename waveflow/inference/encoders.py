@@ -56,26 +56,25 @@ class Encoder:
 
     def __init__(self, network: MelEncoder):
         self._start = _Convolution(network.start)
-        self._bounds = [_Bounds(cast(Bounded, bounded)) for bounded in network.bounds]
-        self._blocks = []
+        bounds: list[_Bound] = [_Bounds(cast(Bounded, layer)) for layer in network.bounds]
+        self._bound, *inner = bounds or [_unbounded] * (1 + 2 * len(network.blocks))
+        self._blocks: list[tuple[_Convolution, Linear, _Bound, _Bound]] = []
         for number, block in enumerate(network.blocks):
             _, convolution, _, mixing = cast(nn.Sequential, block)
             linear = Linear(*pointwise(mixing), network.start.weight)
-            bounds = self._bounds[2 * number + 1 : 2 * number + 3] or [_unbounded] * 2
-            self._blocks.append((_Convolution(cast(Padded, convolution)), linear, *bounds))
+            first = _Convolution(cast(Padded, convolution))
+            self._blocks.append((first, linear, inner[2 * number], inner[2 * number + 1]))
         self._with_mel = network.with_mel
-        self._windows = [self._start.window, *(part.window for part, *_ in self._blocks)]
+        self._windows = [self._start.window, *(block[0].window for block in self._blocks)]
 
     def begin(self, context: Line) -> Push:
         start = self._start.begin()
         blocks = [self._begin_block(*block) for block in self._blocks]
-
         waiting = Queue()
 
         def push(rows: Tensor, last: bool) -> Tensor:
             mel = standardised(rows)
-            rows = start(mel, last)
-            rows = self._bounds[0](rows) if self._bounds else rows
+            rows = self._bound(start(mel, last))
             for block in blocks:
                 rows = block(rows, last)
             if not self._with_mel:
