@@ -348,7 +348,7 @@ class SynthesisConfig:
             below ``cutoff`` alone; by default all of them move all bins.
         cutoff: Hz above which the iterations that follow leave the sound as it is.
         sharpness: factor of the logits by which a long-term predictor weighs lags
-            (:func:`waveflow.bijections.long_term.sharpened`). Between two lags the model hedges,
+            (``waveflow.bijections.long_term.sharpened``). Between two lags the model hedges,
             which blurs the upper harmonics; a factor above 1 decides. 1 is the model's own density.
     """
 

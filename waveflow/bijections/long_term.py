@@ -63,7 +63,7 @@ class LongTermPredictor(Bijection):
     Args:
         network: ``context -> parameters``, (batch, n_params, blocks), with
             ``n_params = len(initial_parameters(lags, kernel_size))``.
-        lags: the pitch periods, in samples; see :func:`pitch_lags`.
+        lags: the pitch periods, in samples; see ``pitch_lags``.
         block: samples over which the coefficients are constant.
         kernel_size: taps of the kernel; odd.
         window: samples before a block that are correlated with their past.
