@@ -228,7 +228,7 @@ def test_about_tells_results_and_models(visit):
     assert "Griffin-Lim, the same mels" in text
     assert "The default vocoder" in text
     page.get_by_role("button", name="ljspeech-hq").click()
-    page.get_by_text("3.88 million").first.wait_for()
+    page.get_by_text("5.50 million").first.wait_for()
 
 
 def bad_files(folder):
