@@ -41,7 +41,13 @@ def test_init_from_takes_the_weights_and_nothing_else(config, tmp_path):
         Vocoder.from_pretrained(tmp_path / run / "model") for run in ("first", "second")
     )
     for name, weight in first.state_dict().items():
-        assert torch.allclose(second.state_dict()[name].float(), weight.float(), atol=1e-6)
+        tuned_weight = second.state_dict()[name].float()
+        if name.endswith(".low"):  # ranges of all that has been seen only widen
+            assert (tuned_weight <= weight).all()
+        elif name.endswith(".high"):
+            assert (tuned_weight >= weight).all()
+        else:
+            assert torch.allclose(tuned_weight, weight.float(), atol=1e-6)
     # where the run is already there, --init-from is part of its recipe, not a fresh start
     again = train(tuned, data=CLIPS, out=tmp_path / "second")
     assert again.nats_per_sample == outcome.nats_per_sample
@@ -171,7 +177,8 @@ def test_other_rates_train_and_vocode_by_config_alone(config, tmp_path, rate):
     recipe = replace(config, mel=published.mel, model=model).override({"optimizer.max_steps": 100})
     first = train(recipe.override({"optimizer.max_steps": 1}), data=CLIPS, out=tmp_path / "run")
     outcome = train(recipe, data=CLIPS, out=tmp_path / "run")
-    assert outcome.nats_per_sample > first.nats_per_sample + 0.5
+    # the whitening starts from the mel's own levels, so one step is worth much already
+    assert outcome.nats_per_sample > first.nats_per_sample + 0.2
     vocoder = Vocoder.from_pretrained(tmp_path / "run" / "model")
     recorded, sample_rate = read_audio(CLIP, sample_rate=recipe.mel.sample_rate)
     frames = len(recorded) // vocoder.config.mel.hop_length
