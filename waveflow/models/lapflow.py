@@ -6,18 +6,14 @@ from torch import nn
 
 from waveflow.bijections import (
     ActNorm,
-    Affine,
     Bijection,
     Chain,
-    Channels,
     ContextAffine,
-    Coupling,
     Inverse,
-    InvertibleConv1x1,
     Lapped,
     Scale,
 )
-from waveflow.nets import WaveNet
+from waveflow.models.source_filter import glow_steps
 
 
 def lapflow(
@@ -53,24 +49,15 @@ def lapflow(
         ContextAffine(_linear(context_channels, whitening_groups), Scale()),
         Inverse(Lapped(whitening_groups)),
     )
-    steps = []
-    for flow in range(flows):
-        partition = Channels(swap=flow % 2 == 1)
-        kept, moved = partition.sizes(groups)
-        conditioner = WaveNet(
-            kept,
-            Affine.n_params * moved,
-            context_channels,
-            channels=channels,
-            layers=layers,
-            kernel_size=kernel_size,
-            causal=causal,
-        )
-        steps += [
-            ActNorm(groups),
-            InvertibleConv1x1(groups),
-            Coupling(partition, conditioner, Affine()),
-        ]
+    steps = glow_steps(
+        groups=groups,
+        flows=flows,
+        context_channels=context_channels,
+        channels=channels,
+        layers=layers,
+        kernel_size=kernel_size,
+        causal=causal,
+    )
     return Chain(whitening, Lapped(groups), *steps)
 
 

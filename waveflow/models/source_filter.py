@@ -73,7 +73,32 @@ def source_filter(
         Inverse(Lapped(bands)),
     )
     source = [] if long_term is None else [long_term]
-    innovation: list[Bijection] = []
+    innovation = glow_steps(
+        groups=groups,
+        flows=flows,
+        context_channels=context_channels,
+        channels=channels,
+        layers=layers,
+        kernel_size=kernel_size,
+        causal=causal,
+    )
+    return Chain(whitening, *source, Lapped(groups), *innovation)
+
+
+def glow_steps(
+    *,
+    groups: int,
+    flows: int,
+    context_channels: int,
+    channels: int,
+    layers: int,
+    kernel_size: int,
+    causal: bool,
+) -> list[Bijection]:
+    """Glow steps whose couplings move one half of the bands, then the other; arguments are those
+    of :func:`source_filter`.
+    """
+    steps: list[Bijection] = []
     for flow in range(flows):
         partition = Channels(swap=flow % 2 == 1)
         kept, moved = partition.sizes(groups)
@@ -86,12 +111,12 @@ def source_filter(
             kernel_size=kernel_size,
             causal=causal,
         )
-        innovation += [
+        steps += [
             ActNorm(groups),
             InvertibleConv1x1(groups),
             Coupling(partition, conditioner, Affine()),
         ]
-    return Chain(whitening, *source, Lapped(groups), *innovation)
+    return steps
 
 
 def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
