@@ -120,16 +120,22 @@ def draw(
 
 
 def _points(axis: Any, points: dict[str, tuple[float, float]], **style: str) -> None:
+    """Points from slow to fast; names stand to the left, or above and below where a line joins."""
     ordered = sorted(points.items(), key=lambda item: item[1][1])
     axis.plot([speed for _, (_, speed) in ordered], [q for _, (q, _) in ordered], **style)
-    for name, (q, speed) in ordered:
+    for number, (name, (q, speed)) in enumerate(ordered):
+        joined = style["linestyle"] == "-"
+        beside = (
+            {"xytext": (7, -3), "ha": "left"} if speed < 1 else {"xytext": (-7, -3), "ha": "right"}
+        )
+        apart = {"xytext": (0, 9 if number % 2 else -17), "ha": "center"}
         axis.annotate(
             name,
             (speed, q),
-            xytext=(5, 6),
             textcoords="offset points",
             color=style["color"],
             fontsize=9,
+            **(apart if joined else beside),
         )
 
 

@@ -185,7 +185,6 @@ class SourceFilterConfig(_WhitenedConfig):
         lowest_pitch: in Hz; decides its longest lag.
         highest_pitch: in Hz; decides its shortest lag.
         predictor_channels: hidden channels of its network.
-        predictor_kernel: taps that place a lag between samples and shape its spectrum; odd.
     """
 
     name: ClassVar[str] = "source_filter"
@@ -195,7 +194,6 @@ class SourceFilterConfig(_WhitenedConfig):
     lowest_pitch: float = 60.0
     highest_pitch: float = 420.0
     predictor_channels: int = 192
-    predictor_kernel: int = KERNEL_SIZE
 
     def __post_init__(self) -> None:
         if not 0 < self.lowest_pitch < self.highest_pitch < math.inf:
@@ -226,13 +224,11 @@ class SourceFilterConfig(_WhitenedConfig):
         lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
         network = BlockNetwork(
             context_channels,
-            bias=initial_parameters(lags, self.predictor_kernel),
+            bias=initial_parameters(lags, KERNEL_SIZE),
             channels=self.predictor_channels,
             blocks=mel.hop_length // self.block,
         )
-        return LongTermPredictor(
-            network, lags=lags, block=self.block, kernel_size=self.predictor_kernel
-        )
+        return LongTermPredictor(network, lags=lags, block=self.block)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from waveflow.audio.low_band import low_bands, low_frames
 from waveflow.audio.mel import LogMel
 from waveflow.audio.resampling import Resampler
 
-MOMENTUM = 0.99
+MOMENTUM = 0.9
 """How far a spectrum is carried on along its last step, the fast Griffin-Lim algorithm's alpha."""
 
 
