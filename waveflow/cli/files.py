@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from waveflow.cli.messages import EXPECTED, tell
+from waveflow.files import files_below
 
 AUDIO_OUTPUTS = (".wav", ".flac")
 MEL_OUTPUTS = (".npz", ".npy", ".pt")
-RECORDINGS = (".wav", ".flac", ".ogg", ".mp3")
 
 Other = TypeVar("Other")
 
@@ -19,9 +19,9 @@ Other = TypeVar("Other")
 def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
     """The files among ``sources`` and in its folders, each with its name below the folder ``out``.
 
-    A folder's are those of ``suffixes`` in the tree below it, sorted, but for hidden ones and for
-    those in ``out``; their names are their places in the tree. Any other source is taken as it is,
-    by its mere name.
+    A folder's are those of ``suffixes`` in the tree below it (see
+    :func:`waveflow.files.files_below`), but for those in ``out``; their names are their places in
+    the tree. Any other source is taken as it is, by its mere name.
 
     Raises:
         ValueError: a folder without such files, or one that is ``out`` itself.
@@ -35,31 +35,11 @@ def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict
         target = Path(out).absolute().resolve()
         if target == source.resolve():
             raise ValueError(f"--out: expected another folder than {source}; got {out}")
-        inside = _tree(source, suffixes, target)
+        inside = files_below(source, suffixes, but=target)
         if not inside:
             raise ValueError(f"{source}: expected files in {', '.join(suffixes)}; got none")
         found |= {file: file.relative_to(source) for file in inside}
     return found
-
-
-def _tree(folder: Path, suffixes: tuple[str, ...], left_out: Path) -> list[Path]:
-    files: list[Path] = []
-    for root, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and (Path(root) / name).resolve() != left_out
-        ]
-        files += [
-            Path(root, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
-        ]
-    return sorted(files)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def plan_outputs(
@@ -154,7 +134,7 @@ def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
         ValueError: a list ``split`` that is empty, or names clips that are not there.
         OSError: a folder or a list that cannot be read.
     """
-    from waveflow.training.corpus import find_clips, read_list
+    from waveflow.training.corpus import clip_id, find_clips, read_list, unknown_ids
 
     paths: list[Path] = []
     for source in sources:
@@ -163,12 +143,7 @@ def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
     if split is None:
         return paths
     ids = read_list(split)
-    wanted = set(ids)
-    chosen = [path for path in paths if path.stem in wanted]
-    missing = wanted - {path.stem for path in chosen}
-    if missing or not ids:
-        raise ValueError(
-            f"{split}: expected ids of clips that were given; {len(missing)} of {len(wanted)} "
-            f"were not" + (f", such as {min(missing)}" if missing else "")
-        )
-    return chosen
+    names = [clip_id(path.stem) for path in paths]
+    if not ids or not set(ids).issubset(names):
+        raise ValueError(unknown_ids(split, ids, names))
+    return [path for path, name in zip(paths, names, strict=True) if name in set(ids)]

@@ -40,8 +40,9 @@ from waveflow.cli.arguments import (
     load_vocoder,
     number,
 )
-from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, RECORDINGS, find_files, plan_outputs
+from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, find_files, plan_outputs
 from waveflow.cli.messages import EXPECTED, say, tell
+from waveflow.files import SOUNDS
 from waveflow.interrupts import sigterm_interrupts
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _plan(
     sources: list[Path], arguments: Namespace, *, keep: bool
 ) -> tuple[list[tuple[Path, Path]], int]:
     """Files and their outputs that are to be made, and how many others are there and kept."""
-    files = find_files(sources, arguments.out, RECORDINGS + MEL_OUTPUTS)
+    files = find_files(sources, arguments.out, SOUNDS + MEL_OUTPUTS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
         list(files),
