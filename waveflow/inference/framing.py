@@ -27,7 +27,8 @@ class Framing:
         self._frames = frames
         self._window = frames.window
         self._size, self._hop, self._side = frames.size, frames.hop, frames.side
-        self._parts = frames.parts
+        # of the sum, enough to reach the end of the audio where frames do not
+        self._parts = max(frames.parts, 1 - (-self._side // self._hop))
         self._needed = self._side + frames.skipped  # samples that a mirrored end is made of
         # hops held back, where frames lie apart, so that the end's mirror can still be added
         self._late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
