@@ -76,7 +76,8 @@ class Vocoder(Saved):
                 whose values do not matter, and the audio is 0 there.
             chunk: frames that are worked on at a time, by default 2048 steps of the flow: it bounds
                 the memory, and does not change the sound.
-            mel_config: how the mel was made, if the caller knows; refused if it differs.
+            mel_config: how the mel was made, if the caller knows; refused if it differs, and not
+                doubted if it does not.
 
         Returns:
             audio, (batch, frames * hop_length).
@@ -95,7 +96,8 @@ class Vocoder(Saved):
         engine = self.engine()
         audio = self._like.new_zeros(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
         for example, part in enumerate(self._examples(mel, lengths)):
-            warn_of_doubt(part, self._log_mel)
+            if mel_config is None:
+                warn_of_doubt(part, self._log_mel)
             sound = engine(part, synthesis, seed=seed, example=example, chunk=chunk)
             audio[example, : len(sound)] = sound
         return audio

@@ -72,7 +72,8 @@ class View(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, start: int = 0):
         self._file, self._start, self._position = file, start, 0
-        self.size = max(file.seek(0, io.SEEK_END) - start, 0)
+        file.seek(0, io.SEEK_END)
+        self.size = max(file.tell() - start, 0)
         self.replaced: Mapping[int, bytes] = {}
 
     def readable(self) -> bool:

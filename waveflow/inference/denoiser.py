@@ -100,7 +100,8 @@ class Denoiser(nn.Module):
             )
         like = next(vocoder.parameters()).detach()
         silence = like.new_full((takes, config.n_mels, frames), math.log(config.clamp))
-        audio = vocoder(silence, temperature=temperature, consistency=consistency, seed=seed)
+        how = {"temperature": temperature, "consistency": consistency}
+        audio = vocoder(silence, **how, seed=seed, mel_config=config)
         return cls.from_noise(audio, config)
 
     @classmethod
