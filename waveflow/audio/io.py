@@ -157,7 +157,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     _check_target(path, sample_rate)
     _check_audio(path, audio)
     _write(path, [audio], sample_rate)
@@ -189,7 +189,7 @@ def write_audio_pieces(
     ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
     22050
     """
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     _check_target(path, sample_rate)
     return _write(path, pieces, sample_rate)
 
