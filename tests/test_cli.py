@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import types
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,6 +112,21 @@ class Test_vocode:
         audio, out_rate = read_audio(out)
         assert out_rate == 22050
         assert len(audio) == int(len(samples) * 22050 / rate) // 256 * 256
+
+    def test_has_no_doubt_about_its_own_mels(self, model, tmp_path, capsys):
+        """Silence, its own and a recording's, is none of speech."""
+        write_audio(tmp_path / "a.wav", torch.zeros(50000), 22050)
+        how = ["--model", model, *QUIET, "--denoise", "0.1"]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", "mel:")
+            assert main(["mel", str(tmp_path / "a.wav"), "-o", f"{tmp_path}/", *how[:2]]) == 0
+            for name in ("a.wav", "a.npz"):
+                arguments = ["vocode", str(tmp_path / name), "-o", str(tmp_path / "out.wav")]
+                assert main([*arguments, *how]) == 0
+            assert not capsys.readouterr().err
+            np.save(tmp_path / "a.npy", np.load(tmp_path / "a.npz")["mel"])
+            assert main(["vocode", str(tmp_path / "a.npy"), *arguments[2:], *how]) == 0
+        assert "waveflow: warning: mel: its values vary by 0.00" in capsys.readouterr().err
 
     @pytest.mark.parametrize("dtype", [">f8", "<f4", "<f2"])
     @pytest.mark.parametrize("batched", [False, True])
@@ -531,6 +547,10 @@ class Test_main:
             (["vocode", "x.wav", "-o", "y.wav", "--seed", "1.5"], "1.5"),
             (["vocode", "x.wav", "-o", "y.wav", "--device", "tpu"], "tpu"),
             (["vocode", "x.wav", "-o", "y.wav", "--temp", "1"], "--temp"),
+            (["vocode", "x.wav", "-o", "y.wav", "--consistency", "10001"], "10001"),
+            (["evaluate", "x.wav", "--consistency", "10001"], "10001"),
+            (["export", "onnx", "-o", "y.onnx", "--consistency", "10001"], "10001"),
+            (["bench", "--consistency", "10001"], "10001"),
         ],
     )
     def test_wrong_arguments_are_told_in_one_line(self, arguments, named, capsys):

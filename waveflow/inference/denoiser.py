@@ -193,7 +193,7 @@ class Denoiser(nn.Module):
             if last:  # silence up to a whole number of hops, of which nothing comes out
                 heard = torch.cat([heard, heard.new_zeros(-come % hop_length)])
             with torch.no_grad():
-                noise = overlap(_share(cut(heard, last) * window, bias), last).to(audio)
+                noise = overlap(_share(cut(heard, last) * window, bias), last)[0].to(audio)
                 decided = waiting.take(come if last else len(noise))
                 # where hops do not overlap, no frame may see the last half of one
                 missing = len(decided) - len(noise)
