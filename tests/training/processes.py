@@ -26,7 +26,7 @@ def command(config, out, *options, data=CLIPS):
     return [str(word) for word in words]
 
 
-def start(config, out, *options, data=CLIPS, launcher=(), **environment):
+def start(config, out, *options, data=CLIPS, launcher=(), start_new_session=False, **environment):
     """``waveflow train`` as a process of its own, one thread each."""
     words = command(config, out, *options, data=data)
     return subprocess.Popen(
@@ -35,6 +35,7 @@ def start(config, out, *options, data=CLIPS, launcher=(), **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
     )
 
 

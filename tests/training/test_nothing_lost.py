@@ -128,6 +128,34 @@ def test_a_signal_stops_after_the_step_and_the_run_goes_on(config, tmp_path, num
     assert (run / "model" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "passed on as well"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_signal_to_all_processes_of_a_run_stops_it_after_the_step(
+    config, tmp_path, workers, times
+):
+    """Schedulers signal a script, the run that it has started, and the run's workers."""
+    config = replace(
+        config,
+        data=replace(config.data, workers=workers),
+        optimizer=replace(config.optimizer, max_steps=100_000),
+        run=replace(config.run, checkpoint_every=100_000, validate_every=100_000),
+    )
+    run = tmp_path / "run"
+    process = start(config, run, start_new_session=True)
+    wait_for(lambda: newest(run), lambda: process.poll() is None)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGTERM)
+    if times > 1:
+        time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "stopped after step" in out
+    assert newest_checkpoint(run / "checkpoints").name != "step-000000000.ckpt"
+    with pytest.raises(ProcessLookupError):  # no worker is left
+        os.killpg(process.pid, 0)
+
+
 def test_a_damaged_checkpoint_is_passed_over(config, tmp_path):
     short = replace(config, optimizer=replace(config.optimizer, max_steps=7))
     train(short, data=CLIPS, out=tmp_path / "whole")

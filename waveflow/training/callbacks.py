@@ -17,6 +17,10 @@ from waveflow.training.module import LikelihoodTraining
 from waveflow.training.recovery import Recovery
 
 
+TOGETHER = 2.0
+"""Seconds within which signals are one request."""
+
+
 class EachStep(lightning.Callback):
     """Calls :meth:`on_step` after every step of the optimiser, however many parts it had."""
 
@@ -40,7 +44,9 @@ class EachStep(lightning.Callback):
 class StopInTime(EachStep):
     """Stops after a step, so that the run can go on later: when time is over, or when told to.
 
-    SIGTERM and Ctrl-C are taken as requests; a second one of them is not.
+    SIGTERM and Ctrl-C are taken as requests; a second one of them is not, if it comes
+    :data:`TOGETHER` seconds later: a scheduler signals a script and all that the script has
+    started, and the script passes its own signal on.
 
     Args:
         deadline: of :func:`time.monotonic`; none by default.
@@ -50,6 +56,7 @@ class StopInTime(EachStep):
         self.deadline = deadline
         self.reason: str | None = None
         self._signal: int | None = None
+        self._asked = 0.0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -74,8 +81,12 @@ class StopInTime(EachStep):
         self._before = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._signal = number
-        signal.signal(number, self._before[number])  # the next one acts as it did before
+        now = time.monotonic()
+        if self._signal is None:
+            self._signal, self._asked = number, now
+        elif now > self._asked + TOGETHER:  # it acts as it did before
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
 
 
 class KeepRun(EachStep):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,7 @@ class Corpus(lightning.LightningDataModule):
             batch_sampler=batches,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
+            worker_init_fn=_pass_over_one_sigterm,
             pin_memory=device.type == "cuda",
         )
 
@@ -160,6 +162,15 @@ class Corpus(lightning.LightningDataModule):
             return self._bank.cut(batch)
         audio, mel = batch
         return audio, mel
+
+
+def _pass_over_one_sigterm(worker: int) -> None:
+    """Let a loader's worker live through the first SIGTERM.
+
+    A scheduler sends it to all processes of a run. The training process then ends after its step,
+    for which it needs its workers, and ends them itself.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
 
 
 def _cache_limit(index: ShardIndex, data: DataConfig) -> int:
