@@ -5,6 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, default_collate
 
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.noise import uniform_noise
@@ -89,6 +90,22 @@ def test_validation_clips_are_shared_once_and_nobody_is_left_out(size, devices):
     shares = [list(Share(size, rank=rank, devices=devices)) for rank in range(devices)]
     assert all(shares)
     assert sorted(i for share in shares for i in share if i < size) == list(range(size))
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("kind", [lambda crops: crops, Places], ids=["crops", "places"])
+def test_workers_of_every_start_method_draw_the_same(clips, kind, method):
+    few = MemoryClips(clips.clips[:2], hop_length=256)
+    dataset = kind(Crops(few, segment_frames=16, seed=3))
+    expected = [dataset[index] for index in range(4)]  # fills what crops keep, as well
+    loader = DataLoader(
+        dataset,
+        batch_sampler=[range(2), range(2, 4)],
+        num_workers=1,
+        multiprocessing_context=method,
+    )
+    for batch, pair in zip(loader, (expected[:2], expected[2:]), strict=True):
+        torch.testing.assert_close(batch, default_collate(pair), rtol=0, atol=0)
 
 
 def test_a_bank_cuts_the_same_crops(clips):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import count
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,8 +43,19 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         self.open_groups = open_groups
         self._counts = np.asarray(clips.frames) // segment_frames
         self._sizes = np.array([self._counts[list(group)].sum() for group in clips.groups])
+        self._keep_shuffles()
+
+    def _keep_shuffles(self) -> None:
         self._windows = lru_cache(maxsize=2)(self._shuffled_windows)
         self._owners = lru_cache(maxsize=2)(self._shuffled_owners)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is kept: a process that is spawned shuffles for itself."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_windows", "_owners")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._keep_shuffles()
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """``audio`` (time,) float32 and ``mel`` (n_mels, segment_frames)."""
