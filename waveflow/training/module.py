@@ -158,9 +158,17 @@ def _prepare(vocoder: Vocoder, config: ComputeConfig) -> None:
             raise ValueError(f"compute.reversible: expected a model that is a Chain; got {got}")
         flow.bijection = Reversible(*flow.bijection.bijections)
     if config.compile is not None:
-        for block in flow.modules():
-            if isinstance(block, Coupling):
-                block.conditioner.compile(mode=config.compile, dynamic=False)
+        couplings = [block for block in flow.modules() if isinstance(block, Coupling)]
+        _allow_programs(4 * len(couplings))  # each may have a size of its own, and gradients or not
+        for block in couplings:
+            block.conditioner.compile(mode=config.compile, dynamic=False)
+
+
+def _allow_programs(count: int) -> None:
+    """Let torch compile a function so many times; beyond its limit it stops, and says nothing."""
+    limits = torch._dynamo.config
+    limits.recompile_limit = max(limits.recompile_limit, count)
+    limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, count)
 
 
 def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
