@@ -23,6 +23,7 @@ import torch
 from machine import copy_bandwidth, describe, matmul_peak
 from steps import Step, model_flop, peak_memory, profile_step
 
+from waveflow.devices import DEVICES, choose_device
 from waveflow.training.config import ComputeConfig, TrainingConfig
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -142,8 +143,7 @@ def main() -> None:
     """Measure, and print the table."""
     options = _options()
     torch.set_num_threads(options.threads)
-    cuda = options.device == "cuda" or options.device == "auto" and torch.cuda.is_available()
-    device = "cuda" if cuda else "cpu"
+    device = choose_device(options.device)
     configs = list(variants(options))
     rows = [describe_variant(config) for config in configs]
     if not options.no_memory:  # before this process grows: a new one inherits its peak RSS
@@ -179,7 +179,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--flows", type=numbers, help="6,12,...")
     parser.add_argument("--batch", type=int, help="crops a step")
     parser.add_argument("--samples", type=int, help="of a crop, rounded up to whole mel frames")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--precision", type=several, default=["fp32"], help="fp32,bf16")
     parser.add_argument("--reversible", type=several, default=["off"], help="off,on")
     parser.add_argument("--compile", type=several, default=["off"], help="off,default,...")

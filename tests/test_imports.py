@@ -17,6 +17,7 @@ ALLOWED = {
     "models": {"bijections", "nets"},
     "flow": {"bijections"},
     "noise": set(),
+    "devices": set(),
     "files": set(),
     "interrupts": set(),
     "pickles": set(),

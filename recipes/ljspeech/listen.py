@@ -7,9 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-
 from waveflow import Vocoder
+from waveflow.devices import choose_device
 from waveflow.evaluation import read_reports, write_page
 
 
@@ -20,7 +19,7 @@ def listen(run: Path) -> Path:
     return write_page(
         run / "listen",
         report,
-        Vocoder.from_pretrained(run / "model").to("cuda" if torch.cuda.is_available() else "cpu"),
+        Vocoder.from_pretrained(run / "model").to(choose_device("auto")),
         baselines=baselines,
     )
 

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import lightning.pytorch as lightning
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+from tests.conftest import MEL
 from tests.training.processes import CLIPS, ROOT
 from waveflow import Vocoder
 from waveflow.audio.mel import LogMel, MelConfig
@@ -94,6 +96,37 @@ def test_ways_to_compute_learn_the_same(config, tmp_path, compute, plainly):
     assert resumed.steps == 14  # a run may go on another way
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's compiler
+@pytest.mark.parametrize("reversible", [False, True], ids=["plain", "reversible"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "squeezewave", "flows": 12, "early_every": 2, "early_size": 2, "groups": 16},
+        {"name": "waveglow", "flows": 12, "early_every": 1, "early_size": 1, "groups": 14},
+        {"name": "realnvp", "groups": 8, "scales": 3, "couplings": 4},
+    ],
+    ids=lambda model: model["name"],
+)
+def test_no_network_falls_back_from_compiled_programs(model, reversible, monkeypatch):
+    torch._dynamo.reset()
+    plain = torch.nn.Module.compile
+
+    def compiled(module, **options):
+        plain(module, backend="eager", dynamic=options["dynamic"])
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled)
+    sizes = {"channels": 6, "layers": 1} | model
+    values = {"model": sizes, "mel": {**MEL, "hop_length": 4 * model["groups"]}}
+    values["mel"] |= {"n_fft": 8 * model["groups"], "win_length": 8 * model["groups"]}
+    values["compute"] = {"compile": "default", "reversible": reversible}
+    strict = {"recompile_limit": 8, "fail_on_recompile_limit_hit": True}
+    with torch._dynamo.config.patch(strict):
+        module = LikelihoodTraining(TrainingConfig.from_dict(values)).train()
+        audio = torch.randn(2, 16 * 4 * model["groups"])
+        for _ in range(2):  # one to set what is set from data
+            module._log_prob(audio, module.vocoder.mel(audio)[..., :16]).sum().backward()
+
+
 def test_a_corpus_on_the_device_is_the_same_corpus(config, tmp_path):
     config = last(config, 6)
     train(config, data=CLIPS, out=tmp_path / "host")
@@ -108,6 +141,27 @@ def test_mixed_precision_learns(config, tmp_path):
     first = train(last(mixed, 1), data=CLIPS, out=tmp_path)
     second = train(last(mixed, 16), data=CLIPS, out=tmp_path)
     assert second.nats_per_sample > first.nats_per_sample + 0.1
+
+
+def test_the_device_is_the_gpu_of_cuda_or_the_cpu(config, tmp_path, monkeypatch):
+    """Other accelerators have no float64; "auto" of Lightning would take them."""
+    monkeypatch.setattr("lightning.pytorch.accelerators.MPSAccelerator.is_available", lambda: True)
+    asked = []
+
+    class Trainer(lightning.Trainer):
+        def __init__(self, **options):
+            asked.append(options["accelerator"])
+            super().__init__(**options)
+
+    monkeypatch.setattr(lightning, "Trainer", Trainer)
+    train(last(config, 1), data=CLIPS, out=tmp_path / "run", device="auto")
+    assert asked == ["cpu"]
+    for device, told in (
+        ("mps", "expected one of cpu, cuda, auto; got mps"),
+        ("cuda", "sees none"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            train(config, data=CLIPS, out=tmp_path / "other", device=device)
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing(config):

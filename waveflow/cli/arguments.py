@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
 
+from waveflow.devices import DEVICES
+
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
 
@@ -33,10 +35,10 @@ def add_model(parser: ArgumentParser) -> None:
 
 
 def add_device(parser: ArgumentParser) -> None:
-    """Add ``--device``, which ``choose_device`` takes."""
+    """Add ``--device``, which :func:`waveflow.devices.choose_device` takes."""
     parser.add_argument(
         "--device",
-        choices=("cpu", "cuda", "auto"),
+        choices=DEVICES,
         default="auto",
         help="where to compute; auto is cuda where there is one (default: %(default)s)",
     )
@@ -113,20 +115,6 @@ def duration(text: str | timedelta) -> timedelta:
         raise ArgumentTypeError(f"expected HH:MM:SS, such as 01:30:00; got {text}")
     hours, minutes, seconds = map(int, match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
-
-
-def choose_device(name: str) -> str:
-    """The device of torch, ``cpu`` or ``cuda``, that a ``--device`` means here.
-
-    Raises:
-        ValueError: ``cuda`` where there is none.
-    """
-    import torch
-
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ValueError("--device cuda: expected a CUDA device; torch sees none")
-    return name if name != "auto" else "cuda" if available else "cpu"
 
 
 def load_vocoder(model: str) -> Vocoder:

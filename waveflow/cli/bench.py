@@ -34,7 +34,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_device, add_model, choose_device, iterations, number
+from waveflow.cli.arguments import add_device, add_model, iterations, number
+from waveflow.devices import choose_device
 
 SUMMARY = "speed, latency and memory of synthesis on this machine"
 

@@ -21,8 +21,9 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_model, add_synthesis, choose_device, load_vocoder
+from waveflow.cli.arguments import add_model, add_synthesis, load_vocoder
 from waveflow.cli.files import choose_clips
+from waveflow.devices import choose_device
 
 SUMMARY = "likelihood, quality, pitch and speed on a set"
 

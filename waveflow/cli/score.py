@@ -17,8 +17,9 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_device, add_model, choose_device, load_vocoder
+from waveflow.cli.arguments import add_device, add_model, load_vocoder
 from waveflow.cli.files import each, settled
+from waveflow.devices import choose_device
 
 SUMMARY = "exact log-likelihood of recordings"
 

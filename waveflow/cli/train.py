@@ -19,7 +19,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_device, choose_device, duration, number
+from waveflow.cli.arguments import add_device, duration, number
 
 SUMMARY = "train a model"
 
@@ -89,7 +89,7 @@ def work(arguments: Namespace) -> int:
             out=arguments.out,
             resume=arguments.resume,
             max_time=arguments.max_time,
-            device=choose_device(arguments.device),
+            device=arguments.device,
             devices=arguments.devices,
             nodes=arguments.nodes,
         )

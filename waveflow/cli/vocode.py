@@ -39,7 +39,6 @@ from waveflow.cli.arguments import (
     add_model,
     add_out,
     add_synthesis,
-    choose_device,
     load_vocoder,
     number,
 )
@@ -52,6 +51,7 @@ from waveflow.cli.files import (
     plan_outputs,
 )
 from waveflow.cli.messages import EXPECTED, say, tell
+from waveflow.devices import choose_device
 from waveflow.files import SOUNDS
 from waveflow.interrupts import sigterm_interrupts
 

@@ -16,6 +16,7 @@ import torch
 import yaml
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
+from waveflow.devices import choose_device
 from waveflow.files import write_atomically
 from waveflow.training.callbacks import KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
@@ -118,10 +119,12 @@ def train(
 
     Raises:
         ValueError: ``out`` holds a run of another recipe, or none where one is expected, or the
-            run diverged for good; a batch that does not divide among devices and parts.
+            run diverged for good; a batch that does not divide among devices and parts; another
+            device, or ``cuda`` where there is none.
         OSError: something could not be read or written.
     """
     end = deadline(max_time)
+    device = choose_device(device)
     # refused here, before there are processes that would each have to
     Batches(config.data.batch_size, devices=devices * nodes, parts=config.compute.accumulate)
     out = Path(out)
@@ -244,5 +247,6 @@ def _hush() -> None:
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*available but not used.*")
     warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning on this torch
