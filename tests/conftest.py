@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+if not os.environ.get("WAVEFLOW_TEST_CUDA"):  # the bits that tests expect are those of a CPU
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks; for what tests start as well
+
 import pytest
 import soundfile
 import torch
