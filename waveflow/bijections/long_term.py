@@ -20,6 +20,10 @@ KERNEL_SIZE = 9
 FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
 
+FEW = 8
+"""Examples up to which a GPU leaves synthesis to the CPU: a block is some fifty kernels there, one
+after the other, however many examples there are; the CPU takes one example after the other."""
+
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
 """The parameters of a block beside logits and kernel, and their values at the start."""
 
@@ -108,7 +112,8 @@ class LongTermPredictor(Bijection):
         self.block = block
         self.kernel_size = kernel_size
         self.window = window
-        self.register_buffer("low_pass", _low_pass(cutoff), persistent=False)
+        self._low_pass = _low_pass(cutoff)  # for the loops: it stays on the CPU
+        self.register_buffer("low_pass", self._low_pass.clone(), persistent=False)
 
     @property
     def shortest(self) -> int:
@@ -155,7 +160,7 @@ class LongTermPredictor(Bijection):
             x, (batch, blocks * block).
         """
         recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (z, parameters, past))
-        if z.device.type == "cpu" and not recorded:
+        if not recorded and (z.device.type == "cpu" or len(z) <= FEW):
             return self._synthesise_by_loops(z, parameters, past)
         done = []
         for block, own in zip(z.split(self.block, dim=1), parameters.unbind(1), strict=True):
@@ -186,23 +191,29 @@ class LongTermPredictor(Bijection):
         return past[:, z.shape[1] :], past[:, self.memory :]
 
     def _synthesise_by_loops(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
-        """The same by compiled loops, which take a hundredth of the time."""
+        """The same by compiled loops, which take a hundredth of the time; on the CPU, to which
+        another device hands all in one copy.
+        """
         from waveflow.bijections.recursion import synthesise  # imported late: it brings numba along
 
-        result = torch.empty_like(z)
-        for example, own in enumerate(parameters):
+        inputs = past, z, parameters.flatten(1)
+        if z.device.type != "cpu":
+            sizes = [x.shape[1] for x in inputs]
+            inputs = torch.cat([x.to(z.dtype) for x in inputs], dim=1).cpu().split(sizes, dim=1)
+        result = torch.empty_like(inputs[1])
+        for example, (before, own_z, own) in enumerate(zip(*inputs, strict=True)):
             audio = synthesise(
-                past[example].detach().contiguous().numpy(),
-                z[example].detach().unflatten(0, (-1, self.block)).contiguous().numpy(),
-                own.detach().contiguous().numpy(),
-                self.low_pass.to(z.dtype).numpy(),
+                before.detach().contiguous().numpy(),
+                own_z.detach().unflatten(0, (-1, self.block)).contiguous().numpy(),
+                own.detach().unflatten(0, parameters.shape[1:]).contiguous().numpy(),
+                self._low_pass.to(z.dtype).numpy(),
                 (self.lags.start, self.lags.stop),
                 self.kernel_size,
                 self.window,
                 FLOOR,
             )
             result[example] = torch.from_numpy(audio[self.memory :])
-        return result
+        return result.to(z.device)
 
     def local_log_det(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The parts of the log-determinant, one a block: (batch, blocks)."""
