@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+import torch
 from torch import Tensor
 
 from waveflow.audio.mel import LogMel
@@ -31,9 +32,10 @@ def check_mel(mel: Tensor, log_mel: LogMel) -> None:
         raise ValueError(
             f"mel: expected shape (batch, {config.n_mels}, frames); got {tuple(mel.shape)}{hint}"
         )
-    if not mel.isfinite().all():
+    # in one copy, for which a GPU is waited for; NaN is both the least and the most
+    low, high = torch.stack(torch.aminmax(mel.detach())).tolist()
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("mel: expected finite values; got NaN or infinity")
-    low, high = mel.min().item(), mel.max().item()
     floor, ceiling = math.log(config.clamp), log_mel.loudest()
     if low >= 0 or low < floor - SLACK or high > ceiling + SLACK:
         hint = "; all values are positive, as in a mel that is not logarithmic" if low >= 0 else ""
@@ -69,7 +71,7 @@ def doubt(mel: Tensor, log_mel: LogMel) -> str | None:
     if mel.shape[-1] < ENOUGH:
         return None
     mel = mel.detach().float()
-    deviation, loudest = mel.std().item(), mel.max().item()
+    deviation, loudest = torch.stack([mel.std(), mel.max()]).tolist()
     low, high = SPEECH_DEVIATION
     if not low <= deviation <= high:
         hint = "decimal logarithms, or normalised values" if deviation < low else "decibels"

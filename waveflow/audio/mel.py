@@ -197,12 +197,14 @@ class LogMel(nn.Module):
                 f"bin from f_min {config.f_min} to f_max {config.f_max} Hz"
             )
         self.bins = int(seen.max()) + 1  # above, no band sees anything
+        # a number, for which no GPU is waited for later
+        self._most = float(self.window.sum()) * float(self.filters.sum(1).max())
         silence = max(config.clamp, config.power_floor**0.5 * float(self.filters.sum(1).min()))
-        if not self.filters.new_tensor(config.clamp) or silence >= min(self._most(), 1):
+        if not self.filters.new_tensor(config.clamp) or silence >= min(self._most, 1):
             raise ValueError(
                 f"mel: expected clamp, power_floor, win_length and window to leave room between "
                 f"silence and the loudest sound; got magnitudes of {silence:.3g} and "
-                f"{self._most():.3g} with clamp {config.clamp}, power_floor {config.power_floor}, "
+                f"{self._most:.3g} with clamp {config.clamp}, power_floor {config.power_floor}, "
                 f"win_length {config.win_length} and window {config.window!r}"
             )
 
@@ -266,11 +268,7 @@ class LogMel(nn.Module):
 
     def loudest(self) -> float:
         """The highest log-mel that audio in [-1, 1] can have: every sample at full scale."""
-        return math.log(self._most())
-
-    def _most(self) -> float:
-        """The largest magnitude of a band."""
-        return float(self.window.sum()) * float(self.filters.sum(1).max())
+        return math.log(self._most)
 
 
 def level_weights(config: MelConfig, bands: int) -> Tensor:

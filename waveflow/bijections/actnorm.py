@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.bijections.base import Bijection, full_precision, zero_log_det
+from waveflow.bijections.kept import Known
 
 
 class ActNorm(Bijection):
@@ -30,9 +31,10 @@ class ActNorm(Bijection):
         self.shift = nn.Parameter(torch.zeros(channels, 1))
         self.log_scale = nn.Parameter(torch.zeros(channels, 1))
         self.register_buffer("initialized", torch.tensor(False))
+        self._is_set = Known()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self.training and not self.initialized:
+        if self.training and not self._is_set.read(self.initialized):
             self._initialize(x)
         with full_precision(x):
             z = (x + self.shift) * self.log_scale.exp()
@@ -48,4 +50,4 @@ class ActNorm(Bijection):
         deviation = x.std(dim=(0, 2), correction=0)[:, None]
         self.shift.copy_(-mean)
         self.log_scale.copy_(-deviation.clamp_min(self.floor).log())
-        self.initialized.fill_(True)
+        self._is_set.write(self.initialized, True)

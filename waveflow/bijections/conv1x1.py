@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -83,13 +85,19 @@ class PLUConv1x1(Bijection):
             return torch.linalg.solve_triangular(upper, x, upper=True)
 
     def _factors(self) -> tuple[Tensor, Tensor]:
-        lower = self.lower.tril(-1) + torch.eye(len(self.lower)).to(self.lower)
+        lower = self.lower.tril(-1) + torch.eye(
+            len(self.lower), dtype=self.lower.dtype, device=self.lower.device
+        )
         upper = self.upper.triu(1) + torch.diag(self.sign * self.log_diagonal.exp())
         return lower, upper
 
 
 def _inverse(matrix: Tensor) -> Tensor:
-    return torch.linalg.inv(matrix.double()).to(matrix.dtype)
+    """NaN for a singular matrix on a GPU, which would have to be waited for to tell it."""
+    if matrix.device.type == "cpu":
+        return torch.linalg.inv(matrix.double()).to(matrix.dtype)
+    inverse, singular = torch.linalg.inv_ex(matrix.double())
+    return inverse.masked_fill(singular != 0, torch.nan).to(matrix.dtype)
 
 
 @torch.no_grad()
@@ -99,12 +107,20 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
     A map with condition number k loses log10(k) digits when it is inverted; infinity or NaN means
     that there is no inverse.
     """
+    matrices = {
+        name: module.matrix().double()
+        for name, module in bijection.named_modules()
+        if isinstance(module, InvertibleConv1x1 | PLUConv1x1)
+    }
+    if not matrices:
+        return {}
+    together = torch.cat([matrix.flatten() for matrix in matrices.values()]).cpu()  # one wait
+    sizes = [matrix.numel() for matrix in matrices.values()]
     found = {}
-    for name, module in bijection.named_modules():
-        if isinstance(module, InvertibleConv1x1 | PLUConv1x1):
-            matrix = module.matrix().double().cpu()
-            finite = bool(matrix.isfinite().all())
-            found[name] = torch.linalg.cond(matrix).item() if finite else float("nan")
+    for (name, matrix), numbers in zip(matrices.items(), together.split(sizes), strict=True):
+        finite = bool(numbers.isfinite().all())
+        condition = torch.linalg.cond(numbers.view(matrix.shape)).item() if finite else math.nan
+        found[name] = condition
     return found
 
 

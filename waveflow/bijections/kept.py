@@ -1,4 +1,4 @@
-"""A value computed from a weight, kept for as long as the weight stays what it is."""
+"""What is known of a tensor, kept for as long as the tensor stays what it is."""
 
 from __future__ import annotations
 
@@ -38,6 +38,45 @@ class Kept:
                 copy = weight.clone()
                 kept = self._kept = copy, function(copy)
         return kept[1]
+
+
+class Known:
+    """The number in a buffer, for which a GPU is waited for once and not at every look.
+
+    It is looked up again when the buffer is another one, or was written to: by anything but
+    ``.data``.
+
+    >>> known, buffer = Known(), torch.tensor(3)
+    >>> known.read(buffer)
+    3
+    >>> known.write(buffer, 4)
+    >>> known.read(buffer), known.read(buffer.add_(1))
+    (4, 5)
+    """
+
+    def __init__(self) -> None:
+        self._known: tuple[Tensor, int, float] | None = None
+
+    def read(self, buffer: Tensor) -> float:
+        """What a tensor without axes holds."""
+        if buffer.is_inference():  # it does not count its versions
+            return buffer.item()
+        known = self._known
+        if known is None or known[0] is not buffer or known[1] != buffer._version:
+            known = self._known = buffer, buffer._version, buffer.item()
+        return known[2]
+
+    def write(self, buffer: Tensor, value: float) -> None:
+        """Let it hold another number."""
+        with torch.no_grad():
+            buffer.fill_(value)
+        self._known = buffer, buffer._version, value
+
+    def __deepcopy__(self, memo: object) -> Known:
+        return Known()
+
+    def __reduce__(self) -> tuple[type[Known], tuple[()]]:
+        return Known, ()
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:

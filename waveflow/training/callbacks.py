@@ -16,7 +16,6 @@ from waveflow.training.checkpoint import checkpoint_path
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.recovery import Recovery
 
-
 TOGETHER = 2.0
 """Seconds within which signals are one request."""
 
@@ -115,7 +114,7 @@ class KeepRun(EachStep):
             self._save(trainer)
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
-        if self.recovery.look(trainer, module) or module.skipped_in_a_row:
+        if self.recovery.look(trainer, module) or module.number("skipped_in_a_row"):
             return
         if trainer.global_step % self.every == 0:
             self._save(trainer)
@@ -124,7 +123,7 @@ class KeepRun(EachStep):
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         module = cast(LikelihoodTraining, module)
-        if self._saved < trainer.global_step and not module.skipped_in_a_row:
+        if self._saved < trainer.global_step and not module.number("skipped_in_a_row"):
             self._save(trainer)
         self._export(trainer, module)
 

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from waveflow.bijections import ActNorm, Chain, Coupling, Reversible
+from waveflow.bijections.kept import Known
 from waveflow.nets import Bounded
 from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.vocoder import Vocoder
 
-_Tensors: TypeAlias = list[Tensor] | tuple[Tensor, ...]
+
+class MovingAverage(AveragedModel):
+    """A vocoder whose weights are the exponential moving average of another's.
+
+    It forgets its beginning: after n updates the decay is min(decay, (1 + n) / (10 + n)).
+
+    Args:
+        model: the vocoder to begin with.
+        decay: of the average.
+    """
+
+    def __init__(self, model: Vocoder, *, decay: float):
+        super().__init__(model)
+        self.decay = decay
+        self._count = Known()
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move towards a model's weights, at first onto them; buffers are the model's."""
+        n = int(self._count.read(self.n_averaged))
+        step = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
+        torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), step)
+        for own, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            own.copy_(buffer)
+        self._count.write(self.n_averaged, n + 1)
 
 
 class LikelihoodTraining(lightning.LightningModule):
@@ -41,19 +65,28 @@ class LikelihoodTraining(lightning.LightningModule):
         if start is not None:
             grown = config.model != start.config.model
             self.vocoder.load_state_dict(start.state_dict(), strict=not grown)
-        self.average = AveragedModel(
-            self.vocoder, multi_avg_fn=_moving_average(config.optimizer.ema_decay)
-        )
+        self.average = MovingAverage(self.vocoder, decay=config.optimizer.ema_decay)
         self.average.requires_grad_(False)
         _prepare(self.vocoder, config.compute)
         self.register_buffer("skipped_steps", torch.tensor(0))
         self.register_buffer("skipped_in_a_row", torch.tensor(0))
         self.register_buffer("rate_scale", torch.tensor(1.0))
+        self._numbers = {
+            name: Known() for name in ("skipped_steps", "skipped_in_a_row", "rate_scale")
+        }
 
     @property
     def averaged_vocoder(self) -> Vocoder:
         """The vocoder to keep."""
         return cast(Vocoder, self.average.module)
+
+    def number(self, name: str) -> float:
+        """What ``skipped_steps``, ``skipped_in_a_row`` or ``rate_scale`` holds; no GPU waits."""
+        return self._numbers[name].read(getattr(self, name))
+
+    def set_number(self, name: str, value: float) -> None:
+        """Let one of them hold another number."""
+        self._numbers[name].write(getattr(self, name), value)
 
     def on_train_start(self) -> None:
         """Let data set what is to be set from data: by the whole first batch, on every device."""
@@ -75,11 +108,12 @@ class LikelihoodTraining(lightning.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(
             self.vocoder.parameters(), self.config.optimizer.clip_norm
         )
-        if norm.isfinite():
-            self.skipped_in_a_row.zero_()
+        if norm.isfinite():  # the one thing of a step that a GPU is waited for
+            if self.number("skipped_in_a_row"):
+                self.set_number("skipped_in_a_row", 0)
         else:
-            self.skipped_steps += 1
-            self.skipped_in_a_row += 1
+            for name in ("skipped_steps", "skipped_in_a_row"):
+                self.set_number(name, int(self.number(name)) + 1)
             for parameter in self.vocoder.parameters():
                 parameter.grad = None
         self.log("train/grad_norm", norm)
@@ -90,7 +124,7 @@ class LikelihoodTraining(lightning.LightningModule):
         super().optimizer_step(*args, **kwargs)
         if self.trainer.world_size > 1:
             self._share_ranges()
-        if not self.skipped_in_a_row:
+        if not self.number("skipped_in_a_row"):
             self.average.update_parameters(self.vocoder)
 
     def on_validation_epoch_start(self) -> None:
@@ -123,7 +157,7 @@ class LikelihoodTraining(lightning.LightningModule):
         def schedule(step: int) -> float:
             progress = min(1.0, step / config.max_steps)
             warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
-            return float(self.rate_scale) * warmup * 0.5 * (1 + math.cos(math.pi * progress))
+            return self.number("rate_scale") * warmup * 0.5 * (1 + math.cos(math.pi * progress))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         return {
@@ -169,14 +203,3 @@ def _allow_programs(count: int) -> None:
     limits = torch._dynamo.config
     limits.recompile_limit = max(limits.recompile_limit, count)
     limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, count)
-
-
-def _moving_average(decay: float) -> Callable[[_Tensors, _Tensors, Tensor | int], None]:
-    """An exponential moving average that forgets its beginning: decay min(decay, (1+n)/(10+n))."""
-
-    @torch.no_grad()
-    def update(averaged: _Tensors, current: _Tensors, count: Tensor | int) -> None:
-        n = int(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
-
-    return update

@@ -49,7 +49,7 @@ class Recovery:
         return trouble is not None
 
     def _trouble(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> str | None:
-        if int(module.skipped_in_a_row) >= self.patience:
+        if module.number("skipped_in_a_row") >= self.patience:
             return f"{self.patience} steps in a row had no finite gradient"
         if trainer.global_step % self.look_every:
             return None
@@ -76,12 +76,12 @@ class Recovery:
                 f"expected a finite likelihood of this data at a learning rate of "
                 f"{_rate(trainer):.1e}; try a lower one, or waveflow score on the clips"
             )
-        scale, skipped = module.rate_scale.clone(), module.skipped_steps.clone()
-        state = torch.load(path, map_location=module.device, weights_only=True)
+        scale, skipped = module.number("rate_scale"), module.number("skipped_steps")
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a GPU may be full
         module.load_state_dict(state["state_dict"])
         trainer.optimizers[0].load_state_dict(state["optimizer_states"][0])
-        module.rate_scale.copy_(scale * self.backoff)
-        module.skipped_steps.copy_(skipped)
+        module.set_number("rate_scale", scale * self.backoff)
+        module.set_number("skipped_steps", skipped)
         _set_rate(trainer)
         _warn(
             trainer,
