@@ -74,6 +74,7 @@ LONGEST = [
     "tests/training/test_devices.py",
     "tests/training/test_nothing_lost.py",
     "tests/training/test_training.py",
+    "tests/test_gpu.py",
     "tests/test_flagship.py",
     "tests/test_readme.py",
     "tests/test_benchmarks.py",

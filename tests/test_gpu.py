@@ -1,0 +1,384 @@
+"""Everything on a GPU: a pretended one, or with ``WAVEFLOW_TEST_CUDA=1`` the one that is there."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import CLIPS, MEL, ROOT, SMALL, randomise, small_config
+from tests.pretend_cuda import pretend_cuda
+from tests.training.processes import CLIPS as CORPUS
+from waveflow import Vocoder
+from waveflow.audio import read_audio
+from waveflow.bijections import Coupling, InvertibleConv1x1, PLUConv1x1
+from waveflow.bijections.lapped import Lapped
+from waveflow.cli import main
+from waveflow.evaluation.local_likelihood import local_log_prob
+from waveflow.inference.denoiser import Denoiser
+from waveflow.inference.engine import Engine
+from waveflow.training.callbacks import StopInTime
+from waveflow.training.config import TrainingConfig
+from waveflow.training.module import LikelihoodTraining
+from waveflow.training.run import train
+
+REAL = bool(os.environ.get("WAVEFLOW_TEST_CUDA"))
+PRETENDED = pytest.mark.skipif(REAL, reason="a GPU that is there does not count")
+FRAMES, HOP = 24, MEL["hop_length"]
+CENTRED = {"framing": "centred", "edges": "zeros"}
+
+
+@pytest.fixture
+def gpu():
+    """A GPU, and what it was asked to do if it is a pretended one."""
+    with nullcontext() if REAL else pretend_cuda() as counts:
+        yield counts
+
+
+def speechlike(vocoder, batch=2):
+    """Audio and its mel, on the CPU."""
+    generator = torch.Generator().manual_seed(3)
+    audio = 0.3 * torch.randn(batch, FRAMES * HOP, generator=generator)
+    return audio, vocoder.mel(audio)[..., :FRAMES]
+
+
+def small(name, **mel):
+    config = small_config(name)
+    config = replace(config, mel=replace(config.mel, **mel))
+    return randomise(Vocoder(config), scale=0.05).eval()
+
+
+def synthesis(vocoder, audio, mel):
+    """What there is to synthesis, by name."""
+    options = {"temperature": 0.5, "consistency": 2, "seed": 1}
+    lengths = torch.tensor([FRAMES, FRAMES - 5])
+    stream = {"temperature": 0.5, "consistency": 2, "seed": 1}
+    pieces = list(vocoder.stream(mel[0].split(7, dim=1), **stream))
+    vocoder(mel)  # of any seed
+    device = audio.device.type
+    with torch.autocast(device, torch.bfloat16):
+        encoded = vocoder.encode(audio, mel)
+    assert encoded.isfinite().all()
+    denoiser = Denoiser.of(vocoder, seconds=0.05, takes=1)
+    z = vocoder.encode(audio)
+    with torch.no_grad():
+        quick = vocoder.encode(audio)
+    return {
+        "whole": vocoder(mel, **options),
+        "padded": vocoder(mel, lengths=lengths.to(device), **options),
+        "in chunks": vocoder(mel, chunk=5, **options),
+        "stream": torch.cat(pieces),
+        "latent": z,
+        "latent without gradients": quick,
+        "decoded": vocoder.decode(z, vocoder.mel(audio)[..., :FRAMES]),
+        "log_prob": vocoder.log_prob(audio),
+        "local log_prob": local_log_prob(vocoder, audio).nats,
+        "consistency": vocoder._consistency(audio, mel, 3, 1),
+        "denoised": denoiser(audio, strength=0.5),
+        "denoised stream": torch.cat(list(denoiser.stream(audio[0].split(50), strength=0.5))),
+    }
+
+
+@pytest.mark.parametrize("mel", [{}, CENTRED], ids=["own edges", "centred"])
+@pytest.mark.parametrize("name", SMALL)
+def test_synthesis_is_that_of_the_cpu(name, mel, gpu):
+    vocoder = small(name, **mel)
+    audio, log_mel = speechlike(vocoder)
+    expected = synthesis(vocoder, audio, log_mel)
+    vocoder.to("cuda")
+    assert vocoder(log_mel, seed=0).device.type == "cuda"  # of a mel that is not there, too
+    found = synthesis(vocoder, audio.to("cuda"), log_mel.to("cuda"))
+    for what, value in expected.items():
+        assert found[what].device.type == "cuda", what
+        scale = value.abs().max().item()
+        torch.testing.assert_close(
+            found[what].detach().cpu(), value.detach(), rtol=1e-3, atol=1e-3 * scale, msg=what
+        )
+
+
+def recipe(name, **compute):
+    return TrainingConfig.from_dict(
+        {
+            "model": small_config(name).to_dict()["model"],
+            "mel": MEL,
+            "compute": compute,
+            "optimizer": {"learning_rate": 1e-3},
+        }
+    )
+
+
+def three_steps(config, device):
+    """The weights after three steps of training on noise."""
+    torch.manual_seed(0)
+    module = LikelihoodTraining(config).to(device).train()
+    optimizer = module.configure_optimizers()["optimizer"]
+    audio, mel = speechlike(module.vocoder)
+    audio, mel = audio.to(device), mel.to(device)
+    mixed = config.compute.precision == "bf16-mixed"
+    for _ in range(3):
+        with torch.autocast(device, torch.bfloat16, enabled=mixed):
+            nats = module._log_prob(audio, mel).sum() / audio.numel()
+        (-nats).backward()
+        torch.nn.utils.clip_grad_norm_(module.vocoder.parameters(), 1.0)
+        optimizer.step()
+        module.average.update_parameters(module.vocoder)
+        optimizer.zero_grad()
+    return {name: value.cpu() for name, value in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("reversible", [False, True], ids=["plain", "reversible"])
+@pytest.mark.parametrize("name", SMALL)
+def test_training_steps_are_those_of_the_cpu(name, reversible, precision, gpu):
+    config = recipe(name, reversible=reversible, precision=precision)
+    expected, found = three_steps(config, "cpu"), three_steps(config, "cuda")
+    # Adam's first steps are the signs of gradients: of small ones, rounding decides
+    atol = 2e-5 if precision == "32-true" and not REAL else 5e-3
+    for parameter, value in expected.items():
+        torch.testing.assert_close(found[parameter], value, rtol=1e-3, atol=atol, msg=parameter)
+
+
+@pytest.fixture
+def run_config():
+    """The smoke recipe, smaller and shorter."""
+    config = TrainingConfig.from_yaml(ROOT / "recipes" / "ljspeech" / "smoke.yaml")
+    return replace(
+        config,
+        data=replace(config.data, validation_list=None, exclude_list=None),
+        optimizer=replace(config.optimizer, max_steps=8, patience=2),
+        run=replace(
+            config.run, validate_every=4, checkpoint_every=2, log_every=1, loggers=("tensorboard",)
+        ),
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*pin_memory.*")
+class Test_a_run:
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {},
+            {"compute.precision": "bf16-mixed", "data.on_device": True},
+            {"compute.reversible": True, "compute.accumulate": 2},
+        ],
+        ids=["plain", "bf16, on the device", "reversible, in parts"],
+    )
+    def test_learns_validates_and_resumes(self, run_config, tmp_path, values, gpu):
+        config = run_config.override(values)
+        first = replace(config, optimizer=replace(config.optimizer, max_steps=4))
+        train(first, data=CORPUS, out=tmp_path / "run", device="cuda")
+        outcome = train(config, data=CORPUS, out=tmp_path / "run", device="cuda", resume=True)
+        assert outcome.steps == 8
+        assert np.isfinite(outcome.nats_per_sample)
+        assert Vocoder.from_pretrained(tmp_path / "run" / "model").config == config.vocoder
+
+    def test_goes_back(self, run_config, tmp_path, monkeypatch, gpu):
+        step = LikelihoodTraining.training_step
+
+        def poisoned(self, batch, batch_index):
+            return step(self, batch, batch_index) * (
+                float("nan") if 4 <= self.trainer.global_step < 6 else 1.0
+            )
+
+        monkeypatch.setattr(LikelihoodTraining, "training_step", poisoned)
+        with pytest.warns(UserWarning, match="went back to the weights of step 4"):
+            outcome = train(run_config, data=CORPUS, out=tmp_path / "run", device="cuda")
+        assert outcome.steps == 8
+
+    @PRETENDED
+    @pytest.mark.parametrize("reversible", [False, True], ids=["plain", "reversible"])
+    @pytest.mark.parametrize("name", ["source_filter", "glow"])
+    def test_waits_once_a_step(self, run_config, tmp_path, monkeypatch, name, reversible, gpu):
+        model = {**SMALL[name], "channels": 6, "layers": 2, "name": name}
+        values = run_config.to_dict() | {"model": model}
+        config = TrainingConfig.from_dict(values).override(
+            {
+                "compute.reversible": reversible,
+                "run.log_every": 100,
+                "run.checkpoint_every": 100,
+                "run.validate_every": 100,
+                "data.on_device": True,
+                "run.audio_clips": 0,
+            }
+        )
+        waits = []
+        on_step = StopInTime.on_step
+
+        def look(self, *args):
+            waits.append(Counter(gpu.waits))
+            gpu.clear()
+            on_step(self, *args)
+
+        monkeypatch.setattr(StopInTime, "on_step", look)
+        train(config, data=CORPUS, out=tmp_path / "run", device="cuda")
+        for seen in waits[2:-1]:
+            synthesised = {line for line in seen if line.startswith("long_term.py")}
+            if reversible:  # the predictor's inverse, which the CPU makes for few examples
+                seen = Counter({k: n for k, n in seen.items() if k not in synthesised})
+            assert seen.total() <= 1, seen
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Half a second of speech."""
+    import soundfile
+
+    path = tmp_path_factory.mktemp("clips") / "speech.wav"
+    audio, rate = soundfile.read(CLIPS / "LJ001-0016.flac", frames=22050, dtype="int16")
+    soundfile.write(path, audio[11025:], rate)
+    return path
+
+
+class Test_the_command_line:
+    def test_scores(self, clip, model, capsys, gpu):
+        assert main(["score", str(clip), "--model", model, "--device", "cuda"]) == 0
+        on_gpu = json.loads(capsys.readouterr().out.splitlines()[0])
+        assert main(["score", str(clip), "--model", model, "--device", "cpu"]) == 0
+        on_cpu = json.loads(capsys.readouterr().out.splitlines()[0])
+        assert on_gpu["nats_per_sample"] == pytest.approx(on_cpu["nats_per_sample"], abs=1e-3)
+
+    @pytest.mark.parametrize("options", [[], ["--denoise", "0.1"]], ids=["plain", "denoised"])
+    def test_vocodes_recordings_and_mels(self, clip, model, tmp_path, options, gpu):
+        sounds = []
+        assert main(["mel", str(clip), "-o", str(tmp_path / "x.npz"), "--model", model]) == 0
+        for source in (clip, tmp_path / "x.npz"):
+            for device in ("cuda", "cpu"):
+                out = tmp_path / f"{source.stem}-{device}.wav"
+                words = ["vocode", str(source), "-o", str(out), "--model", model, *options]
+                words += ["--temperature", "0.1", "--device", device]
+                assert main(words) == 0
+                sounds.append(read_audio(out)[0])
+        for on_gpu, on_cpu in (sounds[:2], sounds[2:]):
+            assert (on_gpu - on_cpu).abs().max() <= 2e-3
+
+    def test_evaluates(self, clip, model, tmp_path, gpu):
+        words = ["evaluate", str(clip), "--model", model, "--device", "cuda", "--no-pitch"]
+        words += ["--temperature", "0.1", "--page", str(tmp_path / "page")]
+        assert main([*words, "-o", str(tmp_path / "out.json")]) == 0
+        assert (tmp_path / "page" / "index.html").is_file()
+
+
+def constant_in_the_inverse(monkeypatch):
+    """Synthesis meets a table that stayed behind."""
+    inverse = Lapped.inverse
+    monkeypatch.setattr(Lapped, "inverse", lambda self, z, c=None: inverse(self, z, c) + ONES[:1])
+
+
+def constant_in_the_engine(monkeypatch):
+    """Noise that nobody has moved."""
+    begin = Engine.begin
+
+    def stray(self, *args, **options):
+        push = begin(self, *args, **options)
+        return lambda mel, last: push(mel, last) * ONES[:1]
+
+    monkeypatch.setattr(Engine, "begin", stray)
+
+
+def constant_in_the_backward_pass(monkeypatch):
+    """What a backward pass in Python makes anew, on the CPU."""
+
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * torch.full(gradient.shape[-1:], 2.0)
+
+    forward = Coupling.forward
+
+    def stray(self, x, context=None):
+        return forward(self, Doubled.apply(x), context)
+
+    monkeypatch.setattr(Coupling, "forward", stray)
+
+
+def array_of_a_tensor_there(monkeypatch):
+    """NumPy asked for memory that it cannot see."""
+    matrix = InvertibleConv1x1.inverse
+    monkeypatch.setattr(
+        InvertibleConv1x1, "inverse", lambda self, z, c=None: (z.numpy(), matrix(self, z, c))[1]
+    )
+
+
+ONES = torch.ones(8)
+PLANTED = [
+    constant_in_the_inverse,
+    constant_in_the_engine,
+    constant_in_the_backward_pass,
+    array_of_a_tensor_there,
+]
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_planted_faults_are_caught(plant, monkeypatch, gpu):
+    plant(monkeypatch)
+    vocoder = small("lapflow").to("cuda")
+    audio, mel = (x.to("cuda") for x in speechlike(vocoder.cpu()))
+    vocoder.to("cuda")
+
+    def use():
+        vocoder(mel, seed=0)
+        with torch.no_grad():
+            vocoder.decode(vocoder.encode(audio, mel), mel)
+        vocoder.log_prob(audio, mel).sum().backward()
+
+    with pytest.raises((RuntimeError, TypeError), match=r"(?i)same device|numpy"):
+        use()
+
+
+@PRETENDED
+def test_few_kernels_and_waits_make_two_seconds(ljspeech, speech, gpu):
+    """They may become fewer; more need a reason."""
+    mel = ljspeech.mel(speech).to("cuda")
+    vocoder = copy.deepcopy(ljspeech).to("cuda")
+    vocoder(mel, seed=0)  # makes tables
+    gpu.clear()
+    vocoder(mel, seed=0)
+    assert gpu.kernels.total() <= KERNELS
+    assert gpu.waits.total() <= 3, gpu.waits
+    assert gpu.uploads.total() <= 2, gpu.uploads
+
+
+KERNELS = 1400
+
+
+@PRETENDED
+@pytest.mark.parametrize("layer", [InvertibleConv1x1, PLUConv1x1])
+def test_matrices_are_inverted_without_waiting(layer, gpu):
+    bijection = layer(4).to("cuda")
+    z = torch.randn(1, 4, 3).to("cuda")
+    gpu.clear()
+    bijection.inverse(z)
+    bijection(z)
+    assert not gpu.waits
+    assert not gpu.uploads
+
+
+@PRETENDED
+def test_a_singular_matrix_gives_no_number(gpu):
+    bijection = InvertibleConv1x1(4)
+    with torch.no_grad():
+        bijection.weight.zero_()
+    assert bijection.to("cuda").inverse(torch.ones(1, 4, 3).to("cuda")).isnan().all()
+
+
+@pytest.mark.skipif(REAL, reason="a GPU is asked for")
+def test_the_tests_see_no_gpu():
+    """Not even where there is one, and neither does what they start."""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    look = "import tests.conftest, os; print(repr(os.environ['CUDA_VISIBLE_DEVICES']))"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "0"}
+    found = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "''", found.stderr
