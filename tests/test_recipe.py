@@ -22,6 +22,9 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
+from waveflow.training.config import TrainingConfig
+from waveflow.training.crops import Batches
+
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ljspeech"
 STAGES = ["download", "verify", "split", "train", "evaluate", "table", "page"]
@@ -40,9 +43,9 @@ prepare = load("prepare")
 results = load("results")
 
 
-def start(*arguments, **environment):
+def start(*arguments, script=RECIPE / "train.sh", **environment):
     return subprocess.Popen(
-        [RECIPE / "train.sh", *map(str, arguments)],
+        [script, *map(str, arguments)],
         env=ALONE | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -160,9 +163,48 @@ class Test_train_sh:
         lines = train("--smoke", "--out", smoke[0], **{variable: "1"})
         assert lines == ["== train: done before"]
 
+    @pytest.mark.parametrize(
+        ("options", "seen", "recipe"),
+        [
+            ([], False, "source_filter"),
+            ([], True, "source_filter_gpu"),
+            (["--device", "cpu"], True, "source_filter"),
+            (["--device", "cuda"], False, "source_filter_gpu"),
+            (["--config", RECIPE / "smoke.yaml"], True, "smoke"),
+        ],
+    )
+    def test_a_gpu_gets_a_recipe_of_its_own(self, options, seen, recipe, tmp_path):
+        """Where it ends, there being nothing to train on; the folder of the run tells the rest."""
+        corpus = tmp_path / "corpus"
+        corpus.mkdir()
+        pretence = tmp_path / "sitecustomize.py"
+        pretence.write_text(
+            "import os, torch\n"
+            "torch.cuda.is_available = lambda: os.environ.get('CUDA_VISIBLE_DEVICES') != ''\n"
+        )
+        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+        environment = {"CUDA_VISIBLE_DEVICES": "0", "PYTHONPATH": path} if seen else {}
+        script = tmp_path / "repository" / "recipes" / "ljspeech"
+        script.parent.mkdir(parents=True)
+        for path in (".venv", "data", "waveflow"):
+            if (ROOT / path).exists():
+                (script.parents[1] / path).symlink_to(ROOT / path)
+        shutil.copytree(RECIPE, script)
+        lines = train("--data", corpus, *options, code=1, script=script / "train.sh", **environment)
+        assert lines[-1].startswith("prepare.py: error"), lines
+        told = [line for line in lines if line.startswith("recipe: ")]
+        assert bool(told) == recipe.endswith("_gpu")
+        assert [path.name for path in (script.parents[1] / "runs").iterdir()] == [recipe]
+
+    def test_begins_with_the_weights_of_a_model(self, tmp_path):
+        options = ["--smoke", "--out", tmp_path / "run", "--max-steps", 1, "--device", "cpu"]
+        lines = train(*options, "--init-from", tmp_path / "nobody", code=1)
+        assert "nobody" in lines[-1]
+
     def test_has_help(self):
         text = "\n".join(train("--help"))
-        for option in "data root config out split devices nodes max-time max-steps seed".split():
+        options = "data root config out split init-from device devices nodes max-time max-steps"
+        for option in [*options.split(), "seed"]:
             assert f"--{option}" in text
 
     @pytest.mark.parametrize(
@@ -172,6 +214,7 @@ class Test_train_sh:
             (["--seed"], "value"),
             (["--seed", "x"], "whole number; got x"),
             (["--max-time", "90"], "HH:MM:SS; got 90"),
+            (["--device", "tpu"], "cpu, cuda or auto; got tpu"),
             (["--split", "mine"], "ours or hifigan; got mine"),
             (["--data", "missing"], "missing"),
             (["--config", "missing.yaml"], "missing.yaml"),
@@ -402,3 +445,37 @@ class Test_results:
     def test_do_without_git(self, monkeypatch):
         monkeypatch.setenv("PATH", "")
         assert results.commit() == ""
+
+
+def recipe_of(command):
+    """The YAML that a documented command trains."""
+    named = re.search(r"(\w+)\.yaml", command)
+    return RECIPE / (f"{named[1]}.yaml" if named else "source_filter_gpu.yaml")
+
+
+def many(command):
+    """Devices that a command asks for, all machines together."""
+    return math.prod(int(n) for n in re.findall(r"--(?:devices|nodes) (\d+)", command))
+
+
+DOCUMENTED = [
+    line.strip()
+    for path in [*RECIPE.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    + [ROOT / "waveflow" / "cli" / "train.py"]
+    for line in path.read_text().replace("\\\n", " ").splitlines()
+    if re.search(r"train(\.sh)? .*--devices \d", line)
+]
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_documented_commands_divide_their_batch(command):
+    config = TrainingConfig.from_yaml(recipe_of(command))
+    Batches(config.data.batch_size, devices=many(command), parts=config.compute.accumulate)
+
+
+def test_recipes_for_gpus_divide_among_sixteen():
+    assert len(DOCUMENTED) >= 6
+    recipes = [path for path in RECIPE.glob("*.yaml") if "GPU" in path.read_text()]
+    assert len(recipes) >= 4
+    for path in recipes:
+        assert TrainingConfig.from_yaml(path).data.batch_size % 16 == 0, path.name

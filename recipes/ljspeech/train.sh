@@ -12,9 +12,12 @@ changed, so the same command goes on where the last one stopped.
 
   --data DIR           a copy of LJSpeech that is already there, or part of one
   --root DIR           else where LJSpeech-1.1 is downloaded to (2.6 GB, 3.8 GB unpacked) (data)
-  --config YAML        model and training (recipes/ljspeech/source_filter.yaml)
+  --config YAML        model and training (on a GPU recipes/ljspeech/source_filter_gpu.yaml, on a CPU
+                       recipes/ljspeech/source_filter.yaml)
   --out RUN            folder of the run (runs/STEM of the YAML)
   --split NAME         clips to validate on: ours, or hifigan for the 150 of HiFi-GAN (ours)
+  --init-from MODEL    begin with the weights of a model (name, folder or id), not with random ones
+  --device DEVICE      cpu, cuda or auto: CUDA where there is one (auto)
   --devices N          GPUs of each machine, or processes on CPUs
   --nodes N            machines; start this script on each, or let srun or torchrun do it
   --max-time HH:MM:SS  stop training after this time, to go on later
@@ -39,17 +42,20 @@ fail() {
 
 # --- options ----------------------------------------------------------------------------------
 
-data='' root=$repository/data config='' run='' split=ours smoke='' max_steps='' seed='' options=()
+data='' root=$repository/data config='' run='' split=ours smoke='' max_steps='' seed=''
+init_from='' device=auto options=()
 while [ $# -gt 0 ]; do
   case $1 in
     --help) usage; exit ;;
     --smoke) smoke=1; shift; continue ;;
-    --data | --root | --config | --out | --split | --devices | --nodes | --max-time | --max-steps | --seed)
+    --data | --root | --config | --out | --split | --init-from | --device | --devices | --nodes | \
+      --max-time | --max-steps | --seed)
       [ -n "${2:-}" ] || fail "$1: expected a value" 2 ;;
     *) fail "unknown option $1 (--help tells more)" 2 ;;
   esac
   case $1 in
     --split) [[ $2 =~ ^(ours|hifigan)$ ]] || fail "--split: expected ours or hifigan; got $2" 2 ;;
+    --device) [[ $2 =~ ^(cpu|cuda|auto)$ ]] || fail "--device: expected cpu, cuda or auto; got $2" 2 ;;
     --max-time) [[ $2 =~ ^[0-9]+:[0-5][0-9]:[0-5][0-9]$ ]] ||
       fail "--max-time: expected HH:MM:SS; got $2" 2 ;;
     --devices | --nodes | --max-steps | --seed) [[ $2 =~ ^[0-9]+$ ]] ||
@@ -63,21 +69,17 @@ while [ $# -gt 0 ]; do
     --split) split=$2 ;;
     --max-steps) max_steps=$2; options+=("$1" "$2") ;;
     --seed) seed=$2; options+=("$1" "$2") ;;
+    --init-from) init_from=$2; options+=("$1" "$2") ;;
+    --device) device=$2; options+=("$1" "$2") ;;
     *) options+=("$1" "$2") ;;
   esac
   shift 2
 done
 
 [ -z "$smoke" ] || [ -z "$data" ] || fail "expected --data or --smoke; got both" 2
-if [ -z "$config" ]; then
-  config=$here/source_filter.yaml
-  [ -z "$smoke" ] || config=$here/smoke.yaml
-fi
-[ -f "$config" ] || fail "--config: expected a file; $config is none" 2
+[ "$device" != cpu ] || export CUDA_VISIBLE_DEVICES= # for the stages after training as well
+[ -z "$config" ] || [ -f "$config" ] || fail "--config: expected a file; $config is none" 2
 [ -z "$data" ] || [ -d "$data" ] || fail "--data: expected a folder; $data is none" 2
-stem=$(basename "$config")
-run=${run:-$repository/runs/${stem%.*}}
-stages=$run/stages
 rank=${RANK:-${SLURM_PROCID:-${NODE_RANK:-0}}} # of this process, where many are started
 
 bin=$repository/.venv/bin
@@ -89,6 +91,20 @@ python=$bin/python
 "$python" -c 'import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, sys.argv[1:])))' \
   waveflow lightning pesq pystoi matplotlib ||
   fail "expected the parts of waveflow that train and evaluate; pip install -e '.[recipe]'"
+
+if [ -n "$smoke" ]; then
+  config=${config:-$here/smoke.yaml}
+elif [ -z "$config" ]; then
+  config=$here/source_filter.yaml
+  choose='import sys; from waveflow.devices import choose_device; print(choose_device(sys.argv[1]))'
+  if [ "$device" = cuda ] || [ "$("$python" -c "$choose" "$device")" = cuda ]; then
+    config=$here/source_filter_gpu.yaml
+    echo "recipe: $config, made for a GPU (--config takes another)"
+  fi
+fi
+stem=$(basename "$config")
+run=${run:-$repository/runs/${stem%.*}}
+stages=$run/stages
 
 # --- stages -----------------------------------------------------------------------------------
 
@@ -182,7 +198,7 @@ else
   done
 fi
 
-inputs="$data $(digest "$config" "$run"/split/*.txt) steps ${max_steps:-of the recipe}, seed ${seed:-of the recipe}"
+inputs="$data $(digest "$config" "$run"/split/*.txt) steps ${max_steps:-of the recipe}, seed ${seed:-of the recipe}${init_from:+, from $init_from}"
 if is_done train "$inputs" "$run/done"; then
   echo "== train: done before"
 else

@@ -9,7 +9,7 @@ Examples:
   waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run
   waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run \
     --max-time 08:00:00
-  torchrun --nproc-per-node 8 -m waveflow train recipes/ljspeech/waveglow.yaml \
+  torchrun --nproc-per-node 8 -m waveflow train recipes/ljspeech/source_filter_gpu.yaml \
     --data LJSpeech-1.1 --out run --devices 8
 """
 
