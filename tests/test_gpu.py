@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from tests.conftest import CLIPS, MEL, ROOT, SMALL, randomise, small_config
-from tests.pretend_cuda import pretend_cuda
+from tests.pretend_cuda import CUDA, pretend_cuda
 from tests.training.processes import CLIPS as CORPUS
 from waveflow import Vocoder
 from waveflow.audio import read_audio
 from waveflow.bijections import Coupling, InvertibleConv1x1, PLUConv1x1
 from waveflow.bijections.lapped import Lapped
 from waveflow.cli import main
+from waveflow.devices import exact_convolutions
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
@@ -101,6 +102,49 @@ def test_synthesis_is_that_of_the_cpu(name, mel, gpu):
         torch.testing.assert_close(
             found[what].detach().cpu(), value.detach(), rtol=1e-3, atol=1e-3 * scale, msg=what
         )
+
+
+@pytest.mark.parametrize("differentiated", [False, True])
+def test_what_is_encoded_is_decoded_by_convolutions_in_float32(differentiated, monkeypatch, gpu):
+    """The switch is torch's own, for the whole process: it is as before afterwards."""
+    vocoder = small("source_filter").to("cuda")
+    audio, mel = (x.to("cuda") for x in speechlike(copy.deepcopy(vocoder).cpu()))
+    switch = torch.backends.cudnn.conv
+    before, seen = switch.fp32_precision, []
+    plain = torch.nn.functional.conv1d
+
+    def conv1d(*args, **options):
+        seen.append(switch.fp32_precision)
+        return plain(*args, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "conv1d", conv1d)
+    with torch.set_grad_enabled(differentiated):
+        z = vocoder.encode(audio, mel)
+        vocoder.decode(z, mel)
+        vocoder.log_prob(audio)
+    local_log_prob(vocoder, audio)
+    assert set(seen) == {"ieee"}
+    with pytest.raises(ValueError, match="finite"):
+        vocoder.log_prob(audio * float("nan"))
+    assert switch.fp32_precision == before
+    with torch.no_grad(), exact_convolutions(CUDA), exact_convolutions(CUDA):
+        pass
+    assert switch.fp32_precision == before
+
+
+@PRETENDED
+@pytest.mark.parametrize("name", SMALL)
+def test_gradients_change_no_operator(name, gpu):
+    """What one operator encodes another, of other rounding, would not decode."""
+    vocoder = small(name).to("cuda")
+    audio, mel = (x.to("cuda") for x in speechlike(copy.deepcopy(vocoder).cpu()))
+    products = []
+    for differentiated in (False, True):
+        gpu.clear()
+        with torch.set_grad_enabled(differentiated):
+            vocoder.encode(audio, mel)
+        products.append({kind: gpu.kernels[kind] for kind in ("convolution", "baddbmm", "addmm")})
+    assert products[0] == products[1]
 
 
 def recipe(name, **compute):
@@ -191,6 +235,34 @@ class Test_a_run:
         with pytest.warns(UserWarning, match="went back to the weights of step 4"):
             outcome = train(run_config, data=CORPUS, out=tmp_path / "run", device="cuda")
         assert outcome.steps == 8
+
+    def test_tunes_convolutions_in_training_steps_alone(
+        self, run_config, tmp_path, monkeypatch, gpu
+    ):
+        seen = {"training_step": set(), "validation_step": set()}
+
+        def watch(name):
+            step = getattr(LikelihoodTraining, name)
+
+            def watched(self, *args):
+                seen[name].add(torch.backends.cudnn.benchmark)
+                return step(self, *args)
+
+            monkeypatch.setattr(LikelihoodTraining, name, watched)
+
+        watch("training_step"), watch("validation_step")
+        before = torch.backends.cudnn.benchmark
+        config = run_config.override({"run.audio_clips": 0, "optimizer.max_steps": 6})
+        train(config, data=CORPUS, out=tmp_path / "run", device="cuda")
+        assert seen == {"training_step": {True}, "validation_step": {False}}
+        assert torch.backends.cudnn.benchmark == before
+
+    def test_says_that_it_compiles(self, run_config, tmp_path, monkeypatch, capfd, gpu):
+        monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: None)
+        values = {"run.audio_clips": 0, "optimizer.max_steps": 1, "compute.compile": "default"}
+        train(run_config.override(values), data=CORPUS, out=tmp_path / "run", device="cuda")
+        first, *_ = capfd.readouterr().err.splitlines()
+        assert "compiling the conditioners (compute.compile: default)" in first
 
     @PRETENDED
     @pytest.mark.parametrize("reversible", [False, True], ids=["plain", "reversible"])

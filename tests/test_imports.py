@@ -35,6 +35,7 @@ ALLOWED = {
     "saved": {"config", "files", "hub", "limits", "model_card", "storage"},
     "latents": set(),
     "vocoder": {"audio", "nets", "models", "flow", "config", "files", "noise", "inference"}
+    | {"devices"}
     | {"limits", "saved"},
 }
 BELOW = {*ALLOWED}

@@ -12,6 +12,7 @@ from waveflow.audio.check import check_mel, warn_of_doubt
 from waveflow.audio.consistency import MelConsistency
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.config import VocoderConfig
+from waveflow.devices import exact_convolutions
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
 from waveflow.inference.watch import Watch
@@ -25,7 +26,8 @@ class Vocoder(Saved):
     ``vocoder(mel)`` is sound, ``vocoder.log_prob(audio)`` its exact log-likelihood. Audio is
     (batch, time) in [-1, 1], mel (batch, n_mels, frames) in the convention ``vocoder.config.mel``,
     and ``time == frames * hop_length`` wherever the two meet. Likelihood, latent and mel are
-    differentiable; synthesis is not recorded by autograd, ``decode`` is.
+    differentiable; synthesis is not recorded by autograd, ``decode`` is. On CUDA these compute
+    their convolutions in float32, not in TF32; backward passes and training as torch is told to.
 
     Args:
         config: sizes and mel convention; the weights start random, the flow near the identity.
@@ -191,8 +193,9 @@ class Vocoder(Saved):
             audio: (batch, time), ``time`` a multiple of ``hop_length``.
             mel: the mel to condition on, used as it is; by default that of the audio itself.
         """
-        audio, context = self._with_context(audio, mel)
-        return self.flow.bijection(audio, context)[0]
+        with exact_convolutions(self._like.device):
+            audio, context = self._with_context(audio, mel)
+            return self.flow.bijection(audio, context)[0]
 
     def decode(self, z: Tensor, mel: Tensor) -> Tensor:
         """The audio of a latent: ``decode(encode(audio, mel), mel)`` is ``audio``.
@@ -211,7 +214,9 @@ class Vocoder(Saved):
                 f"latent: expected shape {expected} for {mel.shape[-1]} mel frames; "
                 f"got {tuple(z.shape)}"
             )
-        return self.flow.bijection.inverse(z.to(self._like), self.context_net(mel.to(self._like)))
+        with exact_convolutions(self._like.device):
+            context = self.context_net(mel.to(self._like))
+            return self.flow.bijection.inverse(z.to(self._like), context)
 
     def log_prob(self, audio: Tensor, mel: Tensor | None = None) -> Tensor:
         r"""Exact log-likelihood of audio given its mel, in nats, constant included: (batch,).
@@ -227,8 +232,9 @@ class Vocoder(Saved):
             audio: (batch, time), ``time`` a multiple of ``hop_length``.
             mel: the mel to condition on, used as it is; by default that of the audio itself.
         """
-        audio, context = self._with_context(audio, mel)
-        return self.flow.log_prob(audio, context)
+        with exact_convolutions(self._like.device):
+            audio, context = self._with_context(audio, mel)
+            return self.flow.log_prob(audio, context)
 
     @property
     def _like(self) -> Tensor:

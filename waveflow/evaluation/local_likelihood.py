@@ -24,6 +24,7 @@ from waveflow.bijections import (
 )
 from waveflow.bijections.base import full_precision, zero_log_det
 from waveflow.bijections.elementwise import Elementwise
+from waveflow.devices import exact_convolutions
 from waveflow.vocoder import Vocoder
 
 
@@ -81,8 +82,9 @@ def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -
         )
     mel = vocoder.mel(audio)[..., :frames] if mel is None else mel
     like = next(vocoder.parameters())
-    context = vocoder.context_net(mel.to(like))
-    z, log_det = local_log_det(vocoder.flow.bijection, audio.to(like), context)
+    with exact_convolutions(like.device):
+        context = vocoder.context_net(mel.to(like))
+        z, log_det = local_log_det(vocoder.flow.bijection, audio.to(like), context)
     energy = per_frame(z.square().sum(1), frames)
     size = z.shape[1] * z.shape[2] // frames
     base = -0.5 * (energy + size * math.log(2 * math.pi))

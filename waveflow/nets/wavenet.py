@@ -94,15 +94,18 @@ class WaveNet(nn.Module):
 
 
 class Pointwise(nn.Conv1d):
-    """A convolution of kernel size 1; where nothing is differentiated, as the matrix product it is,
-    which takes half the time of a convolution at the sizes of one utterance.
+    """A convolution of kernel size 1.
+
+    On a CPU, where nothing is differentiated, it is computed as the matrix product that it is, which
+    takes half the time of a convolution at the sizes of one utterance. A GPU rounds the two
+    otherwise, and what one encodes the other would not decode.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or self.bias is None:
+        if torch.is_grad_enabled() or self.bias is None or x.is_cuda:
             return super().forward(x)
         weight = self.weight[..., 0].expand(len(x), -1, -1)
         return torch.baddbmm(self.bias[:, None], weight, x)

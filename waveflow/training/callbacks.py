@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, cast
 
 import lightning.pytorch as lightning
+import torch
 
 from waveflow.training.checkpoint import checkpoint_path
 from waveflow.training.module import LikelihoodTraining
@@ -86,6 +87,38 @@ class StopInTime(EachStep):
         elif now > self._asked + TOGETHER:  # it acts as it did before
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
+
+
+class Autotune(lightning.Callback):
+    """Lets cuDNN look for its quickest convolutions while shapes repeat: in training steps.
+
+    Every validation clip has a length of its own, for each of which it would look again.
+    """
+
+    _before: bool | None = None
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        self._before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = True
+
+    def on_validation_start(self, *args: object) -> None:
+        if self._before is not None:
+            torch.backends.cudnn.benchmark = False
+
+    def on_validation_end(self, *args: object) -> None:
+        if self._before is not None:
+            torch.backends.cudnn.benchmark = True
+
+    def on_train_end(self, *args: object) -> None:
+        self.teardown()
+
+    def on_exception(self, *args: object) -> None:
+        self.teardown()
+
+    def teardown(self, *args: object, **kwargs: object) -> None:
+        if self._before is not None:
+            torch.backends.cudnn.benchmark = self._before
+        self._before = None
 
 
 class KeepRun(EachStep):

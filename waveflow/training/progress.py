@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as lightning
 from tqdm import tqdm
@@ -29,6 +29,14 @@ class ShowProgress(EachStep):
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         super().on_train_start(trainer, module)
+        mode = cast(LikelihoodTraining, module).config.compute.compile
+        if mode is not None and trainer.is_global_zero:
+            print(
+                f"compiling the conditioners (compute.compile: {mode}): the first step takes "
+                "longer, on a GPU perhaps minutes",
+                file=sys.stderr,
+                flush=True,
+            )
         self._bar: tqdm[Any] = tqdm(
             total=trainer.max_steps,
             initial=trainer.global_step,

@@ -18,7 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from waveflow.devices import choose_device
 from waveflow.files import write_atomically
-from waveflow.training.callbacks import KeepRun, StopInTime, deadline
+from waveflow.training.callbacks import Autotune, KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_step,
@@ -171,6 +171,7 @@ def train(
                 stop,
                 LogSpeech(config.run.audio_clips),
                 LogFlow(),
+                Autotune(),
                 ShowProgress(every=config.run.report_seconds),
             ],
             enable_checkpointing=False,
