@@ -96,8 +96,8 @@ class WaveNet(nn.Module):
 class Pointwise(nn.Conv1d):
     """A convolution of kernel size 1.
 
-    On a CPU, where nothing is differentiated, it is computed as the matrix product that it is, which
-    takes half the time of a convolution at the sizes of one utterance. A GPU rounds the two
+    On a CPU, where nothing is differentiated, it is computed as the matrix product that it is,
+    which takes half the time of a convolution at the sizes of one utterance. A GPU rounds the two
     otherwise, and what one encodes the other would not decode.
     """
 
