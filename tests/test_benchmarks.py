@@ -2,11 +2,18 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "train.py"
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "benchmarks" / "train.py"
+GPU = ROOT / "benchmarks" / "gpu.sh"
+STAGES = ["environment", "tests", "peers", "steps", "waveglow", "train", "evaluate"]
 SMALLEST = "--model lapflow --channels 16 --layers 1 --flows 6 --batch 1 --samples 32768"
 
 
@@ -30,3 +37,65 @@ def test_training_is_measured(tmp_path):
     ]
     assert len(table) == 2
     assert "| aten::convolution_backward |" in shown
+
+
+def gpu(*options, code=0):
+    """The lines that gpu.sh prints of its stages; with the interpreter of these tests."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [GPU, "--device", "cpu", *map(str, options)]
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout.splitlines() + done.stderr.splitlines()
+
+
+@pytest.mark.skipif(
+    not (find_spec("vocos") and find_spec("transformers")), reason="needs the extra peers"
+)
+def test_the_gpu_benchmark_is_rehearsed(tmp_path):
+    out = tmp_path / "out"
+    lines = [line for line in gpu("--quick", "--out", out) if line.startswith("==")]
+    assert [line.split()[1] for line in lines] == STAGES
+    found = json.loads((out / "results.json").read_text())
+    assert not found["failed"]
+    assert "passed" in found["tests"]
+    assert {row["precision"] for row in found["steps"]["rows"]} == {"fp32", "bf16"}
+    assert {row["reversible"] for row in found["waveglow"]["rows"]} == {"off", "on"}
+    assert found["flagship"]["steps"] >= 1
+    assert math.isfinite(found["flagship"]["nats_per_sample"])
+    # the tables of the documentation are those that it fills
+    document = (ROOT / "docs" / "performance.md").read_text()
+    tables = (out / "results.md").read_text()
+    columns = {
+        cell
+        for line in tables.splitlines()
+        if line.startswith(("| vocoder |", "| model |", "| steps |"))
+        for cell in line.strip("|").split("|")
+    }
+    assert all(f"|{column}|" in document for column in columns)
+    # a stage that is missing is done again, and no other
+    (out / "evaluate.done").unlink()
+    (out / "environment.done").unlink()
+    (out / "environment.failed").write_text("environment failed\n")
+    again = [line for line in gpu("--quick", "--out", out) if line.startswith("==")]
+    done = [line.split()[1].strip(":") for line in again if line.endswith("done before")]
+    assert done == STAGES[1:-1]
+    assert not json.loads((out / "results.json").read_text())["failed"]
+    # figures of another kind do not mix with these
+    assert "expected another --out" in gpu("--out", out, code=1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--device", "tpu"], "cuda or cpu; got tpu"),
+        (["--data", "missing"], "expected a folder; missing"),
+        (["--sing"], "unknown option --sing"),
+        (["--out"], "--out: expected a value"),
+    ],
+)
+def test_the_gpu_benchmark_refuses_in_one_line(options, told):
+    (line,) = gpu(*options, code=2)
+    assert line.startswith("gpu.sh: error: ")
+    assert told in line
