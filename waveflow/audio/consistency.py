@@ -148,13 +148,16 @@ class Step(nn.Module):
             return audio
         steps, mel = mel.shape[1], mel[..., self.bands.rows]
         energy, hold = self.frames.energy(steps), self.frames.hold(steps)
+        holds = not self.frames.mirrored(audio.shape[-1])  # else it would hold nothing
         first = before = audio
         for _ in range(iterations):
             carried_on = torch.lerp(before, audio, 1 + MOMENTUM)
             # a centred front end has one frame more than there are mel frames
             frames = self.frames.cut(carried_on)[:, :steps] * self.frames.window
             change = self.frames.lay_down(self.change(frames, mel))
-            before, audio = audio, torch.lerp(carried_on + change / energy, first, hold)
+            before, audio = audio, torch.addcdiv(carried_on, change, energy)
+            if holds:
+                audio = torch.lerp(audio, first, hold)
         return audio
 
     def change(self, frames: Tensor, mel: Tensor) -> Tensor:

@@ -84,12 +84,15 @@ class Frames(nn.Module):
     def lay_down(self, frames: Tensor) -> Tensor:
         """The windowed sum of frames, (batch, steps, size) -> (batch, steps * hop)."""
         batch, steps, size = frames.shape
-        pieces = functional.pad(frames * self.window, (0, self.parts * self.hop - size))
-        pieces = pieces.view(batch, steps, self.parts, self.hop)
-        total = frames.new_zeros(batch, steps + self.parts, self.hop)
-        for part in range(self.parts):
-            total[:, part : part + steps] += pieces[:, :, part]
-        return self._folded(total.view(batch, -1), steps * self.hop)
+        pieces = frames * self.window
+        if size < self.parts * self.hop:
+            pieces = functional.pad(pieces, (0, self.parts * self.hop - size))
+        pieces = pieces.view(batch, steps, self.parts, self.hop).transpose(1, 2)
+        # rows that are one hop longer than the sum, read as rows of its length, move on by one each
+        hops = steps + self.parts
+        rows = functional.pad(pieces, (0, 0, 0, self.parts + 1)).reshape(batch, -1)
+        moved = rows[:, : self.parts * hops * self.hop].view(batch, self.parts, hops, self.hop)
+        return self._folded(moved.sum(1).view(batch, -1), steps * self.hop)
 
     def energy(self, steps: int) -> Tensor:
         """By what the sum of that many frames is divided, (1, steps * hop)."""
@@ -120,9 +123,10 @@ class Frames(nn.Module):
         if not self.side or not self.mirrored(time):
             return audio
         start, end = total[:, : self.side].flip(1), total[:, stop : stop + self.side].flip(1)
-        behind = time - self.skipped - self.side
-        audio = audio + functional.pad(start, (self.skipped, behind))
-        return audio + functional.pad(end, (behind, self.skipped))
+        near, far = self.skipped, self.skipped + self.side
+        audio[:, near:far].add_(start)
+        audio[:, time - far : time - near].add_(end)
+        return audio
 
 
 def missing_share(energy: Tensor, full: Tensor) -> Tensor:

@@ -117,11 +117,11 @@ class Framing:
         begin = first * self._hop - self._side
         start, stop = max(near, begin), min(far, begin + len(done))
         if start < stop:
-            done[start - begin : stop - begin] += head.flip(0)[start - near : stop - near]
+            done[start - begin : stop - begin].add_(head.flip(0)[start - near : stop - near])
         if time is not None:
             behind = done[time - begin :][: self._side].flip(0)
             stop = time - near - begin
-            done[stop - len(behind) : stop] += behind
+            done[stop - len(behind) : stop].add_(behind)
 
     def frames_ready(self, samples: int) -> int:
         """How many frames have been cut when ``samples`` have come, and more will follow."""
