@@ -29,8 +29,8 @@ COPIES = {"copy_", "_to_copy"}
 MIXING = {*COPIES, "index", "index_put_", "_index_put_impl_"}
 """Operators that take tensors of both devices; the result is where the first one is."""
 
-ALLOCATIONS = ("empty", "new_empty", "resize", "set_")
-"""How operators begin that only find memory."""
+NO_KERNELS = ("empty", "new_empty", "resize", "set_", "detach", "_unsafe_view")
+"""How operators begin that only find memory, or look at it otherwise."""
 
 WAITING = {"_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select"} | {
     "_linalg_check_errors",
@@ -156,7 +156,7 @@ class Operators(TorchDispatchMode):
             self.counts.waits[_line()] += 1
         aliases = [x.alias_info for x in func._schema.returns]
         is_view = any(alias is not None and not alias.is_write for alias in aliases)
-        if not is_view and not name.startswith((*ALLOCATIONS, *WAITING, "detach")):
+        if not is_view and not name.startswith((*NO_KERNELS, *WAITING)):
             self.counts.kernels[name] += 1
 
 

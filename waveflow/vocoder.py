@@ -97,10 +97,10 @@ class Vocoder(Saved):
         seed = _seed(seed)
         engine = self.engine()
         audio = self._like.new_zeros(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
-        for example, part in enumerate(self._examples(mel, lengths)):
-            if mel_config is None:
-                warn_of_doubt(part, self._log_mel)
-            sound = engine(part, synthesis, seed=seed, example=example, chunk=chunk)
+        parts = list(self._examples(mel, lengths))
+        for part in parts if mel_config is None else []:
+            warn_of_doubt(part, self._log_mel)
+        for example, sound in engine.each(parts, synthesis, seed=seed, chunk=chunk):
             audio[example, : len(sound)] = sound
         return audio
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,9 +25,9 @@ KERNEL_SIZE = 9
 FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
 
-FEW = 8
+FEW = 32
 """Examples up to which a GPU leaves synthesis to the CPU: a block is some fifty kernels there, one
-after the other, however many examples there are; the CPU takes one example after the other."""
+after the other, however many examples there are; the CPU has a thread for each."""
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
 """The parameters of a block beside logits and kernel, and their values at the start."""
@@ -200,19 +205,28 @@ class LongTermPredictor(Bijection):
         if z.device.type != "cpu":
             sizes = [x.shape[1] for x in inputs]
             inputs = torch.cat([x.to(z.dtype) for x in inputs], dim=1).cpu().split(sizes, dim=1)
-        result = torch.empty_like(inputs[1])
-        for example, (before, own_z, own) in enumerate(zip(*inputs, strict=True)):
+        low_pass = self._low_pass.to(z.dtype).numpy()
+        shapes = (-1,), (-1, self.block), tuple(parameters.shape[1:])
+        arrays = [x.detach().numpy() for x in inputs]
+
+        def one(*rows: NDArray[np.floating]) -> NDArray[np.floating]:
             audio = synthesise(
-                before.detach().contiguous().numpy(),
-                own_z.detach().unflatten(0, (-1, self.block)).contiguous().numpy(),
-                own.detach().unflatten(0, parameters.shape[1:]).contiguous().numpy(),
-                self._low_pass.to(z.dtype).numpy(),
+                *(
+                    np.ascontiguousarray(row).reshape(s)
+                    for row, s in zip(rows, shapes, strict=True)
+                ),
+                low_pass,
                 (self.lags.start, self.lags.stop),
                 self.kernel_size,
                 self.window,
                 FLOOR,
             )
-            result[example] = torch.from_numpy(audio[self.memory :])
+            return audio[self.memory :]
+
+        result = torch.empty_like(inputs[1])
+        with _threads(min(len(z), torch.get_num_threads())) as each:
+            for example, audio in enumerate(each(one, *arrays)):
+                result[example] = torch.from_numpy(audio)
         return result.to(z.device)
 
     def local_log_det(self, x: Tensor, context: Tensor | None = None) -> Tensor:
@@ -347,6 +361,16 @@ def initial_parameters(lags: range, kernel_size: int) -> list[float]:
 def fft_size(least: int) -> int:
     """A size of quick Fourier transforms, the next multiple of 64."""
     return -(-least // 64) * 64
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A ``map`` of so many threads: the loops leave Python to the others meanwhile."""
+    if count < 2:
+        yield map
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield pool.map
 
 
 def _low_pass(cutoff: float) -> Tensor:

@@ -52,7 +52,7 @@ class Change:
             if not count:
                 return frames
             mel = mel[:, self._rows]
-            missing = missing_rows(count)
+            missing = missing_rows(frames)
             if missing:
                 frames, mel = (functional.pad(rows, (0, 0, 0, missing)) for rows in (frames, mel))
             if len(bands) != len(frames):

@@ -237,7 +237,7 @@ def _share(frames: Tensor, bias: Tensor) -> Tensor:
     count = len(frames)
     if not count:
         return frames
-    spectrum = torch.fft.rfft(functional.pad(frames, (0, 0, 0, missing_rows(count))))
+    spectrum = torch.fft.rfft(functional.pad(frames, (0, 0, 0, missing_rows(frames))))
     magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()
     share = (bias / magnitude.clamp_min(torch.finfo(bias.dtype).tiny)).clamp_max(1)
     torch.view_as_real(spectrum).mul_(share[..., None])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,12 @@ from waveflow.inference.consistency import StreamedConsistency
 from waveflow.inference.encoders import freeze_encoder
 from waveflow.inference.rows import Line, Push, Stages
 from waveflow.noise import example_noise
+
+if TYPE_CHECKING:
+    from waveflow.inference.whole import Whole
+
+FRAMES = 2**14
+"""Mel frames, of all mels together, that a GPU makes at a time: it bounds the memory."""
 
 ROWS = 2048
 """Steps of the flow that are worked on at a time, unless the caller says otherwise; enough for fast
@@ -49,10 +56,13 @@ class Engine:
         self._hop, self._groups = mel.hop_length, config.model.groups
         self._encoder = freeze_encoder(context_net)
         self._like = next(context_net.parameters()).detach()
+        self._on_cpu = self._like.device.type == "cpu"
         latent = Place(self._groups, mel.hop_length // self._encoder.rate, self._like)
         sharp = sharpened(bijection, config.synthesis.sharpness)
         stages, _ = freeze_inverse(sharp, latent)
         self._flow = Stages(stages)
+        self._plain = context_net, sharp, consistency
+        self._batches: Whole | None = None
         self._consistency = StreamedConsistency(consistency)
         keep_freed_memory()
 
@@ -102,12 +112,54 @@ class Engine:
             synthesis: temperature and the schedule of iterations.
             seed: of the noise.
             example: number of the utterance in its batch.
-            chunk: frames that are worked on at a time, by default :data:`ROWS` steps; decides about
-                memory, not about the sound.
+            chunk: frames that are worked on at a time, by default :data:`ROWS` steps, on a GPU
+                :data:`FRAMES`; decides about memory, not about the sound.
         """
         push = self.begin(synthesis, seed=seed, example=example)
-        chunks = mel.T.split(chunk or max(ROWS * self._groups // self._hop, 1))
+        usual = max(ROWS * self._groups // self._hop, 1) if self._on_cpu else FRAMES
+        chunks = mel.T.split(chunk or usual)
         return torch.cat([push(rows, rows is chunks[-1]) for rows in chunks])
+
+    def each(
+        self,
+        mels: Sequence[Tensor],
+        synthesis: SynthesisConfig,
+        *,
+        seed: int,
+        chunk: int | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The sounds of whole mels and their numbers; on a GPU many mels at once, in its own order.
+
+        Args:
+            mels: (n_mels, frames) each, checked; a mel's number is that of its noise.
+            synthesis: temperature and the schedule of iterations.
+            seed: of the noise.
+            chunk: as for a call.
+        """
+        together: dict[int, list[int]] = {}
+        for example, mel in enumerate(mels):
+            if self._on_cpu or chunk is not None or mel.shape[1] > FRAMES:
+                yield example, self(mel, synthesis, seed=seed, example=example, chunk=chunk)
+            else:
+                together.setdefault(mel.shape[1], []).append(example)
+        for frames, examples in together.items():
+            size = max(FRAMES // frames, 1)
+            for first in range(0, len(examples), size):
+                some = examples[first : first + size]
+                with torch.inference_mode():
+                    mel = torch.stack([mels[example] for example in some]).to(self._like)
+                    noise = [example_noise(seed, n, frames * self._hop) for n in some]
+                    sounds = self._whole()(mel, torch.stack(noise), synthesis)
+                yield from zip(some, sounds, strict=True)
+
+    def _whole(self) -> Whole:
+        """Made when it is needed: it has the weights once more."""
+        if self._batches is None:
+            from waveflow.inference.whole import Whole  # what it takes of tracing is slow to import
+
+            with torch.inference_mode(False):
+                self._batches = Whole(*self._plain, groups=self._groups)
+        return self._batches
 
     def stream(
         self, mel_chunks: Iterable[Tensor], synthesis: SynthesisConfig, *, seed: int

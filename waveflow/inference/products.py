@@ -18,7 +18,7 @@ def product(total: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
         rows: (steps, in).
         weight: (in, out).
     """
-    missing = missing_rows(len(rows))
+    missing = missing_rows(rows)
     if not missing:
         return torch.addmm(total, rows, weight)
     if total.dim() == 2:
@@ -28,12 +28,16 @@ def product(total: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
 
 def add_product(total: Tensor, rows: Tensor, weight: Tensor) -> None:
     """Add ``rows @ weight`` to ``total``, likewise."""
-    if missing_rows(len(rows)):
+    if missing_rows(rows):
         total.copy_(product(total, rows, weight))
     else:
         torch.addmm(total, rows, weight, out=total)
 
 
-def missing_rows(rows: int) -> int:
-    """How many rows more it takes for a product to go the way of many; none for none."""
-    return max(16 * torch.get_num_threads() - rows, 0) if rows else 0
+def missing_rows(rows: Tensor) -> int:
+    """How many rows more it takes for a product to go the way of many: none for none, and none on
+    a GPU, where no number of rows makes sure of it.
+    """
+    if not len(rows) or rows.device.type != "cpu":
+        return 0
+    return max(16 * torch.get_num_threads() - len(rows), 0)

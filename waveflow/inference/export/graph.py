@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -91,9 +91,17 @@ class SynthesisGraph(nn.Module):
         return self.consistency(sample, mel)
 
 
-def folded(module: nn.Module) -> nn.Module:
-    """A copy without weight norm, whose bijections keep what only their inverses need."""
-    return _replaced(copy.deepcopy(module))
+Kinds: TypeAlias = Mapping[type[nn.Module], Callable[..., nn.Module]]
+
+
+def folded(module: nn.Module, kinds: Kinds | None = None) -> nn.Module:
+    """A copy without weight norm, whose bijections keep what only their inverses need.
+
+    Args:
+        module: any.
+        kinds: what takes the place of which module; by default what can be traced.
+    """
+    return _replaced(copy.deepcopy(module), _FOLDED if kinds is None else kinds)
 
 
 class Mixing(Bijection):
@@ -175,7 +183,7 @@ class Product(nn.Module):
         return self.weight @ x + self.bias
 
 
-_FOLDED: dict[type[nn.Module], Callable[..., nn.Module]] = {
+_FOLDED: Kinds = {
     ActNorm: Scaling,
     InvertibleConv1x1: Mixing,
     Lapped: FoldedLapped,
@@ -186,13 +194,13 @@ _FOLDED: dict[type[nn.Module], Callable[..., nn.Module]] = {
 """What takes the place of a module."""
 
 
-def _replaced(module: nn.Module) -> nn.Module:
+def _replaced(module: nn.Module, kinds: Kinds) -> nn.Module:
     if parametrize.is_parametrized(module, "weight"):
         module = _without_parametrization(module)
-    if type(module) in _FOLDED:
-        module = _FOLDED[type(module)](module)
+    if type(module) in kinds:
+        module = kinds[type(module)](module)
     for name, child in module.named_children():
-        setattr(module, name, _replaced(child))
+        setattr(module, name, _replaced(child, kinds))
     return module
 
 
