@@ -49,7 +49,7 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
         return
     import torch
 
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     with _Exact.lock:
         if not _Exact.users:
             _Exact.before = convolutions.fp32_precision

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ after the other, however many examples there are; the CPU has a thread for each.
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
 """The parameters of a block beside logits and kernel, and their values at the start."""
+
+
+_Array: TypeAlias = NDArray[np.floating]
 
 
 class BlockwiseNetwork(Protocol):
@@ -206,15 +209,12 @@ class LongTermPredictor(Bijection):
             sizes = [x.shape[1] for x in inputs]
             inputs = torch.cat([x.to(z.dtype) for x in inputs], dim=1).cpu().split(sizes, dim=1)
         low_pass = self._low_pass.to(z.dtype).numpy()
-        shapes = (-1,), (-1, self.block), tuple(parameters.shape[1:])
-        arrays = [x.detach().numpy() for x in inputs]
 
-        def one(*rows: NDArray[np.floating]) -> NDArray[np.floating]:
+        def one(before: _Array, own_z: _Array, own: _Array) -> _Array:
             audio = synthesise(
-                *(
-                    np.ascontiguousarray(row).reshape(s)
-                    for row, s in zip(rows, shapes, strict=True)
-                ),
+                np.ascontiguousarray(before),
+                np.ascontiguousarray(own_z).reshape(-1, self.block),
+                np.ascontiguousarray(own).reshape(tuple(parameters.shape[1:])),
                 low_pass,
                 (self.lags.start, self.lags.stop),
                 self.kernel_size,
@@ -223,6 +223,7 @@ class LongTermPredictor(Bijection):
             )
             return audio[self.memory :]
 
+        arrays = [x.detach().numpy() for x in inputs]
         result = torch.empty_like(inputs[1])
         with _threads(min(len(z), torch.get_num_threads())) as each:
             for example, audio in enumerate(each(one, *arrays)):
