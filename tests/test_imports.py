@@ -28,7 +28,7 @@ ALLOWED = {
     "limits": {"config"},
     "mel_file": {"archives", "audio", "config", "files", "pickles"},
     "inference": {"audio", "nets", "bijections", "models", "flow", "config", "files", "noise"}
-    | {"version"},
+    | {"devices", "version"},
     "storage": {"config", "files", "yaml_file"},
     "hub": {"storage"},
     "model_card": {"audio", "config", "version"},

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from waveflow.noise import positional_noise
+from tests.pretend_cuda import pretend_cuda
+from waveflow.noise import _mix_number, _words, positional_noise
 
 
 def test_any_cut_gives_the_same_values():
@@ -28,6 +29,36 @@ def test_moments_and_tails():
     assert abs((noise**4).mean() - 3) < 0.05
     assert abs((noise[1:] * noise[:-1]).mean()) < 0.01
     assert 3.8 < noise.abs().max() < 6.8
+
+
+def test_a_device_makes_the_same_values():
+    expected = positional_noise(2**64 - 1, 3, 1000, start=7)
+    with pretend_cuda() as counts:
+        found = positional_noise(2**64 - 1, 3, 1000, start=7, device="cuda")
+        assert found.device.type == "cuda"
+        assert counts.uploads.total() == 1
+        assert not counts.waits
+        torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-14)
+
+
+def test_words_are_those_of_the_paper():
+    """SplitMix64 of Vigna's splitmix64.c from state 1234567, and the same mixing of numbers."""
+    state = 1234567
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    golden = 0x9E3779B97F4A7C15
+    assert [_mix_number(state + golden * n) for n in (1, 2, 3)] == expected
+    words = _words(torch.tensor([state]), 3)[0]
+    assert [word % 2**64 for word in words.tolist()] == expected
+
+
+def test_neighbouring_seeds_examples_and_positions_have_nothing_in_common():
+    noise = torch.stack([positional_noise(seed, 4, 2000) for seed in (0, 1, 2, 3, 2**63)]).flatten(
+        0, 1
+    )
+    assert len(noise.unique()) == noise.numel()
+    for shift in (1, 2, 256):
+        lagged = torch.corrcoef(torch.cat([noise[:, shift:], noise[:, :-shift]]))
+        assert (lagged - torch.eye(len(lagged), dtype=torch.float64)).abs().max() < 0.1
 
 
 def test_a_seed_out_of_range_is_refused():

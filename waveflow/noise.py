@@ -2,53 +2,70 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-_LANES = 4  # 64-bit words that Philox makes from one value of its counter
 
-
-def positional_noise(seed: int, batch: int, length: int, *, start: int = 0) -> Tensor:
+def positional_noise(
+    seed: int,
+    batch: int,
+    length: int,
+    *,
+    start: int = 0,
+    device: torch.device | str = "cpu",
+) -> Tensor:
     """Standard normal noise whose every value depends on (seed, example, position) alone.
 
-    A counter-based generator (Philox 4x64) gives one 64-bit word a position; its halves are the
-    two uniforms of a Box-Muller transform. The result is the same on every device and however
-    the positions are cut into calls.
+    A counter through the finaliser of SplitMix64 gives one 64-bit word a position, in the wrapping
+    int64 arithmetic that every device has; its halves are the two uniforms of a Box-Muller
+    transform. So the result is the same however the positions are cut into calls, and the same on
+    every device but for the last bit of float64.
 
-    Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011.
+    Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014.
 
     Args:
         seed: any integer from 0 to 2**64 - 1.
         batch: number of examples; example i of any batch gets the same noise.
         length: number of positions.
         start: first position.
+        device: where it is made.
 
     Returns:
-        (batch, length), float64, on the CPU.
+        (batch, length), float64.
+
+    Raises:
+        ValueError: the seed is out of range.
 
     >>> whole = positional_noise(7, 2, 10)
     >>> bool((positional_noise(7, 1, 4, start=5) == whole[:1, 5:9]).all())
     True
     """
-    return torch.stack([example_noise(seed, i, length, start=start) for i in range(batch)])
+    return noise_of(seed, range(batch), length, start=start, device=device)
 
 
-def example_noise(seed: int, example: int, length: int, *, start: int = 0) -> Tensor:
-    """The noise of one example of :func:`positional_noise`, (length,), float64, on the CPU.
+def noise_of(
+    seed: int,
+    examples: Sequence[int],
+    length: int,
+    *,
+    start: int = 0,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """The noise of some examples of :func:`positional_noise`, (len(examples), length), float64.
 
     Raises:
         ValueError: the seed is out of range.
     """
     if not 0 <= seed < 2**64:
         raise ValueError(f"expected a seed from 0 to 2**64 - 1; got {seed}")
-    skipped = start % _LANES
-    key = np.array([seed, example], dtype=np.uint64)
-    generator = np.random.Philox(key=key, counter=start // _LANES)
-    words = generator.random_raw(skipped + length)[skipped:]
-    high, low = words >> np.uint64(32), words & np.uint64(0xFFFFFFFF)
-    first, second = (torch.from_numpy((half + 0.5) / 2**32) for half in (high, low))
-    return (-2 * first.log_()).sqrt_() * (2 * torch.pi * second).cos_()
+    first = _mix_number(seed ^ _NORMAL)
+    starts = [_signed(_mix_number(first + example)) for example in examples]
+    words = _words(torch.tensor(starts, device=device), length, start=start)
+    high, low = _unsigned_shift(words, 32), words & 0xFFFFFFFF
+    radius, angle = ((half.double() + 0.5).div_(2**32) for half in (high, low))
+    return (-2 * radius.log_()).sqrt_() * angle.mul_(2 * torch.pi).cos_()
 
 
 def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
@@ -71,10 +88,18 @@ def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
     >>> bool((rows[1:, :3] == uniform_noise(7, torch.tensor([4]), 3)).all())
     True
     """
-    positions = torch.arange(1, length + 1, device=keys.device)
-    start = _mix(_mix(torch.full_like(keys, _signed(seed))) + keys)
-    words = _mix(start[:, None] + _signed(0x9E3779B97F4A7C15) * positions)
-    return _unsigned_shift(words, 11).double() / 2**53
+    starts = _mix(_mix(torch.full_like(keys, _signed(seed))) + keys)
+    return _unsigned_shift(_words(starts, length), 11).double() / 2**53
+
+
+_NORMAL = 0xD1B54A32D192ED03
+"""Added to seeds of normal noise, so that it does not follow uniform noise of the same seed."""
+
+
+def _words(starts: Tensor, length: int, *, start: int = 0) -> Tensor:
+    """64 random bits for each position of each row, (batch,) -> (batch, length)."""
+    positions = torch.arange(start + 1, start + length + 1, device=starts.device)
+    return _mix(starts[:, None] + _signed(0x9E3779B97F4A7C15) * positions)
 
 
 def _mix(words: Tensor) -> Tensor:
@@ -82,6 +107,15 @@ def _mix(words: Tensor) -> Tensor:
     words = (words ^ _unsigned_shift(words, 30)) * _signed(0xBF58476D1CE4E5B9)
     words = (words ^ _unsigned_shift(words, 27)) * _signed(0x94D049BB133111EB)
     return words ^ _unsigned_shift(words, 31)
+
+
+def _mix_number(word: int) -> int:
+    """The same of a number, from 0 to 2**64 - 1."""
+    every = 2**64 - 1
+    word &= every
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & every
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB & every
+    return word ^ (word >> 31)
 
 
 def _unsigned_shift(words: Tensor, bits: int) -> Tensor:

@@ -16,7 +16,7 @@ from waveflow.inference.bijections import Place, freeze_inverse
 from waveflow.inference.consistency import StreamedConsistency
 from waveflow.inference.encoders import freeze_encoder
 from waveflow.inference.rows import Line, Push, Stages
-from waveflow.noise import example_noise
+from waveflow.noise import noise_of
 
 if TYPE_CHECKING:
     from waveflow.inference.whole import Whole
@@ -89,7 +89,9 @@ class Engine:
                 context = encode(mel, last)
                 context_line.push(context)
                 samples = len(context) // self._encoder.rate * self._hop
-                noise = example_noise(seed, example, samples, start=position)
+                (noise,) = noise_of(
+                    seed, [example], samples, start=position, device=self._like.device
+                )
                 position += samples
                 latent = (synthesis.temperature * noise).to(self._like).view(-1, self._groups)
                 return improve(flow(latent, last), last)
@@ -148,8 +150,8 @@ class Engine:
                 some = examples[first : first + size]
                 with torch.inference_mode():
                     mel = torch.stack([mels[example] for example in some]).to(self._like)
-                    noise = [example_noise(seed, n, frames * self._hop) for n in some]
-                    sounds = self._whole()(mel, torch.stack(noise), synthesis)
+                    noise = noise_of(seed, some, frames * self._hop, device=mel.device)
+                    sounds = self._whole()(mel, noise, synthesis)
                 yield from zip(some, sounds, strict=True)
 
     def _whole(self) -> Whole:

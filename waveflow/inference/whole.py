@@ -15,7 +15,9 @@ from waveflow.bijections import (
     Lapped,
     PLUConv1x1,
 )
+from waveflow.bijections.base import full_precision
 from waveflow.config import SynthesisConfig
+from waveflow.devices import exact_convolutions
 from waveflow.inference.export.graph import FoldedLapped, Mixing, Product, Scaling, folded
 from waveflow.nets.wavenet import Pointwise
 
@@ -51,16 +53,17 @@ class Whole:
 
         Args:
             mel: (batch, n_mels, frames), checked.
-            noise: (batch, frames * hop_length), standard normal, float64.
+            noise: (batch, frames * hop_length), standard normal, float64, there as well.
             synthesis: temperature and the schedule of iterations.
 
         Returns:
             audio, (batch, frames * hop_length).
         """
-        latent = (synthesis.temperature * noise).to(mel).unflatten(1, (-1, self._groups)).mT
-        sample = cast(Bijection, self._bijection).inverse(latent, self._context_net(mel))
-        full, rest = synthesis.schedule
-        return self._consistency(sample, mel, full + rest, full)
+        with full_precision(mel), exact_convolutions(mel.device):
+            latent = (synthesis.temperature * noise).to(mel).unflatten(1, (-1, self._groups)).mT
+            sample = cast(Bijection, self._bijection).inverse(latent, self._context_net(mel))
+            full, rest = synthesis.schedule
+            return self._consistency(sample, mel, full + rest, full)
 
 
 class _Product(Product):
