@@ -47,11 +47,19 @@ def find(
 
     Raises:
         FileNotFoundError: no such vocoder at any of these places, or no such revision.
-        ValueError: what is there is no vocoder.
+        ValueError: what is there is no vocoder; or an empty string.
         PermissionError: the hub wants a token, or its terms accepted.
         ConnectionError: the hub cannot be reached.
         ImportError: an id, without the extra ``hub``.
     """
+    for name, value in (("revision", revision), ("cache_dir", cache_dir)):
+        if value == "":
+            raise ValueError(f"{name}: expected a name, a path or None; got an empty string")
+    if name_or_folder == "":
+        raise ValueError(
+            f"expected a bundled name ({', '.join(bundled())}), a folder, or an id on the hub "
+            "(user/name); got an empty string"
+        )
     if isinstance(name_or_folder, str) and name_or_folder in bundled():
         return require_files(_pretrained() / name_or_folder)
     if Path(name_or_folder).is_dir():
@@ -117,6 +125,8 @@ def upload(
         ConnectionError: the hub cannot be reached, or fails.
         ImportError: the extra ``hub`` is not installed.
     """
+    if not repo_id:
+        raise ValueError("expected an id on the hub (user/name); got an empty string")
     api = _hub(repo_id).HfApi(token=token)
     ignored = [ignore_patterns] if isinstance(ignore_patterns, str) else list(ignore_patterns or ())
     with _told(repo_id):

@@ -16,7 +16,7 @@ from torch import nn
 
 from waveflow import hub
 from waveflow.config import VocoderConfig
-from waveflow.files import write_atomically
+from waveflow.files import as_path, write_atomically
 from waveflow.limits import most_weights
 from waveflow.model_card import model_card
 from waveflow.storage import (
@@ -72,13 +72,15 @@ class Saved(nn.Module):
             The address of the commit on the hub, if pushed.
 
         Raises:
-            ValueError: arguments of a push without ``push_to_hub``.
+            ValueError: arguments of a push without ``push_to_hub``, or an empty string.
         """
         if push_to_hub_kwargs and not push_to_hub:
             raise ValueError(
                 f"expected push_to_hub=True beside {', '.join(push_to_hub_kwargs)}; got False"
             )
-        folder = Path(folder)
+        folder = as_path(folder)
+        if repo_id == "":
+            raise ValueError("expected an id on the hub (user/name) or None; got an empty string")
         folder.mkdir(parents=True, exist_ok=True)
         write_files(folder, self.config, self.state_dict(), dtype=dtype)
         name = repo_id or folder.resolve().name
@@ -176,7 +178,7 @@ class Saved(nn.Module):
 
         Raises:
             FileNotFoundError: no such name, folder or id, or a file is missing there.
-            ValueError: the config or the weights cannot be used; says why.
+            ValueError: the config or the weights cannot be used, or an empty string; says why.
             PermissionError: the hub wants a token, or its terms accepted.
             ConnectionError: the hub cannot be reached.
             ImportError: an id, without the extra ``hub``.

@@ -274,12 +274,22 @@ class Vocoder(Saved):
         audio = self._check_audio(audio)
         frames, rest = divmod(audio.shape[-1], hop_length)
         if rest:
+            enough = frames * hop_length >= (self._log_mel.shortest if mel is None else 1)
+            hint = f"cut it to audio[..., :{frames * hop_length}]" if enough else "it is too short"
             raise ValueError(
-                f"audio: expected a multiple of {hop_length} samples; got {audio.shape[-1]}: "
-                f"cut it to audio[..., :{frames * hop_length}]"
+                f"audio: expected a multiple of {hop_length} samples; got {audio.shape[-1]}: {hint}"
             )
         if mel is None:
             mel = self._log_mel(audio)[..., :frames]  # a centred mel has one frame more
+            peak = audio.abs().max().item()
+            try:
+                check_mel(mel, self._log_mel)
+            except ValueError:
+                if peak <= 1:
+                    raise
+                raise ValueError(
+                    f"audio: expected samples in [-1, 1]; got a peak of {peak:.6g}"
+                ) from None
         check_mel(mel, self._log_mel)
         if (mel.shape[0], mel.shape[-1]) != (audio.shape[0], frames):
             raise ValueError(

@@ -185,6 +185,8 @@ def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
     if kind is bool and (isinstance(value, bool) or type(value).__name__ == "bool_"):
         return bool(value)
     if kind is str and isinstance(value, str | os.PathLike):
+        if os.fspath(value) == "":
+            raise ValueError("to be a path or a name; got an empty string")
         return os.fspath(value)
     if kind in (int, float) and not isinstance(value, bool):
         if kind is int and isinstance(value, Integral):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from waveflow.audio.containers import open_whole
 from waveflow.audio.quantise import quantise
-from waveflow.files import atomic_path, seekable
+from waveflow.files import as_path, atomic_path, seekable
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
@@ -25,7 +25,32 @@ _BLOCK = 1 << 20  # samples that are decoded at a time
 _ROOM, _RATIO = 1 << 26, 100  # samples of every file, and more for each of its bytes
 _SLOWEST, _FASTEST = 1000, 10_000_000  # sample rates, Hz
 _WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
+_UNRECOGNISED = 1  # libsndfile's code for a format that it does not know
+_KINDS = {
+    b"\x93NUMPY": "an array of NumPy",
+    b"PK": "an archive, as .npz, .pt and .pth are",
+    b"\x80": "a pickle, as an old .pt or .pth is",
+}
 _LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a header can count
+
+
+class NoSound(ValueError):
+    """A file that is no sound of any kind known, rather than a damaged one.
+
+    Args:
+        path: of the file.
+        start: its first bytes.
+        reason: what is wrong with it as a sound.
+
+    Attributes:
+        got: what it is instead.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], start: bytes, reason: str):
+        known = [kind for mark, kind in _KINDS.items() if start.startswith(mark)]
+        self.got = known[0] if known else "a file of an unknown format" if start else "no bytes"
+        what = f"a sound file; got {self.got}" if known else f"a whole sound file; got: {reason}"
+        super().__init__(f"{path}: expected {what}")
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[Tensor, int]:
@@ -157,7 +182,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
-    path = path if isinstance(path, Path) else Path(path)
+    path = as_path(path)
     _check_target(path, sample_rate)
     _check_audio(path, audio)
     _write(path, [audio], sample_rate)
@@ -189,7 +214,7 @@ def write_audio_pieces(
     ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
     22050
     """
-    path = path if isinstance(path, Path) else Path(path)
+    path = as_path(path)
     _check_target(path, sample_rate)
     return _write(path, pieces, sample_rate)
 
@@ -322,6 +347,8 @@ def _opened(
                 yield file, rate
         except (soundfile.SoundFileError, AssertionError) as error:
             reason = getattr(error, "error_string", error)
+            if getattr(error, "code", None) == _UNRECOGNISED:
+                raise NoSound(path, view.at(0, 8), str(reason)) from None
             raise ValueError(f"{path}: expected a whole sound file; got: {reason}") from error
 
 

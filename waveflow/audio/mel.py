@@ -213,11 +213,9 @@ class LogMel(nn.Module):
             ValueError: another shape, integer samples, or audio too short for one frame or for
                 the reflected padding.
         """
-        config = self.config
-        shortest = max(self.padding + 1 if self.reflects else 1, config.n_fft - 2 * self.padding)
-        if audio.dim() != 2 or audio.shape[-1] < shortest:
+        if audio.dim() != 2 or audio.shape[-1] < self.shortest:
             raise ValueError(
-                f"expected audio of shape (batch, time) with at least {shortest} samples; "
+                f"expected audio of shape (batch, time) with at least {self.shortest} samples; "
                 f"got {tuple(audio.shape)}"
             )
         if not audio.is_floating_point():
@@ -225,6 +223,26 @@ class LogMel(nn.Module):
         with torch.autocast(audio.device.type, enabled=False):
             bands = self.bands(self.spectrum(audio.to(self.window.dtype)))
             return bands.mT.contiguous()
+
+    @property
+    def shortest(self) -> int:
+        """Samples that a mel takes at least."""
+        reflected = self.padding + 1 if self.reflects else 1
+        return max(reflected, self.config.n_fft - 2 * self.padding)
+
+    def whole_hops(self, audio: Tensor) -> Tensor:
+        """A recording, (time,), without what is left over at its end.
+
+        Raises:
+            ValueError: it is too short for a mel; tells the length that it has.
+        """
+        hop_length, rate = self.config.hop_length, self.config.sample_rate
+        least = max(1, -(-self.shortest // hop_length)) * hop_length
+        if len(audio) < least:
+            raise ValueError(
+                f"expected a recording of at least {least} samples at {rate} Hz; got {len(audio)}"
+            )
+        return audio[: len(audio) // hop_length * hop_length]
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """The frames' spectra, (batch, time) -> (batch, frames, 1 + n_fft / 2), complex.

@@ -16,7 +16,7 @@ import torch
 import yaml
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from waveflow.files import write_atomically
+from waveflow.files import as_path, write_atomically
 from waveflow.training.callbacks import KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
@@ -124,7 +124,7 @@ def train(
     end = deadline(max_time)
     # refused here, before there are processes that would each have to
     Batches(config.data.batch_size, devices=devices * nodes, parts=config.compute.accumulate)
-    out = Path(out)
+    out, _ = as_path(out), as_path(data)
     checkpoints = out / CHECKPOINTS_FOLDER
     checkpoint = newest_checkpoint(checkpoints)
     if resume and checkpoint is None:
