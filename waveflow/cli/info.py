@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import DEFAULT_MODEL, load_vocoder
+from waveflow.cli.messages import deliver
 from waveflow.version import __version__
 
 if TYPE_CHECKING:
@@ -77,4 +78,4 @@ def _duration(samples: int | None, config: MelConfig) -> str:
 def _show(values: dict[str, Any]) -> None:
     import yaml
 
-    print(yaml.safe_dump(values, sort_keys=False), end="", flush=True)
+    deliver(yaml.safe_dump(values, sort_keys=False).rstrip())
