@@ -46,8 +46,9 @@ def find(
         A folder with ``config.yaml`` and ``model.safetensors``.
 
     Raises:
-        FileNotFoundError: no such vocoder at any of these places, or no such revision.
-        ValueError: what is there is no vocoder; or an empty string.
+        FileNotFoundError: no such vocoder at any of these places, or no such revision; an empty
+            string.
+        ValueError: what is there is no vocoder; a revision or cache of an empty string.
         PermissionError: the hub wants a token, or its terms accepted.
         ConnectionError: the hub cannot be reached.
         ImportError: an id, without the extra ``hub``.
@@ -55,19 +56,14 @@ def find(
     for name, value in (("revision", revision), ("cache_dir", cache_dir)):
         if value == "":
             raise ValueError(f"{name}: expected a name, a path or None; got an empty string")
-    if name_or_folder == "":
-        raise ValueError(
-            f"expected a bundled name ({', '.join(bundled())}), a folder, or an id on the hub "
-            "(user/name); got an empty string"
-        )
     if isinstance(name_or_folder, str) and name_or_folder in bundled():
         return require_files(_pretrained() / name_or_folder)
-    if Path(name_or_folder).is_dir():
+    if name_or_folder != "" and Path(name_or_folder).is_dir():
         return require_files(Path(name_or_folder))
     if not isinstance(name_or_folder, str) or not _HUB_ID.fullmatch(name_or_folder):
         raise FileNotFoundError(
             f"expected a bundled name ({', '.join(bundled())}), a folder, or an id on the hub "
-            f"(user/name); got {name_or_folder}"
+            f"(user/name); got {name_or_folder if name_or_folder != '' else 'an empty string'}"
         )
     _hub(name_or_folder)
     from huggingface_hub import constants

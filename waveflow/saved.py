@@ -177,8 +177,9 @@ class Saved(nn.Module):
             local_files_only: ask no hub. So does ``HF_HUB_OFFLINE=1``.
 
         Raises:
-            FileNotFoundError: no such name, folder or id, or a file is missing there.
-            ValueError: the config or the weights cannot be used, or an empty string; says why.
+            FileNotFoundError: no such name, folder or id, as an empty string is none, or a file is
+                missing there.
+            ValueError: the config or the weights cannot be used; says why.
             PermissionError: the hub wants a token, or its terms accepted.
             ConnectionError: the hub cannot be reached.
             ImportError: an id, without the extra ``hub``.
