@@ -319,7 +319,7 @@ NO_SOUNDS = {
     "old.pth": (lambda path, mel: path.write_bytes(pickle.dumps([1])), "a pickle"),
     "m.numpy": (lambda path, mel: np.save(path.open("wb"), mel), "an array of NumPy"),
     "m.txt": (lambda path, mel: path.write_text("no sound\n" * 99), "an unknown format"),
-    "m": (lambda path, mel: path.touch(), "no bytes"),
+    "m.bin": (lambda path, mel: path.touch(), "no bytes"),
 }
 """What is neither taken for a mel, by its name, nor a sound; and what it is."""
 

@@ -153,7 +153,7 @@ class SoundMaker:
         try:
             return chain([next(mel)], mel)
         except NoSound as error:
-            if file.suffix.lower() in SOUNDS:
+            if file.suffix.lower() in (*SOUNDS, ""):
                 raise
             kinds = ", ".join(MEL_OUTPUTS)
             raise ValueError(
