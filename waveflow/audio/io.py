@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.audio.quantise import quantise
+from waveflow.checks import whole
 from waveflow.files import atomic_path
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
@@ -59,7 +60,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
     (tensor([0.5000, 0.5000, 0.5000, 0.5000]), 22050)
     """
     if sample_rate is not None:
-        _check_rate("sample_rate", sample_rate)
+        sample_rate = _check_rate("sample_rate", sample_rate)
     audio, file_rate = _decode(path, sample_rate)
     if len(audio) == 0:
         raise ValueError(f"{path}: expected audio; got a file of 0 samples")
@@ -90,8 +91,7 @@ def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
     >>> resample(torch.zeros(2, 480), 48000, 22050).shape
     torch.Size([2, 221])
     """
-    _check_rate("from_rate", from_rate)
-    _check_rate("to_rate", to_rate)
+    from_rate, to_rate = _check_rate("from_rate", from_rate), _check_rate("to_rate", to_rate)
     if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() == 0:
         raise ValueError(
             f"expected floating-point audio of shape (..., time); got {_describe(audio)}"
@@ -134,7 +134,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
     path = Path(path)
-    _check_target(path, sample_rate)
+    sample_rate = _check_target(path, sample_rate)
     _check_audio(path, audio)
     _write(path, [audio], sample_rate)
 
@@ -166,7 +166,7 @@ def write_audio_pieces(
     22050
     """
     path = Path(path)
-    _check_target(path, sample_rate)
+    sample_rate = _check_target(path, sample_rate)
     return _write(path, pieces, sample_rate)
 
 
@@ -248,12 +248,13 @@ def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.Soun
         ) from error
 
 
-def _check_target(path: Path, sample_rate: int) -> None:
+def _check_target(path: Path, sample_rate: int) -> int:
     if path.suffix.lower() not in _WRITABLE:
         raise ValueError(f"{path}: expected a name in .wav or .flac; got {path.suffix!r}")
-    _check_rate("sample_rate", sample_rate)
+    sample_rate = _check_rate("sample_rate", sample_rate)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+    return sample_rate
 
 
 def _check_audio(path: Path, audio: Tensor) -> None:
@@ -297,7 +298,7 @@ def _decode(path: str | os.PathLike[str], wanted: int | None) -> tuple[Tensor, i
 def _read_all(file: soundfile.SoundFile, promised: int) -> Tensor:
     """What is there of the samples that a header promises, (time,), channels averaged."""
     size = max(1, _BLOCK // file.channels)
-    blocks, count = [torch.zeros(0)], 0
+    blocks, count = [torch.zeros(0, dtype=torch.float32, device="cpu")], 0
     while count < promised:
         block = file.read(min(size, promised - count), dtype="float32", always_2d=True)
         if not len(block):
@@ -345,9 +346,14 @@ def _clipped(path: str | os.PathLike[str], beyond: int, count: int, peak: float)
     return f"{path}: clipped {beyond} of {count} samples to [-1, 1]; the peak was {peak:.6g}"
 
 
-def _check_rate(name: str, rate: int) -> None:
-    if not isinstance(rate, int) or rate < 1:
+def _check_rate(name: str, rate: int) -> int:
+    try:
+        number = whole(rate, name)
+    except ValueError:
+        number = 0
+    if number < 1:
         raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
+    return number
 
 
 def _describe(value: object) -> str:
