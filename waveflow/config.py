@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from numbers import Integral
 from typing import Any, ClassVar
 
 from torch import nn
@@ -14,6 +13,7 @@ from waveflow import models
 from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import Bijection, LongTermPredictor
 from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
+from waveflow.checks import plain_numbers
 from waveflow.nets import BlockNetwork, MelEncoder, TransposedUpsampler
 from waveflow.nets.mel_encoder import STANDARD
 from waveflow.yaml_file import shortened
@@ -32,6 +32,9 @@ class ModelConfig:
 
     name: ClassVar[str]
     groups: int = 8
+
+    def __post_init__(self) -> None:
+        plain_numbers(self, f"{self.name} ")
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         """The context network (mel -> context) and the bijection (audio <-> latent)."""
@@ -196,6 +199,7 @@ class SourceFilterConfig(_WhitenedConfig):
     predictor_channels: int = 192
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.lowest_pitch < self.highest_pitch < math.inf:
             raise ValueError(
                 f"{self.name}: expected 0 < lowest_pitch < highest_pitch; "
@@ -359,13 +363,12 @@ class SynthesisConfig:
     sharpness: float = 1.0
 
     def __post_init__(self) -> None:
+        plain_numbers(self)
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"expected a temperature of 0 or more; got {self.temperature}")
         for name, count in (("consistency", self.consistency), ("full_band", self.full_band)):
-            if count is None and name == "full_band":
+            if count is None:
                 continue
-            if not isinstance(count, Integral) or isinstance(count, bool):
-                raise ValueError(f"expected a whole number as {name}; got {count!r}")
             if count < 0:
                 raise ValueError(f"expected {name} of 0 or more; got {count}")
             if count > MOST_ITERATIONS:

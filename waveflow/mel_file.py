@@ -16,6 +16,7 @@ from torch import Tensor
 
 from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
+from waveflow.checks import tensor
 from waveflow.config import parse
 from waveflow.files import atomic_path
 from waveflow.pickles import read_tensors
@@ -114,7 +115,7 @@ def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
         mel: the mel.
         config: how it was made.
     """
-    mel = mel.detach().float().cpu().contiguous()
+    mel = tensor(mel, "mel").detach().float().cpu().contiguous()
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         if path.suffix.lower() == ".pt":
             torch.save(mel, file)
