@@ -178,7 +178,7 @@ def test_autocast_leaves_what_stands_beside_the_vocoder(small, mel, audio, tmp_p
 
 @pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # of torch's own reader
 def test_a_program_exported_under_autocast_is_in_float32(tmp_path):
-    vocoder = randomise(Vocoder(small_config("lapflow")), 0.05).eval()
+    vocoder = randomise(Vocoder(small_config("nice")), 0.05).eval()
     mel = torch.full((1, 4, 9), -6.0)
     with torch.autocast("cpu", torch.bfloat16):
         export_torch(vocoder, tmp_path / "a.pt2")

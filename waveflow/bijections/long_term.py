@@ -33,7 +33,7 @@ class BlockwiseNetwork(Protocol):
         ...
 
 
-class LongTermPredictor(Durable, Bijection):
+class LongTermPredictor(Bijection, Durable):
     r"""Each sample less its prediction from about one pitch period ago, scaled.
 
     .. math::

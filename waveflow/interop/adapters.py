@@ -172,7 +172,7 @@ class AsWaveGlow(Adapter):
 
     @staticmethod
     def remove_weightnorm(model: AsWaveGlow) -> AsWaveGlow:
-        """The model itself; see :meth:`remove_weight_norm`."""
+        """The model itself; see ``remove_weight_norm``."""
         return model
 
 
