@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
+import os
 import pickle
 import subprocess
 import sys
+import threading
 import types
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +112,21 @@ class Test_vocode:
         audio, out_rate = read_audio(out)
         assert out_rate == 22050
         assert len(audio) == int(len(samples) * 22050 / rate) // 256 * 256
+
+    def test_has_no_doubt_about_its_own_mels(self, model, tmp_path, capsys):
+        """Silence, its own and a recording's, is none of speech."""
+        write_audio(tmp_path / "a.wav", torch.zeros(50000), 22050)
+        how = ["--model", model, *QUIET, "--denoise", "0.1"]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", "mel:")
+            assert main(["mel", str(tmp_path / "a.wav"), "-o", f"{tmp_path}/", *how[:2]]) == 0
+            for name in ("a.wav", "a.npz"):
+                arguments = ["vocode", str(tmp_path / name), "-o", str(tmp_path / "out.wav")]
+                assert main([*arguments, *how]) == 0
+            assert not capsys.readouterr().err
+            np.save(tmp_path / "a.npy", np.load(tmp_path / "a.npz")["mel"])
+            assert main(["vocode", str(tmp_path / "a.npy"), *arguments[2:], *how]) == 0
+        assert "waveflow: warning: mel: its values vary by 0.00" in capsys.readouterr().err
 
     @pytest.mark.parametrize("dtype", [">f8", "<f4", "<f2"])
     @pytest.mark.parametrize("batched", [False, True])
@@ -528,6 +547,10 @@ class Test_main:
             (["vocode", "x.wav", "-o", "y.wav", "--seed", "1.5"], "1.5"),
             (["vocode", "x.wav", "-o", "y.wav", "--device", "tpu"], "tpu"),
             (["vocode", "x.wav", "-o", "y.wav", "--temp", "1"], "--temp"),
+            (["vocode", "x.wav", "-o", "y.wav", "--consistency", "10001"], "10001"),
+            (["evaluate", "x.wav", "--consistency", "10001"], "10001"),
+            (["export", "onnx", "-o", "y.onnx", "--consistency", "10001"], "10001"),
+            (["bench", "--consistency", "10001"], "10001"),
         ],
     )
     def test_wrong_arguments_are_told_in_one_line(self, arguments, named, capsys):
@@ -593,3 +616,116 @@ runpy.run_module("waveflow", run_name="__main__")
         assert run.returncode == 1
         assert json.loads(run.stdout)["file"] == str(clip)
         assert run.stderr == "waveflow: error: missing.wav: No such file or directory\n"
+
+
+class Piped:
+    """Ways to give a command something that can be read once only."""
+
+    def __init__(self, way, folder, monkeypatch):
+        self.way, self.folder, self.monkeypatch = way, folder, monkeypatch
+        self.opened = contextlib.ExitStack()
+
+    def __call__(self, contents):
+        """The name to give."""
+        read, write = os.pipe()
+        path = self.folder / "fifo"
+        if self.way == "fifo":
+            os.close(write)
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+
+        def feed():
+            target = path if self.way == "fifo" else write
+            with contextlib.suppress(BrokenPipeError), open(target, "wb") as pipe:
+                pipe.write(contents)
+
+        feeder = threading.Thread(target=feed, daemon=True)
+        feeder.start()
+        source = self.opened.enter_context(os.fdopen(read))
+        self.opened.callback(feeder.join, 10)
+        if self.way == "-":
+            self.monkeypatch.setattr("sys.stdin", source)
+        return {"-": "-", "fifo": str(path), "fd": f"/dev/fd/{read}"}[self.way]
+
+
+@pytest.fixture(params=["-", "fifo", "fd"])
+def piped(request, tmp_path, monkeypatch):
+    pipes = Piped(request.param, tmp_path, monkeypatch)
+    with pipes.opened:
+        yield pipes
+
+
+@pytest.fixture
+def stdin(tmp_path, monkeypatch):
+    pipes = Piped("-", tmp_path, monkeypatch)
+    with pipes.opened:
+        yield pipes
+
+
+class Test_pipes:
+    """Inputs that can be read once, and outputs that go on in a pipe."""
+
+    @pytest.mark.parametrize("kind", ["recording", "npz", "npy", "pt"])
+    def test_vocode_reads_a_pipe_as_the_file(self, piped, kind, clip, model, tmp_path, capsys):
+        file = clip
+        if kind != "recording":
+            file = tmp_path / f"mel.{kind}"
+            assert main(["mel", str(clip), "-o", str(file), "--model", model]) == 0
+        how = ["--model", model, *QUIET]
+        assert main(["vocode", str(file), "-o", str(tmp_path / "file.wav"), *how]) == 0
+        name = piped(file.read_bytes())
+        assert main(["vocode", name, "-o", str(tmp_path / "pipe.wav"), *how]) == 0
+        assert (tmp_path / "pipe.wav").read_bytes() == (tmp_path / "file.wav").read_bytes()
+        assert not capsys.readouterr().out
+
+    def test_mel_and_score_read_a_pipe_as_the_file(self, piped, clip, model, tmp_path, capsys):
+        contents = clip.read_bytes()
+        assert main(["mel", str(clip), "-o", str(tmp_path / "a.npy"), "--model", model]) == 0
+        assert main(["score", str(clip), "--model", model]) == 0
+        expected = json.loads(capsys.readouterr().out)
+        arguments = ["-o", str(tmp_path / "b.npy"), "--model", model]
+        assert main(["mel", piped(contents), *arguments]) == 0
+        assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+        name = piped(contents)
+        assert main(["score", name, "--model", model]) == 0
+        assert json.loads(capsys.readouterr().out) == expected | {"file": name}
+
+    def test_stdout_holds_the_data_alone(self, stdin, clip, model, tmp_path, capfdbinary):
+        how = ["--model", model, *QUIET]
+        assert main(["vocode", str(clip), "-o", str(tmp_path / "a.wav"), *how]) == 0
+        assert main(["mel", str(clip), "-o", str(tmp_path / "a.npz"), "--model", model]) == 0
+        assert not capfdbinary.readouterr().out
+        assert main(["vocode", str(clip), "-o", "-", *how]) == 0
+        assert capfdbinary.readouterr().out == (tmp_path / "a.wav").read_bytes()
+        assert main(["mel", str(clip), "-o", "-", "--model", model]) == 0
+        written = capfdbinary.readouterr().out
+        with np.load(io.BytesIO(written)) as one, np.load(tmp_path / "a.npz") as other:
+            assert np.array_equal(one["mel"], other["mel"])
+        assert main(["vocode", stdin(written), "-o", "-", *how]) == 0
+        assert capfdbinary.readouterr().out == (tmp_path / "a.wav").read_bytes()
+        assert not os.path.exists("-")
+
+    @pytest.mark.parametrize("command", ["vocode", "mel", "score"])
+    def test_what_a_pipe_holds_is_told_by_its_name(self, piped, command, model, tmp_path, capsys):
+        out = [] if command == "score" else ["-o", str(tmp_path / "out.npy")]
+        if command == "vocode":
+            out = ["-o", str(tmp_path / "out.wav")]
+        name = piped(b"no sound")
+        line = fails(capsys, command, name, *out, "--model", model)
+        assert line.startswith(f"{name}: expected a whole sound file")
+
+    def test_a_folder_of_outputs_names_stdin(self, stdin, clip, model, tmp_path):
+        name = stdin(clip.read_bytes())
+        assert main(["vocode", name, "-o", f"{tmp_path}/out/", "--model", model, *QUIET]) == 0
+        assert os.listdir(tmp_path / "out") == ["stdin.wav"]
+
+    def test_what_cannot_go_through_a_pipe_is_refused(self, clip, model, tmp_path, capsys):
+        line = fails(capsys, "mel", clip, clip, "-o", "-", "--model", model)
+        assert line == "--out: expected a folder for more than a single file; got -"
+        line = fails(capsys, "vocode", "-", "-o", f"{tmp_path}/", "--devices", 2, "--model", model)
+        assert line.startswith("-: expected files that 2 devices can read")
+
+    def test_closed_stdin_is_told(self, model, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr("sys.stdin", None)
+        line = fails(capsys, "vocode", "-", "-o", tmp_path / "a.wav", "--model", model)
+        assert line == "-: expected a sound or a mel on stdin; it is closed"

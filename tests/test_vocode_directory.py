@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from tests.conftest import CLIPS
 from waveflow import LogMel, MelConfig
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
-from waveflow.cli.sounds import mel_of_audio
 from waveflow.files import atomic_path, remove_leftovers
 from waveflow.inference.denoiser import Denoiser
+from waveflow.inference.mel import mel_pieces
 from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
 
 QUIET = ["--temperature", "0.1"]  # random weights are loud
@@ -174,20 +175,30 @@ def test_a_terminated_run_leaves_whole_files_and_goes_on(model, tmp_path):
 LENGTHS = """
 import resource, sys
 from waveflow.cli import main
+command, folder, kind, made = sys.argv[1:]
+device = ["--device", "cpu"] * (command == "vocode")
 for name in ("short", "long"):
-    command = ["vocode", f"{sys.argv[1]}/{name}.npy", "-o", f"{sys.argv[1]}/{name}.wav"]
-    assert main([*command, "--model", "ljspeech-nano", "--device", "cpu"]) == 0
+    files = [f"{folder}/{name}.{kind}", "-o", f"{folder}/{name}-made.{made}"]
+    assert main([command, *files, "--model", "ljspeech-nano", *device]) == 0
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
-def test_memory_does_not_grow_with_length(tmp_path):
+@pytest.mark.parametrize(
+    ("command", "kind", "made"),
+    [("vocode", "npy", "wav"), ("vocode", "wav", "wav"), ("mel", "wav", "npy")],
+)
+def test_memory_does_not_grow_with_length(tmp_path, command, kind, made):
     random = np.random.default_rng(0)
     for name, minutes in (("short", 1), ("long", 4)):
-        frames = 60 * minutes * 22050 // 256
-        np.save(tmp_path / f"{name}.npy", random.uniform(-8, -2, (80, frames)).astype("float32"))
+        frames, path = 60 * minutes * 22050 // 256, tmp_path / f"{name}.{kind}"
+        if kind == "npy":
+            np.save(path, random.uniform(-8, -2, (80, frames)).astype("float32"))
+        else:  # two channels at another rate
+            noise = random.integers(-3000, 3000, (2 * 256 * frames, 2), dtype=np.int16)
+            soundfile.write(path, noise, 44100)
     done = subprocess.run(
-        [sys.executable, "-c", LENGTHS, str(tmp_path)],
+        [sys.executable, "-c", LENGTHS, command, str(tmp_path), kind, made],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -195,7 +206,10 @@ def test_memory_does_not_grow_with_length(tmp_path):
     assert done.returncode == 0, done.stderr
     short, long = map(float, done.stdout.split())
     assert long - short < 60  # megabytes of heap in pieces; writing the whole takes 180 more
-    assert len(read_audio(tmp_path / "long.wav")[0]) == frames * 256
+    if command == "vocode":
+        assert len(read_audio(tmp_path / "long-made.wav")[0]) == frames * 256
+    else:
+        assert np.load(tmp_path / "long-made.npy").shape == (80, frames)
 
 
 def test_denoising_is_that_of_the_denoiser(vocoder, model, tree, tmp_path):
@@ -213,12 +227,12 @@ def test_denoising_is_that_of_the_denoiser(vocoder, model, tree, tmp_path):
 def test_the_mel_of_a_long_recording_is_that_of_the_whole(convention):
     log_mel = LogMel(MelConfig.named(convention))
     audio, _ = read_audio(CLIP)
-    whole, sliced = mel_of_audio(audio, log_mel), mel_of_audio(audio, log_mel, whole=0)
-    assert sliced.frames == whole.frames == len(audio) // 256
-    expected = torch.cat(list(whole.slices(1000)), dim=1)
-    torch.testing.assert_close(
-        torch.cat(list(sliced.slices(100)), dim=1), expected, rtol=0, atol=1e-4
-    )
+    expected = log_mel(audio[None, : len(audio) // 256 * 256])[0, :, : len(audio) // 256]
+    whole = torch.cat(list(mel_pieces([audio], log_mel)), dim=1)
+    assert torch.equal(whole, expected)
+    for size in (100, 5000, 90000):
+        sliced = torch.cat(list(mel_pieces(audio.split(size), log_mel, whole=0)), dim=1)
+        torch.testing.assert_close(sliced, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["npy", "big-endian", "transposed", "batched", "npz", "pt"])

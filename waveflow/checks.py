@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from dataclasses import fields
 from numbers import Real
 from typing import Any
 
@@ -38,7 +37,7 @@ def whole(value: Any, what: str) -> int:
             return operator.index(value)
     except (TypeError, RuntimeError):
         pass
-    raise ValueError(f"expected a whole number as {what}; got {_shown(value)}")
+    raise ValueError(f"expected a whole number as {what}; got {shown(value)}")
 
 
 def whole_numbers(values: Any, what: str) -> list[int]:
@@ -48,7 +47,7 @@ def whole_numbers(values: Any, what: str) -> list[int]:
         ValueError: anything else, such as lengths that are relative to the longest.
     """
     if not isinstance(values, Iterable) or isinstance(values, str | bytes) or _is_scalar(values):
-        raise ValueError(f"expected whole numbers as {what}; got {_shown(values)}")
+        raise ValueError(f"expected whole numbers as {what}; got {shown(values)}")
     return [whole(value, what) for value in values]
 
 
@@ -63,7 +62,7 @@ def real(value: Any, what: str) -> float:
     """
     number = value.item() if isinstance(value, Tensor | np.ndarray) and _is_scalar(value) else value
     if not isinstance(number, Real) or _is_truth(number):
-        raise ValueError(f"expected a number as {what}; got {_shown(value)}")
+        raise ValueError(f"expected a number as {what}; got {shown(value)}")
     return number if isinstance(number, int | float) else float(number)
 
 
@@ -99,32 +98,15 @@ def tensor(value: Any, name: str) -> Tensor:
     return value
 
 
-def plain_numbers(config: Any, prefix: str = "") -> None:
-    """Check the numbers of a frozen dataclass by the types of its fields, and keep Python's.
-
-    Args:
-        config: an instance that is being made.
-        prefix: before the fields' names in the error.
+def truth(value: Any, what: str) -> bool:
+    """True or False.
 
     Raises:
-        ValueError: a field of another kind; names it.
+        ValueError: anything else, such as 1 or "no".
     """
-    for field in fields(config):
-        value, kind = getattr(config, field.name), str(field.type)
-        if value is None and kind.endswith("| None"):
-            continue
-        check = _KINDS.get(kind.removesuffix(" | None"))
-        if check is not None:
-            object.__setattr__(config, field.name, check(value, f"{prefix}{field.name}"))
-
-
-def _truth(value: Any, what: str) -> bool:
     if not _is_truth(value):
-        raise ValueError(f"expected True or False as {what}; got {_shown(value)}")
+        raise ValueError(f"expected True or False as {what}; got {shown(value)}")
     return bool(value)
-
-
-_KINDS = {"int": whole, "float": real, "bool": _truth}
 
 
 def _is_truth(value: Any) -> bool:
@@ -138,7 +120,8 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, Tensor | np.ndarray) and value.ndim == 0
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in an error: a number itself, of more numbers type and shape."""
     if isinstance(value, Tensor | np.ndarray | np.generic):
         count = value.numel() if isinstance(value, Tensor) else value.size
         return repr(value.item()) if count == 1 else f"{value.dtype} of shape {tuple(value.shape)}"

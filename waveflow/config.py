@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 from torch import nn
 
 from waveflow import models
+from waveflow.audio.fields import Section, from_plain, number, relation
 from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import Bijection, LongTermPredictor
 from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
-from waveflow.checks import plain_numbers
 from waveflow.nets import BlockNetwork, MelEncoder, TransposedUpsampler
 from waveflow.nets.mel_encoder import STANDARD
-from waveflow.yaml_file import shortened
+
+WIDEST = 2**14
+"""Channels of a layer, or taps of a kernel, at most."""
+MOST_FLOWS = 1024
+"""Steps of a flow, at most."""
+MOST_LAYERS = 20
+"""Gated layers of a WaveNet, each dilated twice as far as the one before, at most."""
+MOST_ITERATIONS = 10_000
+"""Iterations of mel consistency, at most."""
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Section):
     """What every model is made of: a context network and a bijection on audio.
 
     A new model is one builder in ``waveflow/models``, one subclass of this class, one line in
@@ -30,15 +37,28 @@ class ModelConfig:
         groups: channels that audio is squeezed into, which are those of the latent.
     """
 
+    section: ClassVar[str] = "model"
+    _least: ClassVar[str] = "to be at least {}"
+    _divide_hop: ClassVar[tuple[str, ...]] = ("groups",)
     name: ClassVar[str]
-    groups: int = 8
-
-    def __post_init__(self) -> None:
-        plain_numbers(self, f"{self.name} ")
+    groups: int = number(8, 2, WIDEST)
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         """The context network (mel -> context) and the bijection (audio <-> latent)."""
         raise NotImplementedError
+
+    def misfits(self, mel: MelConfig) -> Iterator[str]:
+        """Why this model cannot read that mel, or nothing."""
+        for name in self._divide_hop:
+            if mel.hop_length % getattr(self, name):
+                yield (
+                    f"expected model.{name} to divide mel.hop_length {mel.hop_length}; "
+                    f"got {getattr(self, name)}"
+                )
+
+    def longest_step(self) -> int:
+        """Samples of the longest step that the model has."""
+        return max(getattr(self, name) for name in self._divide_hop)
 
     def grows_from(self, smaller: ModelConfig) -> bool:
         """Whether weights of ``smaller`` fit in here and give the same density at first."""
@@ -61,20 +81,26 @@ class _EncodedConfig(ModelConfig):
             the one they are asked about; by default they see as many after as before.
     """
 
-    groups: int = 64
-    channels: int = 112
-    layers: int = 4
-    kernel_size: int = 3
-    context_channels: int = 192
-    context_layers: int = 2
-    context_kernel_size: int = 3
+    groups: int = number(64, 2, WIDEST)
+    channels: int = number(112, 1, WIDEST)
+    layers: int = number(4, 1, MOST_LAYERS)
+    kernel_size: int = number(3, 1, WIDEST, parity=1)
+    context_channels: int = number(192, 1, WIDEST)
+    context_layers: int = number(2, 0, 64)
+    context_kernel_size: int = number(3, 1, WIDEST, parity=1)
     causal: bool = False
 
-    def _context_net(self, mel: MelConfig, *, slowest: int, with_mel: bool = False) -> MelEncoder:
-        if mel.hop_length % slowest:
-            raise ValueError(
-                f"{self.name}: expected groups to divide hop_length {mel.hop_length}; got {slowest}"
-            )
+    def _halved(self, times: str) -> str | None:
+        """What is wrong where the channels are halved so many times."""
+        count = getattr(self, times)
+        if self.groups % 2**count == 0:
+            return None
+        return (
+            f"expected model.groups to be a multiple of 2 ** model.{times}, 2 ** {count}; "
+            f"got {self.groups}"
+        )
+
+    def _context_net(self, mel: MelConfig, *, with_mel: bool = False) -> MelEncoder:
         return MelEncoder(
             mel.n_mels,
             channels=self.context_channels,
@@ -100,10 +126,10 @@ class NiceConfig(_EncodedConfig):
     """:func:`waveflow.models.nice`. ``flows``: number of couplings."""
 
     name: ClassVar[str] = "nice"
-    flows: int = 6
+    flows: int = number(6, 0, MOST_FLOWS)
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
-        context_net = self._context_net(mel, slowest=self.groups)
+        context_net = self._context_net(mel)
         return context_net, models.nice(flows=self.flows, causal=self.causal, **self._sizes())
 
 
@@ -112,11 +138,15 @@ class RealNVPConfig(_EncodedConfig):
     """:func:`waveflow.models.realnvp`. ``couplings``: of either kind, at each of ``scales``."""
 
     name: ClassVar[str] = "realnvp"
-    scales: int = 2
-    couplings: int = 2
+    scales: int = number(2, 1, 64)
+    couplings: int = number(2, 1, 64)
+
+    @relation("groups", "scales")
+    def _halves(self) -> str | None:
+        return self._halved("scales")
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
-        context_net = self._context_net(mel, slowest=self.groups)
+        context_net = self._context_net(mel)
         flow = models.realnvp(
             scales=self.scales, couplings=self.couplings, causal=self.causal, **self._sizes()
         )
@@ -128,11 +158,15 @@ class GlowConfig(_EncodedConfig):
     """:func:`waveflow.models.glow`. ``flows``: steps at each of ``levels``."""
 
     name: ClassVar[str] = "glow"
-    levels: int = 2
-    flows: int = 3
+    levels: int = number(2, 1, 64)
+    flows: int = number(3, 1, MOST_FLOWS)
+
+    @relation("groups", "levels")
+    def _halves(self) -> str | None:
+        return self._halved("levels")
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
-        context_net = self._context_net(mel, slowest=self.groups)
+        context_net = self._context_net(mel)
         flow = models.glow(
             levels=self.levels, flows=self.flows, causal=self.causal, **self._sizes()
         )
@@ -148,8 +182,10 @@ class _WhitenedConfig(_EncodedConfig):
         flows: number of Glow steps.
     """
 
-    whitening_groups: int = 256
-    flows: int = 6
+    _divide_hop: ClassVar[tuple[str, ...]] = ("groups", "whitening_groups")
+    groups: int = number(64, 2, WIDEST, parity=0)
+    whitening_groups: int = number(256, 2, WIDEST, parity=0)
+    flows: int = number(6, 0, MOST_FLOWS)
 
     def grows_from(self, smaller: ModelConfig) -> bool:
         """New steps come last and start as rotations of a standard normal latent, which are
@@ -167,7 +203,7 @@ class LapflowConfig(_WhitenedConfig):
     name: ClassVar[str] = "lapflow"
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
-        context_net = self._context_net(mel, slowest=max(self.groups, self.whitening_groups))
+        context_net = self._context_net(mel)
         flow = models.lapflow(
             whitening_groups=self.whitening_groups,
             flows=self.flows,
@@ -191,24 +227,42 @@ class SourceFilterConfig(_WhitenedConfig):
     """
 
     name: ClassVar[str] = "source_filter"
-    flows: int = 4
+    flows: int = number(4, 0, MOST_FLOWS)
     long_term: bool = True
-    block: int = 128
-    lowest_pitch: float = 60.0
-    highest_pitch: float = 420.0
-    predictor_channels: int = 192
+    block: int = number(128, 1, WIDEST)
+    lowest_pitch: float = number(60.0, 1, 100_000)
+    highest_pitch: float = number(420.0, 1, 100_000)
+    predictor_channels: int = number(192, 1, WIDEST)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.lowest_pitch < self.highest_pitch < math.inf:
-            raise ValueError(
-                f"{self.name}: expected 0 < lowest_pitch < highest_pitch; "
-                f"got {self.lowest_pitch} and {self.highest_pitch}"
+    @relation("lowest_pitch", "highest_pitch")
+    def _pitches_ascend(self) -> str | None:
+        if self.lowest_pitch < self.highest_pitch:
+            return None
+        return (
+            "expected model.lowest_pitch < model.highest_pitch; "
+            f"got {self.lowest_pitch} and {self.highest_pitch}"
+        )
+
+    def misfits(self, mel: MelConfig) -> Iterator[str]:
+        yield from super().misfits(mel)
+        if not self.long_term:
+            return
+        if mel.hop_length % self.block:
+            yield (
+                f"expected model.block to divide mel.hop_length {mel.hop_length}; got {self.block}"
+            )
+        lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
+        reach = KERNEL_SIZE // 2
+        if len(lags) < 2 or lags[0] <= reach:
+            yield (
+                f"expected model.highest_pitch, {self.highest_pitch} Hz, and model.lowest_pitch, "
+                f"{self.lowest_pitch} Hz, to be two lags or more at mel.sample_rate "
+                f"{mel.sample_rate}, each longer than the {reach} samples that the "
+                f"predictor's kernel reaches; got {lags}"
             )
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
-        slowest = max(self.groups, self.whitening_groups)
-        context_net = self._context_net(mel, slowest=slowest, with_mel=True)
+        context_net = self._context_net(mel, with_mel=True)
         sizes = {**self._sizes(), "context_channels": context_net.out_channels}
         flow = models.source_filter(
             envelope=STANDARD * level_weights(mel, self.whitening_groups),
@@ -220,11 +274,6 @@ class SourceFilterConfig(_WhitenedConfig):
         return context_net, flow
 
     def _predictor(self, mel: MelConfig, context_channels: int) -> LongTermPredictor:
-        if self.block < 1 or mel.hop_length % self.block:
-            raise ValueError(
-                f"{self.name}: expected block to divide hop_length {mel.hop_length}; "
-                f"got {self.block}"
-            )
         lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
         network = BlockNetwork(
             context_channels,
@@ -255,16 +304,28 @@ class WaveGlowConfig(ModelConfig):
     """
 
     name: ClassVar[str] = "waveglow"
-    groups: int = 8
-    flows: int = 12
-    early_every: int = 4
-    early_size: int = 2
-    channels: int = 256
-    layers: int = 8
-    kernel_size: int = 3
-    upsampler_kernel_size: int = 1024
+    groups: int = number(8, 2, WIDEST)
+    flows: int = number(12, 1, MOST_FLOWS)
+    early_every: int = number(4, 1, MOST_FLOWS)
+    early_size: int = number(2, 1, WIDEST)
+    channels: int = number(256, 1, WIDEST)
+    layers: int = number(8, 1, MOST_LAYERS)
+    kernel_size: int = number(3, 1, WIDEST, parity=1)
+    upsampler_kernel_size: int = number(1024, 1, WIDEST)
     causal: bool = False
     swap_odd: bool = False
+
+    @relation("groups", "flows", "early_every", "early_size")
+    def _channels_are_left(self) -> str | None:
+        return _early_outputs(self)
+
+    def misfits(self, mel: MelConfig) -> Iterator[str]:
+        yield from super().misfits(mel)
+        if self.upsampler_kernel_size < mel.hop_length:
+            yield (
+                f"expected model.upsampler_kernel_size of mel.hop_length {mel.hop_length} or more; "
+                f"got {self.upsampler_kernel_size}"
+            )
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         upsampler = TransposedUpsampler(
@@ -301,16 +362,20 @@ class SqueezeWaveConfig(_EncodedConfig):
     """
 
     name: ClassVar[str] = "squeezewave"
-    groups: int = 128
-    channels: int = 128
-    layers: int = 8
-    context_channels: int = 80
-    flows: int = 12
-    early_every: int = 2
-    early_size: int = 16
+    groups: int = number(128, 2, WIDEST)
+    channels: int = number(128, 1, WIDEST)
+    layers: int = number(8, 1, MOST_LAYERS)
+    context_channels: int = number(80, 1, WIDEST)
+    flows: int = number(12, 1, MOST_FLOWS)
+    early_every: int = number(2, 1, MOST_FLOWS)
+    early_size: int = number(16, 1, WIDEST)
+
+    @relation("groups", "flows", "early_every", "early_size")
+    def _channels_are_left(self) -> str | None:
+        return _early_outputs(self)
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
-        context_net = self._context_net(mel, slowest=self.groups)
+        context_net = self._context_net(mel)
         flow = models.squeezewave(
             flows=self.flows,
             early_every=self.early_every,
@@ -319,6 +384,19 @@ class SqueezeWaveConfig(_EncodedConfig):
             **self._sizes(),
         )
         return context_net, flow
+
+
+def _early_outputs(config: WaveGlowConfig | SqueezeWaveConfig) -> str | None:
+    """What is wrong where channels leave between flows."""
+    outputs = (config.flows - 1) // config.early_every
+    left = config.groups - config.early_size * outputs
+    if left >= 2:
+        return None
+    return (
+        f"expected model.groups to leave 2 channels or more behind {outputs} early outputs of "
+        f"model.early_size {config.early_size}, one every model.early_every "
+        f"{config.early_every} of model.flows {config.flows}; got {config.groups}"
+    )
 
 
 MODELS: dict[str, type[ModelConfig]] = {
@@ -336,12 +414,8 @@ MODELS: dict[str, type[ModelConfig]] = {
 """The model configurations by name."""
 
 
-MOST_ITERATIONS = 10_000
-"""Iterations of mel consistency, at most."""
-
-
 @dataclass(frozen=True)
-class SynthesisConfig:
+class SynthesisConfig(Section):
     """How sound is made of a mel, unless the caller says otherwise.
 
     Attributes:
@@ -356,27 +430,12 @@ class SynthesisConfig:
             which blurs the upper harmonics; a factor above 1 decides. 1 is the model's own density.
     """
 
-    temperature: float = 1.0
-    consistency: int = 0
-    full_band: int | None = None
-    cutoff: float = 2200.0
-    sharpness: float = 1.0
-
-    def __post_init__(self) -> None:
-        plain_numbers(self)
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"expected a temperature of 0 or more; got {self.temperature}")
-        for name, count in (("consistency", self.consistency), ("full_band", self.full_band)):
-            if count is None:
-                continue
-            if count < 0:
-                raise ValueError(f"expected {name} of 0 or more; got {count}")
-            if count > MOST_ITERATIONS:
-                raise ValueError(f"expected {name} of {MOST_ITERATIONS} at most; got {count}")
-        if not 0 < self.cutoff < math.inf:
-            raise ValueError(f"expected a finite cutoff > 0; got {self.cutoff}")
-        if not 0 < self.sharpness < math.inf:
-            raise ValueError(f"expected a finite sharpness > 0; got {self.sharpness}")
+    section: ClassVar[str] = "synthesis"
+    temperature: float = number(1.0, 0, 1000)
+    consistency: int = number(0, 0, MOST_ITERATIONS)
+    full_band: int | None = number(None, 0, MOST_ITERATIONS)
+    cutoff: float = number(2200.0, 0, 10_000_000, above=True)
+    sharpness: float = number(1.0, 0, 1000, above=True)
 
     @property
     def schedule(self) -> tuple[int, int]:
@@ -405,6 +464,9 @@ class VocoderConfig:
     mel: MelConfig = field(default_factory=MelConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
 
+    def __post_init__(self) -> None:
+        require_fit(vars(self), FITS)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as :meth:`from_dict` takes them."""
         return {
@@ -418,75 +480,86 @@ class VocoderConfig:
         """Read plain values.
 
         Raises:
-            ValueError: an unknown key, a missing model, a value of the wrong type.
+            ValueError: as :func:`parse` raises it.
         """
+        sections: dict[str, type[Section]]
         sections = {"model": ModelConfig, "mel": MelConfig, "synthesis": SynthesisConfig}
-        return cls(**parse(values, sections))
+        return cls(**parse(values, sections, FITS))
 
 
-def parse(values: Mapping[str, Any], sections: Mapping[str, type]) -> dict[str, Any]:
+Fits = Mapping[tuple[str, ...], Callable[..., Iterator[str]]]
+"""Functions of some sections, by their names, that say why these do not fit one another."""
+
+FITS: Fits = {("model", "mel"): lambda model, mel: model.misfits(mel)}
+"""Those of a vocoder."""
+
+
+def require_fit(sections: Mapping[str, Any], fits: Fits, faults: Iterable[str] = ()) -> None:
+    """Raise ValueError if sections do not fit one another.
+
+    Args:
+        sections: those that are there, by name; of others nothing is asked.
+        fits: what is asked.
+        faults: what is known to be wrong already, and is told as well.
+    """
+    told = list(faults)
+    for names, misfits in fits.items():
+        if sections.keys() >= set(names):
+            told += misfits(*(sections[name] for name in names))
+    if told:
+        raise ValueError("; ".join(told))
+
+
+def parse(
+    values: Mapping[str, Any], sections: Mapping[str, type[Section]], fits: Fits | None = None
+) -> dict[str, Any]:
     """Turn plain values into one dataclass a section; a section left out gets its defaults.
 
     The section ``model`` names its class (``name: lapflow``); the section ``mel`` may be the name
     of a convention (``mel: hifigan-22k``).
 
     Raises:
-        ValueError: an unknown section or key, or a value of the wrong type; names it.
+        ValueError: an unknown section or key, a value of the wrong type or out of its range, or
+            sections that do not fit; names all of them.
     """
-    from jsonargparse import ArgumentParser
-
     if not isinstance(values, Mapping):
         raise ValueError(f"config: expected keys and values; got {type(values).__name__}")
-    values = dict(values)
-    sections = dict(sections)
     _check_keys(values)
-    for section in values:
-        if section not in sections:
-            raise ValueError(f"config: expected sections {', '.join(sections)}; got {section!r}")
-    if isinstance(values.get("mel"), str):
-        values["mel"] = asdict(MelConfig.named(values["mel"]))
-    values = {section: value for section, value in values.items() if value is not None}
-    for section, value in values.items():
-        if not isinstance(value, Mapping):
-            raise ValueError(f"config: expected keys and values in {section}; got {value!r:.100}")
-    if "model" in sections:
-        values["model"], sections["model"] = _choose_model(values.get("model"))
-    for section, value in values.items():
-        _require_given(section, value, sections[section])
-    parser = ArgumentParser(exit_on_error=False)
+    faults = [
+        f"expected sections {', '.join(sections)}; got {section!r:.100}"
+        for section in values
+        if section not in sections
+    ]
+    found: dict[str, Any] = {}
     for section, cls in sections.items():
-        parser.add_class_arguments(cls, section)
-    try:
-        instances = parser.instantiate(parser.parse_object(values))
-    except ValueError:
-        raise
-    except Exception as error:  # ArgumentError, and what it makes of values of strange types
-        raise ValueError(f"config: {shortened(error)}") from None
-    return {section: instances[section] for section in sections}
+        try:
+            found[section] = _parse_section(section, values.get(section), cls)
+        except ValueError as error:
+            faults.append(str(error))
+    require_fit(found, fits or {}, faults)
+    return found
 
 
-def _choose_model(values: Any) -> tuple[dict[str, Any], type[ModelConfig]]:
-    """The values of the section ``model`` without its name, and the class of that name."""
-    values = dict(values) if isinstance(values, Mapping) else {}
-    name = values.pop("name", None)
-    if not isinstance(name, str) or name not in MODELS:
-        raise ValueError(f"config: expected model.name among {', '.join(MODELS)}; got {name!r}")
-    return values, MODELS[name]
+def _parse_section(section: str, values: Any, cls: type[Section]) -> Section:
+    if section == "mel" and isinstance(values, str):
+        return MelConfig.named(values)
+    if values is not None and not isinstance(values, Mapping):
+        raise ValueError(f"expected keys and values in {section}; got {values!r:.100}")
+    values = dict(values or {})
+    if section == "model":
+        name = values.pop("name", None)
+        if not isinstance(name, str) or name not in MODELS:
+            raise ValueError(f"expected model.name among {', '.join(MODELS)}; got {name!r:.100}")
+        cls = MODELS[name]
+    return from_plain(cls, values)
 
 
-def _require_given(section: str, values: Mapping[str, Any], cls: type) -> None:
-    """Raise ValueError for an empty field that has a value by default."""
-    for one in fields(cls):
-        if one.name in values and values[one.name] is None and one.default is not None:
-            raise ValueError(f"config: expected a value of {section}.{one.name}; got none")
-
-
-def _check_keys(values: Any) -> None:
+def _check_keys(values: Any, path: str = "config") -> None:
     """Raise ValueError for a key that is no text, or a number that no field can have."""
     if isinstance(values, Mapping):
         for key, value in values.items():
             if not isinstance(key, str):
                 raise ValueError(f"config: expected keys that are texts; got {key!r}")
-            _check_keys(value)
+            _check_keys(value, key if path == "config" else f"{path}.{key}"[:100])
     elif isinstance(values, int) and not -(2**63) <= values < 2**63:
-        raise ValueError("config: expected whole numbers of at most 64 bits; got a larger one")
+        raise ValueError(f"{path}: expected whole numbers of at most 64 bits; got a larger one")

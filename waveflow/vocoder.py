@@ -91,7 +91,8 @@ class Vocoder(Saved):
                 whose values do not matter, and the audio is 0 there.
             chunk: frames that are worked on at a time, by default 2048 steps of the flow: it bounds
                 the memory, and does not change the sound.
-            mel_config: how the mel was made, if the caller knows; refused if it differs.
+            mel_config: how the mel was made, if the caller knows; refused if it differs, and not
+                doubted if it does not.
 
         Returns:
             audio, (batch, frames * hop_length).
@@ -111,7 +112,8 @@ class Vocoder(Saved):
         engine = self.engine()
         audio = engine.like.new_zeros(len(parts), mel.shape[-1] * self.config.mel.hop_length)
         for example, part in enumerate(parts):
-            warn_of_doubt(part, self._log_mel)
+            if mel_config is None:
+                warn_of_doubt(part, self._log_mel)
             sound = engine(part, synthesis, seed=seed, example=example, chunk=chunk)
             audio[example, : len(sound)] = sound
         return audio

@@ -45,7 +45,7 @@ def read_yaml(path: str | Path) -> Any:
     if len(content) > LARGEST:
         raise ValueError(f"{path}: expected YAML of at most {LARGEST} bytes; got more")
     try:
-        return yaml.load(content.decode(), _PlainLoader)  # noqa: S506, plain values alone
+        return yaml.load(content.decode("utf-8-sig"), _PlainLoader)  # noqa: S506, plain values alone
     except Exception as error:  # its constructors raise whatever they like
         raise ValueError(f"{path}: expected YAML; got {shortened(error)}") from None
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import soundfile
 
-from waveflow.files import write_atomically
-from waveflow.training.corpus import AUDIO_SUFFIXES, find_clips, read_list
+from waveflow.files import SOUNDS, files_below, write_atomically
+from waveflow.training.corpus import clip_id, find_clips, read_list
 
 SPLITS = Path(__file__).resolve().parents[2] / "data" / "splits"
 NAME = "LJSpeech-1.1"
@@ -72,7 +72,7 @@ def lack(folder: Path) -> str:
 def faults(folder: Path) -> list[str]:
     """The bad clips of a corpus, each with what is wrong with it."""
     if (folder / "metadata.csv").is_file():
-        found = {path.stem for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES}
+        found = {clip_id(path.stem) for path in files_below(folder, SOUNDS)}
         ids = read_list(folder / "metadata.csv")
         if missing := [f"{name} (missing)" for name in ids if name not in found]:
             return missing

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import resource
 import struct
+import threading
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from waveflow.audio import read_audio, resample, write_audio
+from waveflow import files
+from waveflow.audio import io, read_audio, resample, write_audio
 from waveflow.audio.io import write_audio_pieces
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
@@ -126,6 +130,50 @@ def test_resample_keeps_shape_and_type() -> None:
     assert resample(audio.bfloat16(), 44100, 22050).dtype == torch.bfloat16
     assert resample(audio, 22050, 22050) is audio
     assert resample(audio[:0], 44100, 22050).shape == (0, 3, 500)
+
+
+@pytest.mark.parametrize("rate", [22050, 16000, 48000])
+def test_reading_in_pieces_is_reading_the_whole(tmp_path, monkeypatch, rate) -> None:
+    monkeypatch.setattr(io, "_BLOCK", 10_000)
+    whole, _ = read_audio(CLIP, rate)
+    monkeypatch.setattr(io, "_BLOCK", 4321)
+    pieces = list(io.read_audio_pieces(CLIP, rate))
+    assert len(pieces) > 20
+    assert torch.equal(torch.cat(pieces), whole)
+    soundfile.write(tmp_path / "a.wav", 3 * whole.numpy(), rate, subtype="FLOAT")
+    with pytest.warns(UserWarning, match=r"a.wav: clipped \d+ of \d+ .* the peak was") as caught:
+        pieces = list(io.read_audio_pieces(tmp_path / "a.wav", 22050))
+    assert len(caught) == 1
+    assert torch.cat(pieces).abs().max() == 1
+
+
+@pytest.mark.parametrize("size", [2**10, 2**25])
+def test_a_pipe_is_read_once(tmp_path, size) -> None:
+    """From a few bytes on it is kept on the disk."""
+    expected = tone(440, 22050, size / 44100)
+    soundfile.write(tmp_path / "a.wav", expected.numpy(), 22050)
+    contents = (tmp_path / "a.wav").read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(contents,))
+    writer.start()
+    audio, _ = read_audio(tmp_path / "pipe")
+    writer.join()
+    assert torch.equal(audio, read_audio(tmp_path / "a.wav")[0])
+
+
+def test_a_pipe_without_end_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(files, "MOST_PIPED", 2**21)
+    os.mkfifo(tmp_path / "pipe")
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), (tmp_path / "pipe").open("wb") as pipe:
+            pipe.write(bytes(2**23))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with pytest.raises(ValueError, match=r"pipe: expected 2097152 bytes at most of a pipe"):
+        read_audio(tmp_path / "pipe")
+    writer.join()
 
 
 @pytest.mark.parametrize("rate", [0, -1, 22050.0, "22050"])
@@ -255,6 +303,58 @@ def test_a_flac_that_does_not_say_its_length_is_refused(tmp_path) -> None:
         read_audio(tmp_path / "a.flac")
 
 
+WHOLE = [
+    ("WAV", "PCM_16"),
+    ("WAV", "ULAW"),
+    ("WAVEX", "PCM_24"),
+    ("AIFF", "PCM_16"),
+    ("AIFF", "ULAW"),  # an AIFF-C
+    ("AU", "PCM_16"),
+    ("CAF", "PCM_16"),
+    ("RF64", "PCM_16"),
+    ("W64", "FLOAT"),
+    ("SVX", "PCM_16"),
+    ("FLAC", "PCM_16"),
+]
+
+
+def stored(kind: str, subtype: str, *, endian: str | None = None) -> bytes:
+    """A file of 22050 samples."""
+    file = BytesIO()
+    soundfile.write(
+        file, tone(440, 22050, 1.0).numpy(), 22050, format=kind, subtype=subtype, endian=endian
+    )
+    return file.getvalue()
+
+
+def tag(size: int, *, footer: bool = False) -> bytes:
+    """An ID3v2 tag that holds that many bytes."""
+    digits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    head = b"ID3\x04\x00" + bytes([0x10 * footer]) + digits
+    return head + bytes(size) + (b"3DI" + head[3:]) * footer
+
+
+@pytest.mark.parametrize("tags", [b"", tag(2000), tag(200000), tag(64, footer=True) + tag(300)])
+@pytest.mark.parametrize(("kind", "subtype"), WHOLE)
+def test_a_file_is_read_whole_or_refused(tmp_path, kind, subtype, tags) -> None:
+    contents = stored(kind, subtype)
+    (tmp_path / "a.snd").write_bytes(tags + contents)
+    audio, _ = read_audio(tmp_path / "a.snd")
+    assert len(audio) == 22050
+    assert torch.equal(audio, torch.from_numpy(soundfile.read(BytesIO(contents))[0]).float())
+    frame = (len(contents) - len(stored_nothing(kind, subtype))) // 22050 or 1
+    for kept in (-1, -frame, -1000, len(contents) // 2, 5000, 100, 40, 20, 4):
+        (tmp_path / "a.snd").write_bytes(tags + contents[:kept])
+        with pytest.raises(ValueError, match=r"a.snd: expected"):
+            read_audio(tmp_path / "a.snd")
+
+
+def stored_nothing(kind: str, subtype: str) -> bytes:
+    file = BytesIO()
+    soundfile.write(file, np.zeros(0), 22050, format=kind, subtype=subtype)
+    return file.getvalue()
+
+
 def test_an_aiff_cut_short_is_refused(tmp_path) -> None:
     soundfile.write(tmp_path / "a.aiff", tone(440, 22050).numpy(), 22050)
     contents = (tmp_path / "a.aiff").read_bytes()
@@ -269,6 +369,69 @@ def test_a_wav_from_a_pipe_is_read_to_its_end(tmp_path, riff, data) -> None:
     (tmp_path / "a.wav").write_bytes(header(4000, riff=riff, data=data) + AUDIO)
     audio, _ = read_audio(tmp_path / "a.wav")
     assert (audio * 32768).short().numpy().tobytes() == AUDIO
+
+
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [
+        (2000000036, 2000000000),
+        (2000000000, 2000000000),
+        (2000000000, 1999999964),
+        (0x7FFFFFFF, 0x7FFFFFFF),
+        (0x7FFFFFFF, 0x7FFFFFDB),
+        (0x7FFFF024, 0x7FFFF000),
+        (0x80000024, 0x80000000),
+        (0x7F000024, 0x7F000000),
+        (0x3FFFFFFF, 0x3FFFFFDB),
+        (0x40000024, 0x40000000),
+        (0xFFFFFFFF, 2000000000),
+        (2000000036, 0xFFFFFFFF),
+        (2000000036, 0),
+        (0, 1234567890),
+        (36, 1234567890),
+        (0xFFFFFF24, 0xFFFFFF00),
+        (1000000036, 1000000000),
+        (4000000036, 4000000000),
+    ],
+)
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("tags", [b"", tag(3000)])
+def test_lengths_that_a_file_cannot_have_are_those_of_a_stream(
+    tmp_path, riff, data, order, tags
+) -> None:
+    endian = "BIG" if order == ">" else None
+    contents = bytearray(stored("WAV", "PCM_16", endian=endian))
+    struct.pack_into(order + "I", contents, 4, riff)
+    struct.pack_into(order + "I", contents, 40, data)
+    (tmp_path / "a.wav").write_bytes(tags + contents)
+    audio, _ = read_audio(tmp_path / "a.wav")
+    torch.testing.assert_close(audio.double(), tone(440, 22050, 1.0), rtol=0, atol=1 / 32768)
+
+
+@pytest.mark.parametrize("value", [0, 2**32 - 1, 2**31 - 1, 2 * 10**9])
+@pytest.mark.parametrize("kind", ["AU", "AIFF", "RF64", "W64", "CAF"])
+def test_other_formats_from_a_pipe_are_read_to_their_end(tmp_path, kind, value) -> None:
+    contents = bytearray(stored(kind, "PCM_16"))
+    form, place = {
+        "AU": (">I", 8),
+        "AIFF": (">I", contents.find(b"SSND") + 4),
+        "RF64": ("<Q", contents.find(b"ds64") + 16),
+        "W64": ("<Q", contents.find(b"data") + 16),
+        "CAF": (">Q", contents.find(b"data") + 4),
+    }[kind]
+    struct.pack_into(form, contents, place, value)
+    if form[1] == "Q" and value == 2**32 - 1:
+        struct.pack_into(form, contents, place, 2**64 - 1)
+    (tmp_path / "a.snd").write_bytes(contents)
+    assert len(read_audio(tmp_path / "a.snd")[0]) == 22050
+
+
+@pytest.mark.parametrize("data", [44102, 2**20, 200_012_346, 1_234_567_890, 3_123_456_788])
+def test_lengths_that_a_file_can_have_are_promises(tmp_path, data) -> None:
+    contents = header(22050, riff=data + 36, data=data) + pcm(22050)
+    (tmp_path / "a.wav").write_bytes(contents)
+    with pytest.raises(ValueError, match=f"a.wav: expected {data} bytes of samples"):
+        read_audio(tmp_path / "a.wav")
 
 
 def test_chunks_around_the_samples_are_no_samples(tmp_path) -> None:

@@ -145,6 +145,41 @@ def test_clips_may_end_in_the_middle_of_speech(convention, schedule, speech):
     assert after.abs().max() < 2 * audio.abs().max()
 
 
+ENDS = {
+    **{
+        f"{framing}-{edges}": MelConfig(framing=framing, edges=edges)
+        for framing in ("hop", "centred")
+        for edges in ("reflect", "zeros")
+    },
+    "no-floor": MEL_CONVENTIONS["nemo-fastpitch-22k"],
+    "long-hops": MelConfig(hop_length=400, n_fft=900, win_length=800, edges="zeros"),
+    "short-window": replace(MEL_CONVENTIONS["espnet-24k"], edges="zeros"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.parametrize("schedule", [(400, None), (1200, 3)], ids=["full band", "low band"])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_ends_stay_as_loud_as_the_recording(kind, schedule, goes_on):
+    """Also where a mel is of speech that goes on, which no clip that ends there can have."""
+    log_mel = LogMel(ENDS[kind])
+    hop, beyond = log_mel.config.hop_length, 6 if goes_on else 0
+    recordings = [read_audio(CLIPS / f"LJ001-00{number}.flac")[0] for number in ("03", "15", "16")]
+    long = torch.stack(
+        [
+            audio[start:][: (12 + 2 * beyond) * hop]
+            for audio in recordings
+            for start in (22000, 40000)
+        ]
+    )
+    mel = log_mel(long)[..., beyond : beyond + 12]
+    audio = long[:, beyond * hop : (beyond + 12) * hop]
+    noise = torch.randn(audio.shape, generator=torch.Generator().manual_seed(0))
+    after = MelConsistency(log_mel)(0.05 * noise, mel, *schedule)
+    louder = after[:, -log_mel.config.win_length :].abs().amax(1) / long.abs().amax(1)
+    assert louder.max() < 2
+
+
 def test_gradient(log_mel):
     sizes = {"n_fft": 256, "win_length": 256, "hop_length": 64, "n_mels": 8}
     config = replace(log_mel.config, sample_rate=5512, f_max=2700.0, **sizes)

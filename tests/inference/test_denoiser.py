@@ -2,6 +2,7 @@
 
 import math
 import random
+import warnings
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from tests.conftest import MEL, randomise, small_config
 from tests.inference.memory import bytes_of_tensors
 from waveflow import Vocoder
-from waveflow.audio import MEL_CONVENTIONS, MelConfig
+from waveflow.audio import MEL_CONVENTIONS, MelConfig, MelWarning
 from waveflow.inference.denoiser import Denoiser
 
 CONFIG = MelConfig()
@@ -51,6 +52,18 @@ def noisy():
     vocoder = randomise(Vocoder(small_config("waveglow")).eval(), scale=0.02)
     silence = torch.full((1, SMALL.n_mels, 690), math.log(SMALL.clamp))
     return vocoder, vocoder(silence, seed=99)
+
+
+@pytest.mark.parametrize("name", ["lapflow", "waveglow"])
+def test_its_own_silence_is_not_doubted(name):
+    vocoder = randomise(Vocoder(small_config(name)).eval(), scale=0.02)
+    silence = vocoder.mel(torch.zeros(1, 300 * SMALL.hop_length))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Denoiser.of(vocoder)
+        vocoder(silence, seed=0, mel_config=SMALL)
+        with pytest.raises(MelWarning):  # of a mel that nobody vouches for
+            vocoder(silence, seed=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])

@@ -52,6 +52,10 @@ class MelConsistency(nn.Module):
     iterations, so they are made of the low band at a rate of its own, of D times fewer samples, and
     what they change is interpolated and added.
 
+    At the ends of a clip between silences, where fewer frames look than elsewhere, each iteration
+    goes back a little to the audio at first (``waveflow.audio.frames.HOLD``): what is not seen
+    there would grow.
+
     An iteration sees ``n_fft - hop_length`` samples to each side. Differentiable; nothing in the
     state dict.
 
@@ -150,14 +154,14 @@ class Step(nn.Module):
         if not iterations:
             return audio
         steps, mel = mel.shape[1], mel[..., self.bands.rows]
-        energy = self.frames.energy(steps)
-        before = audio
+        energy, hold = self.frames.energy(steps), self.frames.hold(steps)
+        first = before = audio
         for _ in range(iterations):
             carried_on = torch.lerp(before, audio, 1 + MOMENTUM)
             # a centred front end has one frame more than there are mel frames
             frames = self.frames.cut(carried_on)[:, :steps] * self.frames.window
             change = self.frames.lay_down(self.change(frames, mel))
-            before, audio = audio, carried_on + change / energy
+            before, audio = audio, torch.lerp(carried_on + change / energy, first, hold)
         return audio
 
     def change(self, frames: Tensor, mel: Tensor) -> Tensor:

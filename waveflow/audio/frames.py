@@ -12,6 +12,12 @@ LEAST_ENERGY = 0.1
 """Energy that the windows over a sample are taken to have at least: where they hardly look, as at
 the end of centred frames with long hops, least squares would change it without measure."""
 
+HOLD = 0.003
+"""How far an iteration moves back to the audio at first where no frame looks, and in part where
+some are missing: at the ends of a clip between silences. Not all that is asked of frames there can
+be had, and what is left over pushes the same way in every iteration, at frequencies that no band
+sees; without a hold the ends grow without bounds."""
+
 
 class Frames(Durable):
     r"""How audio is cut into overlapping frames, and which audio is nearest to frames.
@@ -91,6 +97,22 @@ class Frames(Durable):
         """By what the sum of that many frames is divided, (1, steps * hop)."""
         return self.lay_down(self.window.expand(1, steps, -1)).clamp_min(LEAST_ENERGY)
 
+    def hold(self, steps: int) -> Tensor:
+        """How far an iteration of that many frames holds audio, (1, steps * hop): ``HOLD`` times
+        the share of energy that is missing beside endless audio, so nothing but at the ends; and
+        nothing there if audio is mirrored.
+        """
+        if self.mirrored(steps * self.hop):
+            return self.window.new_zeros(1, steps * self.hop)
+        energy = self.lay_down(self.window.expand(1, steps, -1)).view(steps, self.hop)
+        return missing_share(energy, self.full_energy.roll(-self.side)).mul(HOLD).view(1, -1)
+
+    @property
+    def full_energy(self) -> Tensor:
+        """Energy of the windows over a sample of endless audio, (hop,), from a frame's start on."""
+        energy = functional.pad(self.window.square(), (0, self.parts * self.hop - self.size))
+        return energy.view(self.parts, self.hop).sum(0)
+
     def _folded(self, total: Tensor, time: int) -> Tensor:
         """A sum from ``side`` samples before the audio on, what is mirrored added to what it
         mirrors, (batch, any) -> (batch, time).
@@ -103,3 +125,16 @@ class Frames(Durable):
         behind = time - self.skipped - self.side
         audio = audio + functional.pad(start, (self.skipped, behind))
         return audio + functional.pad(end, (behind, self.skipped))
+
+
+def missing_share(energy: Tensor, full: Tensor) -> Tensor:
+    """How much is missing of the energy that there would be in endless audio, 0 to 1.
+
+    Args:
+        energy: (hops, hop).
+        full: in endless audio, (hop,).
+
+    Returns:
+        (hops, hop).
+    """
+    return ((full - energy) / full.clamp_min(LEAST_ENERGY)).clamp_min(0)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import struct
 import warnings
-from collections.abc import Callable, Iterable
-from io import BytesIO, FileIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,13 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
+from waveflow.audio.containers import open_whole
 from waveflow.audio.quantise import quantise
 from waveflow.checks import whole
-from waveflow.files import atomic_path
+from waveflow.files import atomic_path, seekable
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
-_STREAMED = 0x7FFFF000  # lengths from here up are what writers to a pipe put for "unknown"
-_CHUNKED = {b"RIFF": ("<", b"data"), b"RIFX": (">", b"data"), b"FORM": (">", b"SSND")}
-_CHUNK_NAME = re.compile(rb"[ -~]{4}")
 _BLOCK = 1 << 20  # samples that are decoded at a time
 _ROOM, _RATIO = 1 << 26, 100  # samples of every file, and more for each of its bytes
 _SLOWEST, _FASTEST = 1000, 10_000_000  # sample rates, Hz
@@ -36,12 +33,13 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
     """Read a sound file as one channel.
 
     WAV of any depth, FLAC, OGG, AIFF and what else libsndfile reads. Channels are averaged. A
-    WAV, AIFF or FLAC that was cut short is refused; a WAV written to a pipe, whose header leaves
-    the length open, is read to its end. Samples beyond [-1, 1] (a float file, or the overshoot
-    of a lossy codec or of resampling) are clipped, with a warning that counts them.
+    WAV, RF64, W64, AIFF, AU, CAF or FLAC that was cut short is refused; but for a FLAC, one written
+    to a pipe, whose header leaves the length open, is read to its end. ID3v2 tags may stand before
+    all of them. Samples beyond [-1, 1] (a float file, or the overshoot of a lossy codec or of
+    resampling) are clipped, with a warning that counts them.
 
     Args:
-        path: the file.
+        path: the file; a pipe is read once, to its end.
         sample_rate: the rate wanted, Hz; None keeps the file's own.
 
     Returns:
@@ -61,16 +59,42 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
     """
     if sample_rate is not None:
         sample_rate = _check_rate("sample_rate", sample_rate)
-    audio, file_rate = _decode(path, sample_rate)
-    if len(audio) == 0:
-        raise ValueError(f"{path}: expected audio; got a file of 0 samples")
-    if not audio.isfinite().all():
-        raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
-    peak = audio.abs().max().item()
-    if peak >= _LOUD:
-        raise ValueError(f"{path}: expected samples in [-1, 1]; got a peak of {peak:.6g}")
-    rate = sample_rate or file_rate
-    return _clip(resample(audio, file_rate, rate), path), rate
+    with _opened(path, sample_rate) as (file, file_rate):
+        rate = sample_rate or file_rate
+        audio = torch.cat(list(_resampled(_decoded(path, file), file_rate, rate)))
+    return _clip(audio, path), rate
+
+
+def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Tensor]:
+    """Read a sound file as one channel in memory that does not grow with its length.
+
+    Args:
+        path: as for :func:`read_audio`, which gives the pieces in a row, bit for bit.
+        sample_rate: the rate wanted, Hz.
+
+    Yields:
+        audio, (samples,), float32 in [-1, 1]; clipping is told in one warning, at the end.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`read_audio`, when what is wrong is come to.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/two.wav", torch.zeros(44100), 44100)
+    ...     sum(len(piece) for piece in read_audio_pieces(f"{folder}/two.wav", 22050))
+    22050
+    """
+    sample_rate = _check_rate("sample_rate", sample_rate)
+    count = beyond = 0
+    peak = 0.0
+    with _opened(path, sample_rate) as (file, rate):
+        for piece in _resampled(_decoded(path, file), rate, sample_rate):
+            count += len(piece)
+            beyond += int((piece.abs() > 1).sum())
+            peak = max(peak, piece.abs().max().item() if len(piece) else 0.0)
+            yield piece.clamp(-1, 1)
+    if beyond:
+        warnings.warn(_clipped(path, beyond, count, peak), stacklevel=2)
 
 
 def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -133,7 +157,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     sample_rate = _check_target(path, sample_rate)
     _check_audio(path, audio)
     _write(path, [audio], sample_rate)
@@ -165,7 +189,7 @@ def write_audio_pieces(
     ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
     22050
     """
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     sample_rate = _check_target(path, sample_rate)
     return _write(path, pieces, sample_rate)
 
@@ -268,70 +292,77 @@ def _check_audio(path: Path, audio: Tensor) -> None:
         raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
 
 
-def _decode(path: str | os.PathLike[str], wanted: int | None) -> tuple[Tensor, int]:
-    """The file's samples, (time,) float32, its channels averaged, and its rate."""
-    contents = bytearray(Path(path).read_bytes())
-    _check_length(path, contents)
-    try:
-        with soundfile.SoundFile(BytesIO(contents)) as file:
-            rate, promised = file.samplerate, file.frames
-            if promised >= _UNKNOWN:
-                raise ValueError(
-                    f"{path}: expected a {file.format} that says its length; got one that was "
-                    "written to a pipe and does not"
-                )
-            most = _ROOM + _RATIO * len(contents)
-            if not _SLOWEST <= rate <= _FASTEST or promised * max(rate, wanted or 0) > most * rate:
-                raise ValueError(
-                    f"{path}: expected a recording; got {len(contents)} bytes that promise "
-                    f"{promised} samples at {rate} Hz"
-                )
-            audio = _read_all(file, promised)
-    except (soundfile.SoundFileError, AssertionError) as error:
-        reason = getattr(error, "error_string", error)
-        raise ValueError(f"{path}: expected a whole sound file; got: {reason}") from error
-    if len(audio) < promised:
-        raise ValueError(f"{path}: expected {promised} samples as promised; got {len(audio)}")
-    return audio, rate
+@contextmanager
+def _opened(
+    path: str | os.PathLike[str], wanted: int | None
+) -> Iterator[tuple[soundfile.SoundFile, int]]:
+    """A sound file that can be read as a recording, and its rate.
+
+    What libsndfile has to say of it while it is open is told as a ValueError.
+    """
+    with seekable(path) as contents:
+        try:
+            view = open_whole(contents)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        try:
+            with soundfile.SoundFile(view.source(), closefd=False) as file:
+                rate, promised = file.samplerate, file.frames
+                if promised >= _UNKNOWN:
+                    raise ValueError(
+                        f"{path}: expected a {file.format} that says its length; got one that was "
+                        "written to a pipe and does not"
+                    )
+                most = _ROOM + _RATIO * view.size
+                too_many = promised * max(rate, wanted or 0) > most * rate
+                if not _SLOWEST <= rate <= _FASTEST or too_many:
+                    raise ValueError(
+                        f"{path}: expected a recording; got {view.size} bytes that promise "
+                        f"{promised} samples at {rate} Hz"
+                    )
+                yield file, rate
+        except (soundfile.SoundFileError, AssertionError) as error:
+            reason = getattr(error, "error_string", error)
+            raise ValueError(f"{path}: expected a whole sound file; got: {reason}") from error
 
 
-def _read_all(file: soundfile.SoundFile, promised: int) -> Tensor:
-    """What is there of the samples that a header promises, (time,), channels averaged."""
-    size = max(1, _BLOCK // file.channels)
-    blocks, count = [torch.zeros(0, dtype=torch.float32, device="cpu")], 0
+def _decoded(path: str | os.PathLike[str], file: soundfile.SoundFile) -> Iterator[Tensor]:
+    """All samples of a file, (samples,) float32 each piece, channels averaged, known to be sane."""
+    size, promised, count = max(1, _BLOCK // file.channels), file.frames, 0
     while count < promised:
         block = file.read(min(size, promised - count), dtype="float32", always_2d=True)
         if not len(block):
-            break
-        blocks.append(torch.from_numpy(block).mean(dim=1))
-        count += len(block)
-    return torch.cat(blocks)
+            raise ValueError(f"{path}: expected {promised} samples as promised; got {count}")
+        piece = torch.from_numpy(block).mean(dim=1)
+        if not piece.isfinite().all():
+            raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
+        peak = piece.abs().max().item()
+        if peak >= _LOUD:
+            raise ValueError(f"{path}: expected samples in [-1, 1]; got a peak of {peak:.6g}")
+        count += len(piece)
+        yield piece
+    if not count:
+        raise ValueError(f"{path}: expected audio; got a file of 0 samples")
 
 
-def _check_length(path: str | os.PathLike[str], contents: bytearray) -> None:
-    """Refuse a WAV or AIFF that ends before its samples do; libsndfile would shorten it unasked.
+def _resampled(pieces: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+    """What :func:`resample` makes of all pieces, bit for bit, as it comes."""
+    if from_rate == to_rate:
+        yield from pieces
+        return
+    import soxr  # imported late: few callers need it
 
-    A streamed WAV that gives its length as 0 (and has more than further chunks behind it) gets
-    the true one, in place: libsndfile would take it to be empty.
-    """
-    size = len(contents)
-    order, wanted = _CHUNKED.get(bytes(contents[:4]), ("", b""))
-    place = 12
-    while order and place + 8 <= size:
-        name, length = struct.unpack_from(order + "4sI", contents, place)
-        place += 8
-        if name == wanted:
-            (whole,) = struct.unpack_from(order + "I", contents, 4)
-            streamed = whole + 8 <= place or whole >= _STREAMED
-            if length == 0 and (streamed or not _CHUNK_NAME.match(contents, place)):
-                struct.pack_into(order + "I", contents, place - 4, size - place)
-            elif place + length > size and length < _STREAMED:
-                raise ValueError(
-                    f"{path}: expected {length} bytes of samples as its header promises; "
-                    f"got {size - place}: the file was cut short"
-                )
-            return
-        place += length + length % 2
+    stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
+    come = gone = 0
+    for piece in pieces:
+        come += len(piece)
+        made = torch.from_numpy(stream.resample_chunk(piece.numpy()))
+        gone += len(made)
+        if len(made):
+            yield made
+    silence = np.zeros(from_rate // to_rate + 1, dtype=np.float32)  # as in resample
+    rest = torch.from_numpy(stream.resample_chunk(silence, last=True))
+    yield rest[: -(-come * to_rate // from_rate) - gone]
 
 
 def _clip(audio: Tensor, path: str | os.PathLike[str]) -> Tensor:

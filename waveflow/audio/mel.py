@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from waveflow.audio.bands import levels
+from waveflow.audio.fields import Section, number, relation
 from waveflow.audio.frames import Frames
-from waveflow.checks import plain_numbers, tensor
+from waveflow.checks import tensor
 from waveflow.precision import Durable, default_precision, full_precision
-
-_CHOICES = {
-    "framing": ("hop", "centred"),
-    "scale": ("slaney", "htk"),
-    "norm": ("slaney", "none"),
-    "window": ("hann", "hann_symmetric"),
-    "edges": ("reflect", "zeros"),
-}
 
 
 @dataclass(frozen=True)
-class MelConfig:
+class MelConfig(Section):
     """Everything that decides what a log-mel means: the natural log of mel bands of magnitudes.
 
     Attributes:
@@ -46,52 +39,54 @@ class MelConfig:
         edges: ``"reflect"``: audio goes on mirrored beyond its ends; ``"zeros"``: silent.
     """
 
-    sample_rate: int = 22050
-    n_fft: int = 1024
-    win_length: int = 1024
-    hop_length: int = 256
-    n_mels: int = 80
-    f_min: float = 0.0
-    f_max: float = 8000.0
+    section: ClassVar[str] = "mel"
+    _told: ClassVar[str] = "mel: "
+    _least: ClassVar[str] = ">= {}"
+    sample_rate: int = number(22050, 0, 10_000_000, above=True)
+    n_fft: int = number(1024, 0, 2**20, above=True)
+    win_length: int = number(1024, 0, 2**20, above=True)
+    hop_length: int = number(256, 0, 2**20, above=True)
+    n_mels: int = number(80, 0, 2**14, above=True)
+    f_min: float = number(0.0, -10_000_000, 10_000_000)
+    f_max: float = number(8000.0, -10_000_000, 10_000_000)
     framing: Literal["hop", "centred"] = "hop"
-    power_floor: float = 1e-9
-    clamp: float = 1e-5
+    power_floor: float = number(1e-9, 0, 1e-3)
+    clamp: float = number(1e-5, 0, 0.5, above=True)
     scale: Literal["slaney", "htk"] = "slaney"
     norm: Literal["slaney", "none"] = "slaney"
     window: Literal["hann", "hann_symmetric"] = "hann"
     edges: Literal["reflect", "zeros"] = "reflect"
 
-    def __post_init__(self) -> None:
-        plain_numbers(self, "mel ")
-        for name in ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels", "clamp"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"mel: expected {name} > 0; got {getattr(self, name)}")
-        if not 0 <= self.power_floor < math.inf:
-            raise ValueError(f"mel: expected power_floor >= 0; got {self.power_floor}")
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"mel: expected {name} {' or '.join(map(repr, known))}; "
-                    f"got {getattr(self, name)!r}"
-                )
-        if self.win_length > self.n_fft:
-            raise ValueError(
-                f"mel: expected win_length <= n_fft; got {self.win_length} > {self.n_fft}"
-            )
+    @relation("win_length", "n_fft")
+    def _window_fits(self) -> str | None:
+        if self.win_length <= self.n_fft:
+            return None
+        return f"expected win_length <= n_fft; got {self.win_length} > {self.n_fft}"
+
+    @relation("hop_length", "win_length", "n_fft", "framing")
+    def _hop_fits(self) -> str | None:
         odd = self.framing == "hop" and (self.n_fft - self.hop_length) % 2
-        if self.hop_length > self.win_length or odd:
-            raise ValueError(
-                "mel: expected hop_length <= win_length with n_fft - hop_length even; "
-                f"got hop_length {self.hop_length}, win_length {self.win_length}, "
-                f"n_fft {self.n_fft}"
-            )
-        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
-            raise ValueError(
-                "mel: expected 0 <= f_min < f_max <= sample_rate / 2; "
-                f"got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
-            )
-        if self.framing == "centred" and self.n_fft % 2:
-            raise ValueError(f"mel: expected an even n_fft to centre frames; got {self.n_fft}")
+        if self.hop_length <= self.win_length and not odd:
+            return None
+        return (
+            "expected hop_length <= win_length with n_fft - hop_length even; "
+            f"got hop_length {self.hop_length}, win_length {self.win_length}, n_fft {self.n_fft}"
+        )
+
+    @relation("f_min", "f_max", "sample_rate")
+    def _bands_fit(self) -> str | None:
+        if 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            return None
+        return (
+            "expected 0 <= f_min < f_max <= sample_rate / 2; "
+            f"got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
+        )
+
+    @relation("n_fft", "framing")
+    def _frames_are_centred(self) -> str | None:
+        if self.framing == "hop" or self.n_fft % 2 == 0:
+            return None
+        return f"expected an even n_fft to centre frames; got {self.n_fft}"
 
     @classmethod
     def named(cls, convention: str) -> MelConfig:
@@ -192,8 +187,8 @@ class LogMel(Durable):
         seen = table.any(0).nonzero()
         if not len(seen):
             raise ValueError(
-                f"mel: expected bands wide enough for an FFT of {config.n_fft}; "
-                f"got none that sees a bin from {config.f_min} to {config.f_max} Hz"
+                f"mel: expected bands wide enough for n_fft {config.n_fft}; got none that sees a "
+                f"bin from f_min {config.f_min} to f_max {config.f_max} Hz"
             )
         self.bins = int(seen.max()) + 1  # above, no band sees anything
         window = torch.hann_window(
@@ -211,6 +206,14 @@ class LogMel(Durable):
             mirrors=config.edges == "reflect",
         )
         self.register_buffer("filters", table.to(default_precision()), persistent=False)
+        silence = max(config.clamp, config.power_floor**0.5 * float(self.filters.sum(1).min()))
+        if not self.filters.new_tensor(config.clamp) or silence >= min(self._most(), 1):
+            raise ValueError(
+                f"mel: expected clamp, power_floor, win_length and window to leave room between "
+                f"silence and the loudest sound; got magnitudes of {silence:.3g} and "
+                f"{self._most():.3g} with clamp {config.clamp}, power_floor {config.power_floor}, "
+                f"win_length {config.win_length} and window {config.window!r}"
+            )
 
     def forward(self, audio: Tensor) -> Tensor:
         """(batch, time) in [-1, 1] -> (batch, n_mels, frames).
@@ -272,7 +275,11 @@ class LogMel(Durable):
 
     def loudest(self) -> float:
         """The highest log-mel that audio in [-1, 1] can have: every sample at full scale."""
-        return math.log(float(self.window.sum()) * float(self.filters.sum(1).max()))
+        return math.log(self._most())
+
+    def _most(self) -> float:
+        """The largest magnitude of a band."""
+        return float(self.window.sum()) * float(self.filters.sum(1).max())
 
 
 def level_weights(config: MelConfig, bands: int) -> Tensor:

@@ -53,7 +53,7 @@ def add_synthesis(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int),
+        type=iterations,
         metavar="N",
         help="iterations that bring the sound nearer to the mel; 0 for the flow alone "
         "(default: the model's own)",
@@ -86,6 +86,18 @@ def number(kind: type[int] | type[float], *, low: int = 0, high: float = float("
         return value
 
     return parse
+
+
+def iterations(text: str) -> float:
+    """A parser of numbers of iterations of mel consistency, as a config may have them.
+
+    Raises:
+        ArgumentTypeError: any other text.
+    """
+    from waveflow.config import MOST_ITERATIONS  # imported late: it brings torch along
+
+    parsed: float = number(int, high=MOST_ITERATIONS + 1)(text)
+    return parsed
 
 
 def duration(text: str | timedelta) -> timedelta:

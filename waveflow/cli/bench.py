@@ -34,7 +34,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_device, add_model, choose_device, number
+from waveflow.cli.arguments import add_device, add_model, choose_device, iterations, number
 
 SUMMARY = "speed, latency and memory of synthesis on this machine"
 
@@ -63,7 +63,7 @@ def describe(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int),
+        type=iterations,
         metavar="N",
         help="iterations that bring the sound nearer to the mel (default: the model's own)",
     )

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_model, load_vocoder, number
+from waveflow.cli.arguments import add_model, iterations, load_vocoder, number
 
 SUMMARY = "a model as an ONNX file or a torch program"
 
@@ -44,7 +44,7 @@ def describe(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--consistency",
-        type=number(int),
+        type=iterations,
         metavar="N",
         help="iterations that bring the sound nearer to the mel (default: the model's own)",
     )

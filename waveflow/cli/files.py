@@ -3,25 +3,118 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PosixPath
 from typing import TypeVar
 
 from waveflow.cli.messages import EXPECTED, tell
+from waveflow.files import copy_bounded, files_below
 
+PIPE = "-"
+"""The name of stdin among inputs, and of stdout as an output."""
 AUDIO_OUTPUTS = (".wav", ".flac")
 MEL_OUTPUTS = (".npz", ".npy", ".pt")
-RECORDINGS = (".wav", ".flac", ".ogg", ".mp3")
 
 Other = TypeVar("Other")
+
+
+class Stand(PosixPath):
+    """A temporary file that stands for a pipe: it is opened as itself, and told as the pipe."""
+
+    told: str
+
+    @classmethod
+    def of(cls, pipe: Path, folder: str, suffix: str) -> Stand:
+        """A file in a folder of its own."""
+        made = cls(folder, f"pipe{suffix}")
+        made.told = str(pipe)
+        return made
+
+    def __fspath__(self) -> str:
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return getattr(self, "told", super().__str__())
+
+
+def is_pipe(file: Path) -> bool:
+    """Whether a file can be read once only: ``-``, a named pipe, ``/dev/stdin``, ``<(...)``."""
+    return str(file) == PIPE or (file.exists() and not file.is_file() and not file.is_dir())
+
+
+@contextmanager
+def settled(file: Path) -> Iterator[Path]:
+    """An input as a file that can be read in any order and again; a pipe is copied to one.
+
+    The suffix of the copy is that of the mel that it holds, if it holds one.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: stdin is closed, or more comes than ``waveflow.files.MOST_PIPED`` bytes.
+    """
+    if not is_pipe(file):
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
+        copy = Stand.of(file, folder, file.suffix)
+        with copy.open("wb") as target:
+            if str(file) != PIPE:
+                with file.open("rb") as source:
+                    copy_bounded(source, target, file)
+            elif sys.stdin is None:
+                raise ValueError(f"{file}: expected a sound or a mel on stdin; it is closed")
+            else:
+                copy_bounded(sys.stdin.buffer, target, file)
+        named = Stand.of(file, folder, _suffix_of_mel(copy) or file.suffix)
+        os.replace(copy, named)
+        yield named
+
+
+def _suffix_of_mel(file: Path) -> str | None:
+    """How a file of that content is named, if it is none of sound."""
+    with file.open("rb") as opened:
+        start = opened.read(6)
+    if start == b"\x93NUMPY":
+        return ".npy"
+    if start[:2] == b"\x80\x02":  # a pickle, as torch before 1.6 wrote
+        return ".pt"
+    if not zipfile.is_zipfile(file):
+        return None
+    with zipfile.ZipFile(file) as archive:
+        return ".pt" if any(name.endswith("/data.pkl") for name in archive.namelist()) else ".npz"
+
+
+@contextmanager
+def delivered(output: Path, suffix: str) -> Iterator[Path]:
+    """Where to write an output, its folder made: itself, or a file that goes to stdout at the end.
+
+    Args:
+        output: as planned.
+        suffix: of what goes to stdout.
+    """
+    if str(output) != PIPE:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
+        file = Stand.of(output, folder, suffix)
+        yield file
+        with file.open("rb") as written:
+            shutil.copyfileobj(written, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
     """The files among ``sources`` and in its folders, each with its name below the folder ``out``.
 
-    A folder's are those of ``suffixes`` in the tree below it, sorted, but for hidden ones and for
-    those in ``out``; their names are their places in the tree. Any other source is taken as it is,
-    by its mere name.
+    A folder's are those of ``suffixes`` in the tree below it (see
+    :func:`waveflow.files.files_below`), but for those in ``out``; their names are their places in
+    the tree. Any other source is taken as it is, by its mere name.
 
     Raises:
         ValueError: a folder without such files, or one that is ``out`` itself.
@@ -30,36 +123,21 @@ def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict
     found: dict[Path, Path] = {}
     for source in sources:
         if not source.is_dir():
-            found[source] = Path(source.name)
+            found[source] = _place(source)
             continue
         target = Path(out).absolute().resolve()
         if target == source.resolve():
             raise ValueError(f"--out: expected another folder than {source}; got {out}")
-        inside = _tree(source, suffixes, target)
+        inside = files_below(source, suffixes, but=target)
         if not inside:
             raise ValueError(f"{source}: expected files in {', '.join(suffixes)}; got none")
         found |= {file: file.relative_to(source) for file in inside}
     return found
 
 
-def _tree(folder: Path, suffixes: tuple[str, ...], left_out: Path) -> list[Path]:
-    files: list[Path] = []
-    for root, folders, names in os.walk(folder, onerror=_raise):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and (Path(root) / name).resolve() != left_out
-        ]
-        files += [
-            Path(root, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
-        ]
-    return sorted(files)
-
-
-def _raise(error: OSError) -> None:
-    raise error
+def _place(file: Path) -> Path:
+    """The name of a file below a folder of outputs."""
+    return Path("stdin") if str(file) == PIPE else Path(file.name)
 
 
 def plan_outputs(
@@ -69,7 +147,8 @@ def plan_outputs(
     *,
     names: list[Path] | None = None,
 ) -> list[Path]:
-    """One output a file: ``out`` itself, or in the folder ``out``, in the first of ``suffixes``.
+    """One output a file: ``out`` itself, be it ``-`` for stdout, or in the folder ``out``, in the
+    first of ``suffixes``.
 
     Args:
         files: to be read.
@@ -108,12 +187,16 @@ def _name_outputs(
     files: list[Path], out: str, suffixes: tuple[str, ...], names: list[Path] | None
 ) -> list[Path]:
     target = Path(out)
+    if out == PIPE:
+        if names is not None or len(files) > 1:
+            raise ValueError(f"--out: expected a folder for more than a single file; got {out}")
+        return [target]
     kinds = ", ".join(suffixes)
     is_folder = target.is_dir() or out.endswith(("/", os.sep)) or not target.suffix
     if is_folder:
         if target.exists() and not target.is_dir():
             raise ValueError(f"--out: expected a folder, or a file in {kinds}; got the file {out}")
-        places = names or [Path(file.name) for file in files]
+        places = names or [_place(file) for file in files]
         return [target / place.parent / f"{place.stem}{suffixes[0]}" for place in places]
     if target.suffix.lower() not in suffixes:
         raise ValueError(
@@ -154,7 +237,7 @@ def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
         ValueError: a list ``split`` that is empty, or names clips that are not there.
         OSError: a folder or a list that cannot be read.
     """
-    from waveflow.training.corpus import find_clips, read_list
+    from waveflow.training.corpus import clip_id, find_clips, read_list, unknown_ids
 
     paths: list[Path] = []
     for source in sources:
@@ -163,12 +246,7 @@ def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
     if split is None:
         return paths
     ids = read_list(split)
-    wanted = set(ids)
-    chosen = [path for path in paths if path.stem in wanted]
-    missing = wanted - {path.stem for path in chosen}
-    if missing or not ids:
-        raise ValueError(
-            f"{split}: expected ids of clips that were given; {len(missing)} of {len(wanted)} "
-            f"were not" + (f", such as {min(missing)}" if missing else "")
-        )
-    return chosen
+    names = [clip_id(path.stem) for path in paths]
+    if not ids or not set(ids).issubset(names):
+        raise ValueError(unknown_ids(split, ids, names))
+    return [path for path, name in zip(paths, names, strict=True) if name in set(ids)]

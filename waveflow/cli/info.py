@@ -50,7 +50,7 @@ def work(arguments: Namespace) -> int:
     mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate, dtype=torch.float32, device="cpu"))
     seconds = mel.shape[-1] * mel_config.hop_length / mel_config.sample_rate
     engine, synthesis = vocoder.engine(), vocoder.config.synthesis
-    gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0), seconds)
+    gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0, mel_config=mel_config), seconds)
     _show(
         {
             "model": arguments.model,

@@ -7,9 +7,12 @@ was made (JSON), which `waveflow vocode` checks; .npy and .pt hold the mel alone
 --convention makes what another project's front end would: decimal logarithms, frames first, and so
 on, in .npy or .pt (docs/mel_conventions.md has the table).
 
+FILE may be - for stdin, OUT - for stdout (an .npz, or an .npy of another convention).
+
 Examples:
   waveflow mel speech.wav -o speech.npy
   waveflow mel clips/*.flac -o mels/
+  cat speech.wav | waveflow mel - -o - > speech.npz
   waveflow mel speech.wav -o speech.npy --convention espnet-22k
 """
 
@@ -20,7 +23,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_model, add_out, load_vocoder
-from waveflow.cli.files import MEL_OUTPUTS, each, plan_outputs
+from waveflow.cli.files import MEL_OUTPUTS, delivered, each, plan_outputs, settled
 
 SUMMARY = "recordings to mel spectrograms"
 
@@ -39,8 +42,11 @@ def describe(parser: ArgumentParser) -> None:
 
 def work(arguments: Namespace) -> int:
     """Write the mel of every file; the result is the exit code."""
+    import torch
+
     from waveflow.audio import LogMel
-    from waveflow.evaluation import read_recording
+    from waveflow.audio.io import read_audio_pieces
+    from waveflow.inference.mel import mel_pieces
     from waveflow.interop.convention import MelConvention
     from waveflow.interop.mels import convention
     from waveflow.mel_file import write_mel
@@ -49,12 +55,15 @@ def work(arguments: Namespace) -> int:
     written = convention(load_vocoder(arguments.model).config.mel if name is None else name)
     plain = name is None or written == MelConvention(written.front_end, used_by=written.used_by)
     files = [Path(file) for file in arguments.files]
-    outputs = plan_outputs(files, arguments.out, MEL_OUTPUTS if plain else MEL_OUTPUTS[1:])
+    suffixes = MEL_OUTPUTS if plain else MEL_OUTPUTS[1:]
+    outputs = plan_outputs(files, arguments.out, suffixes)
     log_mel = LogMel(written.front_end)
 
     def make(file: Path, output: Path) -> None:
-        mel = written.write(read_recording(file, log_mel).mel)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        write_mel(output, mel, written.front_end)
+        with settled(file) as recording:
+            audio = read_audio_pieces(recording, log_mel.config.sample_rate)
+            mel = written.write(torch.cat(list(mel_pieces(audio, log_mel)), dim=1))
+        with delivered(output, suffixes[0]) as path:
+            write_mel(path, mel, written.front_end)
 
     return each(files, make, outputs)

@@ -3,6 +3,7 @@
 "nats_per_sample" is the log-density that the model gives the audio, given its mel, over the
 number of samples: higher is likelier. "bits_per_sample" is what the 16-bit samples cost to
 encode at most: lower is likelier. Figures do not depend on a seed, nor on the other FILEs.
+FILE may be - for stdin.
 
 Examples:
   waveflow score clips/*.flac
@@ -17,14 +18,14 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, choose_device, load_vocoder
-from waveflow.cli.files import each
+from waveflow.cli.files import each, settled
 
 SUMMARY = "exact log-likelihood of recordings"
 
 
 def describe(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings, or - for stdin")
     add_model(parser)
     add_device(parser)
 
@@ -39,7 +40,8 @@ def work(arguments: Namespace) -> int:
     log_mel = LogMel(vocoder.config.mel)
 
     def score(file: Path, name: str) -> None:
-        recording = read_recording(file, log_mel)
+        with settled(file) as settled_file:
+            recording = read_recording(settled_file, log_mel)
         nats = nats_per_sample(vocoder, recording)
         scores = {
             "file": name,

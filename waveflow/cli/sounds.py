@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,22 +14,17 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.check import check_mel, warn_of_doubt
-from waveflow.audio.io import read_audio, write_audio_pieces
+from waveflow.audio.io import read_audio_pieces, write_audio_pieces
 from waveflow.audio.mel import LogMel
-from waveflow.cli.files import MEL_OUTPUTS
+from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, delivered, is_pipe, settled
 from waveflow.inference.denoiser import Denoiser
+from waveflow.inference.mel import SLICE, mel_pieces
 from waveflow.interop.mels import convention, converter, lag
 from waveflow.mel_file import MelSlices, mel_frames, open_mel
 
 if TYPE_CHECKING:
     from waveflow.interop.convention import MelConvention
     from waveflow.vocoder import Vocoder
-
-SLICE = 1024
-"""Frames that are in memory at a time."""
-
-WHOLE = 2**14
-"""Frames up to which the mel of a recording is made at once."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +86,19 @@ class SoundMaker:
         Raises:
             ValueError, OSError: the file cannot be used, or its sound not be written.
         """
-        mel = self._open(sound.file)
-        for part in mel.slices(SLICE) if mel.frames else [mel.take(0, 0)]:
-            check_mel(part[None], self._log_mel)
-        warn_of_doubt(mel.take(0, min(mel.frames, SLICE)), self._log_mel)
-        sound.output.parent.mkdir(parents=True, exist_ok=True)
-        pieces = self._told(self._stream(mel), progress)
-        if self._source is not None and sound.file.suffix.lower() in MEL_OUTPUTS:
-            pieces = _earlier(pieces, lag(self._source, self.config))
-        write_audio_pieces(sound.output, pieces, self.config.sample_rate)
+        with settled(sound.file) as file:
+            is_mel = file.suffix.lower() in MEL_OUTPUTS
+            mel = self._slices(file) if is_mel else self._mel_of_recording(file)
+            pieces = self._told(self._stream(mel), progress)
+            if self._source is not None and is_mel:
+                pieces = _earlier(pieces, lag(self._source, self.config))
+            with delivered(sound.output, AUDIO_OUTPUTS[0]) as output:
+                write_audio_pieces(output, pieces, self.config.sample_rate)
 
     def measured(self, sound: Sound) -> Sound:
-        """The same with its ``seconds``, as far as the file tells."""
+        """The same with its ``seconds``, as far as the file tells; a pipe tells nothing."""
+        if is_pipe(sound.file):
+            return sound
         try:
             if sound.file.suffix.lower() in MEL_OUTPUTS:
                 frames = mel_frames(sound.file, frames_first=self._frames_first)
@@ -120,10 +117,10 @@ class SoundMaker:
             consistency=self.synthesis.consistency,
         )
 
-    def _stream(self, mel: MelSlices) -> Iterator[Tensor]:
+    def _stream(self, mel: Iterable[Tensor]) -> Iterator[Tensor]:
         """The audio (samples,) of a mel, in pieces."""
         audio = self.vocoder.stream(
-            mel.slices(SLICE),
+            mel,
             temperature=self.synthesis.temperature,
             consistency=self.synthesis.consistency,
             seed=self.synthesis.seed,
@@ -139,11 +136,20 @@ class SoundMaker:
             yield piece.cpu()
             progress(len(piece) / self.config.sample_rate)
 
-    def _open(self, file: Path) -> MelSlices:
-        if file.suffix.lower() in MEL_OUTPUTS:
-            return self._understood(open_mel(file, frames_first=self._frames_first))
-        audio, _ = read_audio(file, sample_rate=self.config.sample_rate)
-        return mel_of_audio(audio, self._log_mel)
+    def _slices(self, file: Path) -> Iterator[Tensor]:
+        """The mel in a file, known to be one as far as can be told."""
+        mel = self._understood(open_mel(file, frames_first=self._frames_first))
+        for part in mel.slices(SLICE) if mel.frames else [mel.take(0, 0)]:
+            check_mel(part[None], self._log_mel)
+        if mel.config is None:
+            warn_of_doubt(mel.take(0, min(mel.frames, SLICE)), self._log_mel)
+        return mel.slices(SLICE)
+
+    def _mel_of_recording(self, file: Path) -> Iterator[Tensor]:
+        """The mel of a recording, of which the first piece has been read."""
+        audio = read_audio_pieces(file, self.config.sample_rate)
+        mel = mel_pieces(audio, self._log_mel)
+        return chain([next(mel)], mel)
 
     @cached_property
     def _source(self) -> MelConvention | None:
@@ -181,28 +187,3 @@ def _earlier(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
             held = held[ready:]
     if samples > 0:
         yield torch.zeros(samples, dtype=torch.float32, device="cpu")
-
-
-def mel_of_audio(audio: Tensor, log_mel: LogMel, *, whole: int = WHOLE) -> MelSlices:
-    """The mel of a recording, (time,), cut to whole hops.
-
-    Args:
-        audio: the recording.
-        log_mel: the front end.
-        whole: frames up to which it is made at once; more are made as they are taken.
-
-    Raises:
-        ValueError: the recording is too short.
-    """
-    config = log_mel.config
-    frames = len(audio) // config.hop_length
-    audio = audio[: frames * config.hop_length]
-    if frames <= whole:
-        mel = log_mel(audio[None])[0, :, :frames]  # a centred mel has one frame more
-        return MelSlices(frames, config, lambda start, stop: mel[:, start:stop])
-    framed = log_mel.continued(audio[None])[0].unfold(0, config.n_fft, config.hop_length)
-
-    def take(start: int, stop: int) -> Tensor:
-        return log_mel.bands(torch.fft.rfft(framed[start:stop] * log_mel.window)).mT
-
-    return MelSlices(frames, config, take)

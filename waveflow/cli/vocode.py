@@ -10,7 +10,9 @@ docs/mel_conventions.md); they are converted exactly, or refused.
 Of a folder, all recordings and mels below it are taken, and the tree is kept below OUT. What is
 there already is left as it is, whatever made it, so the same command goes on where it was
 interrupted; a single FILE is always made anew. A file that fails is told and loses no other.
-Length is no matter: an .npy of hours of frames is read, vocoded and written piece by piece.
+Length is no matter: a recording, or an .npy, of hours is read, vocoded and written piece by piece.
+FILE may be - for stdin, or a pipe, a recording or a mel by its content; OUT may be - for stdout, a
+WAV.
 
 --devices N shares the files among N processes, each with a GPU or a thread of its own; on a CPU
 a file's sound is the same to the bit. A single FILE takes all threads, as torch has them, which
@@ -20,6 +22,7 @@ Examples:
   waveflow vocode speech.wav -o copy.wav
   waveflow vocode mels/*.npz -o sounds/ --temperature 0.8
   waveflow vocode mel.npy -o speech.wav --convention matcha-22k
+  cat speech.wav | waveflow vocode - -o - | aplay
   waveflow vocode corpus -o copies --model ljspeech-hq --devices 8
 """
 
@@ -40,8 +43,16 @@ from waveflow.cli.arguments import (
     load_vocoder,
     number,
 )
-from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, RECORDINGS, find_files, plan_outputs
+from waveflow.cli.files import (
+    AUDIO_OUTPUTS,
+    MEL_OUTPUTS,
+    PIPE,
+    find_files,
+    is_pipe,
+    plan_outputs,
+)
 from waveflow.cli.messages import EXPECTED, say, tell
+from waveflow.files import SOUNDS
 from waveflow.interrupts import sigterm_interrupts
 
 if TYPE_CHECKING:
@@ -116,7 +127,7 @@ def _plan(
     sources: list[Path], arguments: Namespace, *, keep: bool
 ) -> tuple[list[tuple[Path, Path]], int]:
     """Files and their outputs that are to be made, and how many others are there and kept."""
-    files = find_files(sources, arguments.out, RECORDINGS + MEL_OUTPUTS)
+    files = find_files(sources, arguments.out, SOUNDS + MEL_OUTPUTS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
         list(files),
@@ -124,6 +135,9 @@ def _plan(
         AUDIO_OUTPUTS,
         names=list(files.values()) if has_folder else None,
     )
+    pipes = [file for file in files if is_pipe(file)]
+    if pipes and arguments.devices > 1:
+        raise ValueError(f"{pipes[0]}: expected files that {arguments.devices} devices can read")
     pairs = list(zip(files, outputs, strict=True))
     missing = [(file, output) for file, output in pairs if not (keep and output.exists())]
     return missing, len(pairs) - len(missing)
@@ -166,7 +180,7 @@ def _make(
     maker = SoundMaker(vocoder, synthesis)
     sounds = [maker.measured(Sound(file, output)) for file, output in pairs]
     sounds.sort(key=lambda sound: -sound.seconds)
-    remove_leftovers(sound.output for sound in sounds)
+    remove_leftovers(sound.output for sound in sounds if str(sound.output) != PIPE)
     seconds = [sound.seconds for sound in sounds]
     total = max(sum(seconds) / arguments.devices, seconds[0])  # the main process's share
     hidden = None if team is None or team.is_main else True

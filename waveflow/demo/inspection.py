@@ -110,7 +110,8 @@ def _noisy(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
 def _vocoded(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
     """A copy by the vocoder that judges it."""
     frames = len(audio) // vocoder.config.mel.hop_length
-    return vocoder(vocoder.mel(audio[None])[..., :frames], seed=0)[0, start:stop]
+    mel = vocoder.mel(audio[None])[..., :frames]
+    return vocoder(mel, seed=0, mel_config=vocoder.config.mel)[0, start:stop]
 
 
 def _muted(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:

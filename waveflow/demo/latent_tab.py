@@ -12,9 +12,10 @@ from waveflow.demo.pictures import sound_picture
 from waveflow.demo.studio import Studio
 from waveflow.demo.texts import examples
 from waveflow.demo.walks import Walk, walk_along, walk_band, walk_between
+from waveflow.files import SOUNDS
 
 SCALE, SWAP = "scale it", "take it from B"
-RECORDINGS = [".wav", ".flac", ".ogg", ".mp3"]
+RECORDINGS = list(SOUNDS)
 
 
 def add(studio: Studio) -> None:

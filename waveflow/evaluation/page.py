@@ -121,6 +121,7 @@ def _copy(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
         temperature=report.temperature,
         consistency=report.consistency,
         seed=report.seed,
+        mel_config=vocoder.config.mel,
     )
     return audio[0].float().clamp(-1, 1).cpu()
 

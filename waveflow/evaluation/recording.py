@@ -13,6 +13,7 @@ from torch import Tensor
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
+from waveflow.inference.mel import mel_pieces
 from waveflow.vocoder import Vocoder
 
 
@@ -37,10 +38,10 @@ def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
     frames = len(audio) // config.hop_length
     try:
         audio = audio[: frames * config.hop_length]
-        mel = log_mel(audio[None])[0, :, :frames]  # a centred mel has one frame more
+        mel = torch.cat(list(mel_pieces([audio], log_mel)), dim=1)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return Recording(Path(path), audio, mel)
+    return Recording(path if isinstance(path, Path) else Path(path), audio, mel)
 
 
 def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:

@@ -79,7 +79,7 @@ def evaluate(
     scores = []
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
         mel = recording.mel[None].to(device)
-        audio, seconds = _timed(partial(vocoder, mel, **how), device)
+        audio, seconds = _timed(partial(vocoder, mel, mel_config=vocoder.config.mel, **how), device)
         if not audio.isfinite().all():
             raise ValueError(f"{recording.path}: expected finite audio of its mel; got NaN")
         scores.append(

@@ -116,10 +116,11 @@ class Iterations:
         """A fresh start of ``count`` iterations, audio (samples,) -> audio; ``mel`` is where rows
         (frames, n_mels) are.
         """
-        change = self._change.begin()
-        iterations = [self._iteration.begin(mel, change) for _ in range(count)]
+        change, first = self._change.begin(), Line()
+        iterations = [self._iteration.begin(mel, first, change) for _ in range(count)]
 
         def push(audio: Tensor, last: bool) -> Tensor:
+            first.push(audio)
             carried_on = audio
             for iteration in iterations:
                 before, audio = iteration(carried_on, audio, last)
@@ -152,12 +153,12 @@ class Iteration:
         self._framing, self._window = Framing(frames), frames.window
 
     def begin(
-        self, mel: Line, change: Callable[[Tensor, Tensor], Tensor]
+        self, mel: Line, first: Line, change: Callable[[Tensor, Tensor], Tensor]
     ) -> Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]:
         """Push (audio carried on, audio as it is, last), both (samples,); get the latter as far as
-        it is done, and what has become of it.
+        it is done, and what has become of it. The audio at first is in ``first``.
         """
-        reader = mel.reader()
+        reader, origin = mel.reader(), first.reader()
         waiting, carried = Queue(), Queue()
         cut, overlap = self._framing.begin_cutting(), self._framing.begin_overlap()
 
@@ -165,8 +166,10 @@ class Iteration:
             waiting.push(before)
             carried.push(audio)
             frames = cut(audio, last) * self._window
-            added = overlap(change(frames, reader.take(len(frames))), last)
-            return waiting.take(len(added)), carried.take(len(added)) + added
+            added, hold = overlap(change(frames, reader.take(len(frames))), last)
+            moved, held = carried.take(len(added)) + added, origin.take(len(added))
+            moved = moved if hold is None else torch.lerp(moved, held, hold)
+            return waiting.take(len(added)), moved
 
         return push
 

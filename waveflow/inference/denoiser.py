@@ -106,7 +106,8 @@ class Denoiser(Durable):
             )
         like = next(vocoder.parameters()).detach()
         silence = like.new_full((takes, config.n_mels, frames), math.log(config.clamp))
-        audio = vocoder(silence, temperature=temperature, consistency=consistency, seed=seed)
+        how = {"temperature": temperature, "consistency": consistency}
+        audio = vocoder(silence, **how, seed=seed, mel_config=config)
         return cls.from_noise(audio, config)
 
     @classmethod
@@ -200,7 +201,7 @@ class Denoiser(Durable):
             if last:  # silence up to a whole number of hops, of which nothing comes out
                 heard = torch.cat([heard, heard.new_zeros(-come % hop_length)])
             with torch.no_grad(), full_precision(audio):
-                noise = overlap(_share(cut(heard, last) * window, bias), last).to(audio)
+                noise = overlap(_share(cut(heard, last) * window, bias), last)[0].to(audio)
                 decided = waiting.take(come if last else len(noise))
                 # where hops do not overlap, no frame may see the last half of one
                 missing = len(decided) - len(noise)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from waveflow.audio.frames import LEAST_ENERGY, Frames
+from waveflow.audio.frames import HOLD, LEAST_ENERGY, Frames, missing_share
 from waveflow.inference.rows import Push, joined
 
 _KEPT = 8  # energies that are kept for further iterations
@@ -27,7 +29,8 @@ class Framing:
         self._frames = frames
         self._window = frames.window
         self._size, self._hop, self._side = frames.size, frames.hop, frames.side
-        self._parts = frames.parts
+        # of the sum, enough to reach the end of the audio where frames do not
+        self._parts = max(frames.parts, 1 - (-self._side // self._hop))
         self._needed = self._side + frames.skipped  # samples that a mirrored end is made of
         # hops held back, where frames lie apart, so that the end's mirror can still be added
         self._late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
@@ -37,7 +40,7 @@ class Framing:
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
         self._energy = energy.view(self._parts, self._hop)
-        self._seen: dict[tuple[int, bool, int], Tensor] = {}
+        self._seen: dict[tuple[int, bool, int], tuple[Tensor, Tensor]] = {}
 
     def begin_cutting(self) -> Push:
         """Audio (samples,) -> frames (frames, size) without their window, which share memory."""
@@ -67,15 +70,15 @@ class Framing:
 
         return push
 
-    def begin_overlap(self) -> Push:
+    def begin_overlap(self) -> Callable[[Tensor, bool], tuple[Tensor, Tensor | None]]:
         """Frames (frames, size) -> audio (samples,): their windowed sum over the windows' energy,
-        as far as it is done.
+        as far as it is done; and how far an iteration holds it, None if not at all.
         """
         carried = self._window.new_zeros(self._parts - 1, self._hop)
         head = carried[:0].view(-1)  # of the sum: what stands before the audio
         first = come = 0
 
-        def push(frames: Tensor, last: bool) -> Tensor:
+        def push(frames: Tensor, last: bool) -> tuple[Tensor, Tensor | None]:
             nonlocal carried, head, first, come
             count, offset = len(frames), come - first
             total = torch.cat([carried, carried.new_zeros(count, self._hop)])
@@ -89,10 +92,12 @@ class Framing:
             carried, done = total[hops:].clone(), total[:hops].view(-1)
             head = torch.cat([head, done[: self._side - len(head)]])
             self._fold(done, first, head, come if last else None)
-            done.div_(self._energy_of(first, hops, come, last))
+            energy, hold = self._energy_of(first, hops, come, last)
+            done.div_(energy)
             begin = first * self._hop - self._side
             first += hops
-            return done[max(-begin, 0) : come * self._hop - begin if last else None]
+            inside = slice(max(-begin, 0), come * self._hop - begin if last else None)
+            return done[inside], None if hold is None else hold[inside]
 
         return push
 
@@ -143,22 +148,31 @@ class Framing:
             return (audio.new_zeros(self._side),) * 2
         return audio[near:far].flip(0), audio[time - far : time - near].flip(0)
 
-    def _energy_of(self, first: int, hops: int, frames: int, last: bool) -> Tensor:
+    def _energy_of(
+        self, first: int, hops: int, frames: int, last: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """The windows' energy (hops * hop,) in hops of the sum from ``first`` on, of ``frames``
-        frames so far; the same for all iterations that are as far.
+        frames so far, and ``Frames.hold``; the same for all iterations that are as far.
         """
         inner = first > 2 * self._parts  # no mirror of the start reaches there
         key = -1 if inner else first, last, frames if last and not inner else -1
         seen, size = self._seen.get(key), hops * self._hop
-        if seen is None or len(seen) < size:
+        if seen is None or len(seen[0]) < size:
             energy = self._energy_sum(first, hops, frames)
             head = self._energy_sum(0, -(-self._side // self._hop), frames)[: self._side]
             self._fold(energy, first, head, frames if last else None)
-            seen = energy.clamp_min_(LEAST_ENERGY).to(self._window)
+            full = self._energy.sum(0)
+            hold = HOLD * missing_share(energy.view(-1, self._hop), full).view(-1)
+            energy = energy.clamp_min_(LEAST_ENERGY)
+            seen = energy.to(self._window), hold.to(self._window)
             # replaced as a whole: streams may be in several threads
             kept = self._seen if len(self._seen) < _KEPT else {}
             self._seen = {**kept, key: seen}
-        return seen[len(seen) - size :] if last else seen[:size]
+        part = slice(len(seen[0]) - size, None) if last else slice(size)
+        energy, hold = (table[part] for table in seen)
+        # more than a mirror needs has come where hops are done before the last
+        mirrored = self._frames.mirrored(frames * self._hop) if last else self._frames.mirrors
+        return energy, None if mirrored or (inner and not last) else hold
 
     def _energy_sum(self, first: int, hops: int, frames: int) -> Tensor:
         """The windows' energy in hops of the sum, without mirrors, in double precision."""

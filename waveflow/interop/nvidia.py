@@ -89,6 +89,8 @@ def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> W
             f"{network}.in_layers: expected dilated kernels that reach {_LONGEST_REACH} steps at "
             f"most; got {layers} layers of kernel {kernel_size}"
         )
+    if form.fused:  # a width that is only claimed is refused by the tensor that lacks it
+        weights.require_shape(f"{network}.cond_layer.bias", (2 * channels * layers,))
     return WaveGlowConfig(
         groups=sizes[0],
         flows=flows,

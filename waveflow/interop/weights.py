@@ -91,11 +91,16 @@ class Weights:
         """The shape of a layer's weight, which is not taken yet."""
         return self.shape(f"{name}.{self._spelling(name)[-1]}", 3)
 
+    def require_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if a tensor that is not taken yet has another shape."""
+        got = tuple(self._tensor(name).shape)
+        if got != shape:
+            raise ValueError(f"{name}: expected shape {shape}; got {got}")
+
     def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """A tensor, known to have this shape and finite numbers, in the precision of all."""
         value = self._tensor(name)
-        if tuple(value.shape) != shape:
-            raise ValueError(f"{name}: expected shape {shape}; got {tuple(value.shape)}")
+        self.require_shape(name, shape)
         if not value.is_floating_point() or not value.isfinite().all():
             raise ValueError(f"{name}: expected finite numbers; got {value.dtype}, NaN or infinity")
         del self._left[name]

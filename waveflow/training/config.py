@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from waveflow.audio.fields import Section, number
 from waveflow.audio.mel import MelConfig
-from waveflow.config import ModelConfig, SynthesisConfig, VocoderConfig, parse
+from waveflow.config import (
+    FITS,
+    Fits,
+    ModelConfig,
+    SynthesisConfig,
+    VocoderConfig,
+    parse,
+    require_fit,
+)
 from waveflow.yaml_file import read_yaml
+
+_MOST_STEPS = 10**9
+_BELOW_1 = 1 - 1e-9
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section):
     """Which clips are held out, and how the others are cut.
 
     Attributes:
@@ -32,19 +44,20 @@ class DataConfig:
         cache_gigabytes: most that fetched shards of a remote corpus take on the local disk.
     """
 
+    section: ClassVar[str] = "data"
     validation_list: str | None = None
     exclude_list: str | None = None
     mels: str | None = None
-    segment_frames: int = 48
-    batch_size: int = 8
-    workers: int = 0
+    segment_frames: int = number(48, 1, 100_000)
+    batch_size: int = number(8, 1, 100_000)
+    workers: int = number(0, 0, 1024)
     on_device: bool = False
-    open_shards: int = 8
-    cache_gigabytes: float = 20.0
+    open_shards: int = number(8, 1, 1_000_000)
+    cache_gigabytes: float = number(20.0, 0, 1_000_000, above=True)
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Section):
     """Adam, its schedule, how long, and what happens when it goes wrong.
 
     Attributes:
@@ -61,19 +74,20 @@ class OptimizerConfig:
         backoff: factor of the learning rate after going back.
     """
 
-    max_steps: int = 100_000
-    learning_rate: float = 1e-3
-    warmup_steps: int = 100
-    beta1: float = 0.9
-    beta2: float = 0.99
-    clip_norm: float = 50.0
-    ema_decay: float = 0.999
-    patience: int = 10
-    backoff: float = 0.5
+    section: ClassVar[str] = "optimizer"
+    max_steps: int = number(100_000, 1, _MOST_STEPS)
+    learning_rate: float = number(1e-3, 0, 10, above=True)
+    warmup_steps: int = number(100, 0, _MOST_STEPS)
+    beta1: float = number(0.9, 0, _BELOW_1)
+    beta2: float = number(0.99, 0, _BELOW_1)
+    clip_norm: float = number(50.0, 0, 1e12, above=True)
+    ema_decay: float = number(0.999, 0, _BELOW_1)
+    patience: int = number(10, 1, _MOST_STEPS)
+    backoff: float = number(0.5, 0, 1, above=True)
 
 
 @dataclass(frozen=True)
-class ComputeConfig:
+class ComputeConfig(Section):
     """How the arithmetic is done. None of it changes what is learnt, up to rounding.
 
     Attributes:
@@ -84,14 +98,15 @@ class ComputeConfig:
         accumulate: parts that a device cuts its share of a batch into, one after the other.
     """
 
+    section: ClassVar[str] = "compute"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     reversible: bool = False
     compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None
-    accumulate: int = 1
+    accumulate: int = number(1, 1, 100_000)
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Section):
     """When a run looks up from its work, and whom it tells.
 
     Attributes:
@@ -106,14 +121,41 @@ class RunConfig:
         loggers: where scalars go; ``tensorboard`` and ``wandb`` get sounds and pictures as well.
     """
 
-    seed: int = 0
+    section: ClassVar[str] = "run"
+    seed: int = number(0, 0, 2**63 - 1)
     init_from: str | None = None
-    checkpoint_every: int = 500
-    validate_every: int = 1000
-    log_every: int = 20
-    report_seconds: float = 60.0
-    audio_clips: int = 2
+    checkpoint_every: int = number(500, 1, _MOST_STEPS)
+    validate_every: int = number(1000, 1, _MOST_STEPS)
+    log_every: int = number(20, 1, _MOST_STEPS)
+    report_seconds: float = number(60.0, 0, 1e9)
+    audio_clips: int = number(2, 0, 10_000)
     loggers: tuple[Literal["tensorboard", "csv", "wandb"], ...] = ("tensorboard",)
+
+
+def _parts(data: DataConfig, compute: ComputeConfig) -> Iterator[str]:
+    if data.batch_size % compute.accumulate:
+        yield (
+            f"expected data.batch_size to be a multiple of compute.accumulate "
+            f"{compute.accumulate}; got {data.batch_size}"
+        )
+
+
+def _first_batch(model: ModelConfig, mel: MelConfig, data: DataConfig) -> Iterator[str]:
+    """What normalises its channels by the first batch needs two steps of it to tell a variance."""
+    samples = data.batch_size * data.segment_frames * mel.hop_length
+    if samples < 2 * model.longest_step():
+        yield (
+            f"expected data.batch_size times data.segment_frames, {data.batch_size} x "
+            f"{data.segment_frames} frames of mel.hop_length {mel.hop_length}, to be two steps of "
+            f"the model or more, of {model.longest_step()} samples each; got {samples} samples"
+        )
+
+
+_FITS: Fits = {
+    **FITS,
+    ("data", "compute"): _parts,
+    ("model", "mel", "data"): _first_batch,
+}
 
 
 @dataclass(frozen=True)
@@ -127,6 +169,9 @@ class TrainingConfig:
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        require_fit(vars(self), _FITS)
 
     @property
     def vocoder(self) -> VocoderConfig:
@@ -144,8 +189,12 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
-        """Read plain values; ValueError names an unknown key."""
-        sections = {
+        """Read plain values.
+
+        Raises:
+            ValueError: as :func:`waveflow.config.parse` raises it.
+        """
+        sections: dict[str, type[Section]] = {
             "model": ModelConfig,
             "mel": MelConfig,
             "data": DataConfig,
@@ -154,11 +203,16 @@ class TrainingConfig:
             "synthesis": SynthesisConfig,
             "run": RunConfig,
         }
-        return cls(**parse(values, sections))
+        return cls(**parse(values, sections, _FITS))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TrainingConfig:
-        """Read a recipe; the lists it names are looked for beside it."""
+        """Read a recipe; the lists it names are looked for beside it.
+
+        Raises:
+            OSError: the file cannot be opened.
+            ValueError: it is no recipe; names the file, and all that is wrong.
+        """
         values = read_yaml(path)
         data = values.get("data") if isinstance(values, Mapping) else None
         if isinstance(data, Mapping):
@@ -169,7 +223,10 @@ class TrainingConfig:
                 if key in ("validation_list", "exclude_list") and isinstance(value, str)
             }
             values = {**values, "data": {**data, **lists}}
-        return cls.from_dict(values)
+        try:
+            return cls.from_dict(values)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as :meth:`from_dict` takes them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,10 @@ from waveflow.audio.check import check_mel
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import QUANTUM, quantise
+from waveflow.files import SOUNDS, files_below, read_text
 from waveflow.mel_file import read_mel
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig
-
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
-
 
 MEL_SUFFIX = ".npy"
 MEL_SLACK = 2
@@ -33,38 +32,45 @@ class Split:
     validation: list[str]
 
 
+def clip_id(name: str) -> str:
+    """The id that a name stands for, of a file without its ending or in a row of a list.
+
+    A letter with its accent is one character or two, by the system that wrote it; here it is one.
+    Blanks and byte order marks around a name are no part of it.
+    """
+    return unicodedata.normalize("NFC", name).strip().strip("\ufeff").strip()
+
+
 def find_clips(folder: str | Path) -> dict[str, Path]:
     """Clips of a data set by id, sorted: the file name without its ending.
 
     The folder may have LJSpeech's layout (``metadata.csv`` beside ``wavs`` or ``flac``), or be
-    any tree of audio files.
+    any tree of audio files; :func:`waveflow.files.files_below` says which of them are taken.
 
     Raises:
         FileNotFoundError: no such folder, or a clip that ``metadata.csv`` names is missing.
+        OSError: a folder that cannot be read.
         ValueError: no audio there, or two clips of one name.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of recordings; there is none")
     clips: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
-            if path.stem in clips:
-                raise ValueError(
-                    f"{folder}: expected one clip a name; got {clips[path.stem]} and {path}"
-                )
-            clips[path.stem] = path
+    for path in files_below(folder, SOUNDS):
+        name = clip_id(path.stem)
+        if name in clips:
+            raise ValueError(f"{folder}: expected one clip a name; got {clips[name]} and {path}")
+        clips[name] = path
     if not clips:
-        raise ValueError(f"{folder}: expected audio files ({', '.join(sorted(AUDIO_SUFFIXES))})")
+        raise ValueError(f"{folder}: expected audio files ({', '.join(SOUNDS[:4])}, ...)")
     metadata = folder / "metadata.csv"
     if metadata.is_file():
-        lines = _lines(metadata)
-        ids = [line.split("|")[0] for line in lines if line.strip()]
+        ids = read_list(metadata)
         missing = [clip for clip in ids if clip not in clips]
         if missing:
             raise FileNotFoundError(
                 f"{metadata}: names {len(ids)} clips, {len(missing)} of them have no audio file, "
-                f"such as {missing[0]}"
+                f"such as {_some(missing)}; there are files such as {_some(list(clips))}"
             )
         clips = {clip: clips[clip] for clip in ids}
     return clips
@@ -77,28 +83,50 @@ def read_list(path: str | Path) -> list[str]:
         OSError: the file cannot be opened.
         ValueError: it is no text.
     """
-    return [line.split("|")[0].strip() for line in _lines(Path(path)) if line.strip()]
+    rows = [row for row in read_text(path).split("\n") if clip_id(row)]
+    return [clip_id(row.split("|")[0]) for row in rows]
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected a list in UTF-8; got {error}") from None
+def knows_few(ids: Sequence[str], names: Iterable[str]) -> bool:
+    """Whether a list has ids of which hardly any, a tenth at most, is the name of a clip."""
+    return bool(ids) and 10 * len(set(ids).intersection(names)) <= len(set(ids))
+
+
+def unknown_ids(path: str | Path, ids: Sequence[str], names: Sequence[str]) -> str:
+    """What to tell of a list whose ids are not the names of the clips."""
+    missing = [name for name in ids if name not in set(names)]
+    return (
+        f"{path}: expected ids of clips, such as {_some(names)}; {len(missing)} of {len(ids)} are "
+        f"not there, such as {_some(missing)}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return " and ".join(names[:2])
 
 
 def split_clips(names: Iterable[str], config: DataConfig) -> Split:
     """Take the held-out clips away from the training clips.
 
     Raises:
-        ValueError: nothing is left to train or to validate on.
+        ValueError: nothing is left to train or to validate on, or a list of other clips.
     """
     names = list(names)
-    excluded = set(read_list(config.exclude_list)) if config.exclude_list else set()
-    kept = [name for name in names if name not in excluded]
-    held_out = set(read_list(config.validation_list) if config.validation_list else kept[::20])
-    training = [name for name in kept if name not in held_out]
-    validation = [name for name in kept if name in held_out]
+    excluded = read_list(config.exclude_list) if config.exclude_list else []
+    unseen = set(excluded)
+    kept = [name for name in names if name not in unseen]
+    held_out = read_list(config.validation_list) if config.validation_list else kept[::20]
+    if config.validation_list and knows_few(held_out, names):
+        raise ValueError(unknown_ids(config.validation_list, held_out, names))
+    if config.exclude_list and knows_few(excluded, names):
+        told = unknown_ids(config.exclude_list, excluded, names)
+        if not config.validation_list:
+            raise ValueError(told)
+        # the other list knows the clips: a part of a corpus may have none of these
+        warnings.warn(told, stacklevel=2)
+    validated = set(held_out)
+    training = [name for name in kept if name not in validated]
+    validation = [name for name in kept if name in validated]
     if not training or not validation:
         raise ValueError(
             f"expected clips to train and to validate on; got {len(training)} and "
@@ -124,7 +152,11 @@ def load_clips(
     """
     config = log_mel.config
     short, silent, count = [], [], 0
+    stored = {}
+    if mels is not None:
+        stored = {clip_id(path.stem): path for path in files_below(mels, (MEL_SUFFIX,))}
     for path in paths:
+        name = clip_id(path.stem)
         audio, _ = read_audio(path, sample_rate=config.sample_rate)
         frames = audio.shape[0] // config.hop_length
         if frames < min_frames or audio.shape[0] <= config.n_fft:
@@ -137,10 +169,10 @@ def load_clips(
         if mels is None:
             mel = log_mel(audio[None])[0, :, :frames]
         else:
-            mel = _predicted_mel(mels / f"{path.stem}{MEL_SUFFIX}", log_mel, frames)
+            mel = _predicted_mel(stored.get(name, mels / f"{name}{MEL_SUFFIX}"), log_mel, frames)
             audio = audio[: mel.shape[-1] * config.hop_length]
         count += 1
-        yield Clip(path.stem, quantise(audio), mel)
+        yield Clip(name, quantise(audio), mel)
     for left_out, why in ((short, f"shorter than {min_frames} frames"), (silent, "silent")):
         if left_out:
             warnings.warn(f"left out {len(left_out)} clips {why}: {left_out[0]} ...", stacklevel=2)

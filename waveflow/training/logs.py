@@ -79,7 +79,8 @@ class LogSpeech(lightning.Callback):
             _log_sound(trainer, f"{clip.name}/recorded", recorded, rate)
             for temperature in TEMPERATURES:
                 mel = clip.mel[None].to(module.device)
-                audio = vocoder(mel, temperature=temperature, seed=0)[0].clamp(-1, 1).cpu()
+                how = {"temperature": temperature, "mel_config": vocoder.config.mel}
+                audio = vocoder(mel, seed=0, **how)[0].clamp(-1, 1).cpu()
                 name = f"{clip.name}/temperature {temperature}"
                 _log_sound(trainer, name, audio, rate)
                 _log_picture(trainer, name, picture(recorded, audio, rate))

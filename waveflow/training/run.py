@@ -137,9 +137,9 @@ def train(
     start = None
     if config.run.init_from is not None and checkpoint is None:
         start = _read_start(config)
-    corpus = Corpus(data, config)
     torch.manual_seed(config.run.seed)
-    module = LikelihoodTraining(config, start=start)
+    module = LikelihoodTraining(config, start=start)  # first: it may be refused, and soon
+    corpus = Corpus(data, config)
     stop = StopInTime(end)
     with warnings.catch_warnings():
         _hush()

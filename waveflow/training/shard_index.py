@@ -16,6 +16,7 @@ from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
 from waveflow.config import parse
 from waveflow.files import atomic_path
+from waveflow.training.corpus import clip_id
 from waveflow.training.shard_cache import ShardFile, fetch
 
 INDEX = "index.npz"
@@ -99,6 +100,7 @@ class ShardIndex:
         names = arrays["names"].tolist()
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("names that are no list of texts")
+        names = [clip_id(name) for name in names]
         rows = {row: arrays[row].astype(kind) for row, kind in _ROWS.items()}
         shards = tuple(
             ShardFile(str(name), int(size), str(sha256))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from waveflow.audio.frames import LEAST_ENERGY, Frames
+from waveflow.audio.frames import HOLD, LEAST_ENERGY, Frames, missing_share
 
 
 class Columns(nn.Module):
@@ -16,12 +16,15 @@ class Columns(nn.Module):
     """
 
     window: Tensor
+    full_energy: Tensor
 
     def __init__(self, frames: Frames) -> None:
         super().__init__()
         self.size, self.hop, self.side = frames.size, frames.hop, frames.side
         self.parts, self.mirrors, self.skipped = frames.parts, frames.mirrors, frames.skipped
         self.register_buffer("window", frames.window[:, None].clone(), persistent=False)
+        full_energy = frames.full_energy.roll(-frames.side)
+        self.register_buffer("full_energy", full_energy, persistent=False)
 
     def cut(self, audio: Tensor, frames: int) -> Tensor:
         """(batch, time) -> (batch, size, frames), without the window."""
@@ -51,10 +54,16 @@ class Columns(nn.Module):
         audio = audio.index_add(1, left, total[:, : self.side] * enough)
         return audio.index_add(1, right, total[:, stop : stop + self.side] * enough)
 
-    def share(self, mel: Tensor) -> Tensor:
-        """By what the change of every sample is weighed, (1, time); for (.., .., frames)."""
+    def share_and_hold(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """By what the change of every sample is weighed, and how far an iteration holds the sample,
+        (1, time) each; for (.., .., frames).
+        """
         energy = self.lay_down(self.window * torch.ones_like(mel[:1, :1]))
-        return 1 / energy.clamp_min(LEAST_ENERGY)
+        missing = missing_share(energy.reshape(-1, self.hop), self.full_energy)
+        hold = HOLD * missing.reshape(1, -1)
+        if self.mirrors and self.side:
+            hold = hold * (1 - self._mirrored(energy)[2][:1])
+        return 1 / energy.clamp_min(LEAST_ENERGY), hold
 
     def _continued(self, audio: Tensor) -> Tensor:
         """Audio mirrored at its ends; continued by silence if that is the convention, or if it is

@@ -47,8 +47,8 @@ def _iterated(module: MatrixStep, builder: OnnxBuilder, audio: str, mel: str) ->
         return audio
     columns = OnnxColumns(module.columns, builder, audio)
     mel = builder.slice(mel, 1, start=module.bands.start, end=module.bands.stop)
-    share = columns.share(mel)
-    before = audio
+    share, hold = columns.share_and_hold(mel)
+    first = before = audio
     for index in range(module.iterations):
         carried_on = audio
         if index > 0:
@@ -56,7 +56,9 @@ def _iterated(module: MatrixStep, builder: OnnxBuilder, audio: str, mel: str) ->
             carried_on = builder.op("Add", audio, step)
         change = columns.lay_down(_change(module, builder, columns.cut(carried_on), mel))
         before = audio
-        audio = builder.op("Add", carried_on, builder.op("Mul", share, change))
+        moved = builder.op("Add", carried_on, builder.op("Mul", share, change))
+        back = builder.op("Mul", hold, builder.op("Sub", first, moved))
+        audio = builder.op("Add", moved, back)
     return audio
 
 

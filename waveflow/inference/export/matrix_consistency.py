@@ -160,12 +160,13 @@ class MatrixStep(nn.Module):
         if not self.iterations:
             return audio
         mel = mel[:, self.bands]
-        share = self.columns.share(mel)
-        before = audio
+        share, hold = self.columns.share_and_hold(mel)
+        first = before = audio
         for index in range(self.iterations):
             carried_on = audio if index == 0 else audio + MOMENTUM * (audio - before)
             change = self.columns.lay_down(self._change(carried_on, mel))
-            before, audio = audio, carried_on + share * change
+            moved = carried_on + share * change
+            before, audio = audio, moved + hold * (first - moved)
         return audio
 
     def _change(self, audio: Tensor, mel: Tensor) -> Tensor:

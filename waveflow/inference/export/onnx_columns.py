@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from waveflow.audio.frames import LEAST_ENERGY
+from waveflow.audio.frames import HOLD, LEAST_ENERGY
 from waveflow.inference.export.builder import OnnxBuilder
 from waveflow.inference.export.columns import Columns
 
@@ -78,14 +78,26 @@ class OnnxColumns:
             audio = builder.op("Add", audio, builder.op("Pad", part, pads))
         return audio
 
-    def share(self, mel: str) -> str:
-        """By what the change of every sample is weighed, (1, time); for (.., .., frames)."""
+    def share_and_hold(self, mel: str) -> tuple[str, str]:
+        """By what the change of every sample is weighed, and how far an iteration holds the sample,
+        (1, time) each; for (.., .., frames).
+        """
         builder = self._builder
         one, frames = builder.constant([1]), builder.size(mel, 2)
         ones = builder.op("Expand", builder.constant(1.0), builder.concat(0, one, one, frames))
         energy = builder.op("Mul", builder.constant(self._columns.window), ones)
         energy = self.lay_down(energy)
-        return builder.op("Reciprocal", builder.op("Max", energy, builder.constant(LEAST_ENERGY)))
+        least = builder.op("Max", energy, builder.constant(LEAST_ENERGY))
+        full = self._columns.full_energy
+        hops = builder.reshape(energy, -1, self._columns.hop)
+        missing = builder.op("Sub", builder.constant(full), hops)
+        missing = builder.op("Max", missing, builder.constant(0.0))
+        hold = builder.op("Mul", missing, builder.constant(HOLD / full.clamp_min(LEAST_ENERGY)))
+        hold = builder.reshape(hold, 1, -1)
+        if self._mirrored is not None:
+            *_, enough, _ = self._mirrored
+            hold = builder.op("Mul", hold, builder.op("Sub", builder.constant(1.0), enough))
+        return builder.op("Reciprocal", least), hold
 
     def _mirrors(self, audio: str) -> tuple[str, str, str, str]:
         """Which samples stand before audio and behind it, 0 if it is too short for that, else 1,

@@ -1,0 +1,215 @@
+"""Sections of a config: dataclasses that check their values when they are made."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from types import UnionType
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from waveflow.checks import real, shown, truth, whole
+
+_Relation = TypeVar("_Relation", bound=Callable[..., str | None])
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which numbers a field may have: finite ones from ``low`` to ``high``.
+
+    Attributes:
+        low: the lowest.
+        high: the highest.
+        above: whether ``low`` itself is too low.
+        parity: what is left of it by 2; by default both are right.
+    """
+
+    low: float
+    high: float
+    above: bool = False
+    parity: int | None = None
+
+
+def number(
+    default: Any, low: float, high: float, *, above: bool = False, parity: int | None = None
+) -> Any:
+    """A field of a :class:`Section` that holds a number; arguments are those of :class:`Range`.
+
+    Args:
+        default: value of the field; None where its type says that there may be none.
+        low: the lowest value.
+        high: the highest value.
+        above: whether ``low`` itself is too low.
+        parity: 1 for odd numbers, 0 for even ones.
+    """
+    return field(default=default, metadata={"range": Range(low, high, above, parity)})
+
+
+def relation(*names: str) -> Callable[[_Relation], _Relation]:
+    """Mark a method of a :class:`Section` that says what is wrong between fields, or None.
+
+    Args:
+        names: of the fields; the method is called when each of them has a value of its range.
+    """
+
+    def mark(method: _Relation) -> _Relation:
+        method.names = names  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Section:
+    """A part of a config; subclasses are frozen dataclasses whose numbers are :func:`number`.
+
+    Values are checked against the fields' types and ranges, then against one another, by the
+    methods that are a :func:`relation`. Numbers of other libraries become Python's own.
+
+    Raises:
+        ValueError: names all fields that are wrong, ``section.field`` each.
+    """
+
+    section: ClassVar[str]
+    _told: ClassVar[str] = ""
+    _least: ClassVar[str] = "of {} or more"
+
+    def __post_init__(self) -> None:
+        faults: dict[str, str] = {}
+        own: Any = type(self)
+        for one, kinds in _kinds(own).items():
+            path, value = f"{self.section}.{one.name}", getattr(self, one.name)
+            if value is None:
+                if type(None) not in kinds:
+                    faults[one.name] = f"expected a value of {path}; got none"
+                continue
+            try:
+                value = _typed(value, kinds)
+            except ValueError as error:
+                faults[one.name] = f"expected {path} {error}"
+                continue
+            object.__setattr__(self, one.name, value)
+            limits = one.metadata.get("range")
+            wanted = None if limits is None else self._wanted(value, limits)
+            if wanted is not None:
+                faults[one.name] = f"expected {path} {wanted}; got {value!r}"
+        for name, method in _relations(own).items():
+            told = None if faults.keys() & method.names else method(self)
+            if told is not None:
+                faults[name] = told
+        if faults:
+            raise ValueError(self._told + "; ".join(faults.values()))
+
+    def _wanted(self, value: float, limits: Range) -> str | None:
+        """What is wanted of a number that is out of its range."""
+        if value < limits.low or (limits.above and value == limits.low):
+            return f"> {limits.low}" if limits.above else self._least.format(limits.low)
+        if value > limits.high:
+            return f"of {limits.high} at most"
+        if limits.parity is not None and value % 2 != limits.parity:
+            return f"to be {'odd' if limits.parity else 'even'}"
+        return None
+
+
+def from_plain(section: Any, values: Mapping[str, Any]) -> Any:
+    """A section of values as YAML has them; a number that YAML takes for a text is read.
+
+    Args:
+        section: a subclass of :class:`Section`.
+        values: of its fields; those left out have their defaults.
+
+    Raises:
+        ValueError: an unknown field, an empty one that has to have a value, or a wrong value;
+            names them all.
+    """
+    kinds = {one.name: kinds for one, kinds in _kinds(section).items()}
+    known = {name: _read(value, kinds[name]) for name, value in values.items() if name in kinds}
+    faults = [
+        f"expected no field {section.section}.{name:.100} but {', '.join(kinds)}"
+        for name in values
+        if name not in kinds
+    ]
+    try:
+        made = section(**known)
+    except ValueError as error:
+        faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return made
+
+
+@cache
+def _relations(section: Any) -> dict[str, Any]:
+    """The methods that are a :func:`relation`, by name."""
+    found = {name: getattr(section, name) for name in dir(section)}
+    return {name: method for name, method in found.items() if hasattr(method, "names")}
+
+
+@cache
+def _kinds(section: Any) -> dict[Field[Any], tuple[Any, ...]]:
+    """The types that the value of each field may have."""
+    hints = get_type_hints(section)
+    found = {}
+    for one in fields(section):
+        hint = hints[one.name]
+        found[one] = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return found
+
+
+def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
+    """A value as one of some types.
+
+    Raises:
+        ValueError: it is of none of them; says what was expected and what came.
+    """
+    if value is None and type(None) in kinds:
+        return value
+    kind = kinds[0]
+    if get_origin(kind) is Literal:
+        known = get_args(kind)
+        if isinstance(value, str) and value in known:
+            return value
+        raise ValueError(f"{' or '.join(map(repr, known))}; got {value!r:.100}")
+    if get_origin(kind) is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(item, get_args(kind)[:1]) for item in value)
+    if kind is str and isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    if kind in _CHECKS:
+        with suppress(ValueError, OverflowError):  # OverflowError: of whole numbers without end
+            made = kind(_CHECKS[kind](value, "a value"))
+            if math.isfinite(made):
+                return made
+    raise ValueError(f"to be {_NAMES.get(kind, 'a list')}; got {shown(value)}")
+
+
+_CHECKS: dict[Any, Callable[[Any, str], Any]] = {int: whole, float: real, bool: truth}
+
+_NAMES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    str: "a text",
+}
+
+
+def _read(value: Any, kinds: tuple[Any, ...]) -> Any:
+    """A text where none is expected, as YAML reads it without quotes; ``1e-3`` is a number."""
+    if not isinstance(value, str) or kinds[0] not in (int, float, bool):
+        return value
+    if kinds[0] is bool:
+        return {"true": True, "false": False}.get(value.lower(), value)
+    try:
+        return int(value, 0) if kinds[0] is int else float(value)
+    except ValueError:
+        return value

@@ -1,0 +1,60 @@
+"""The mel of audio that comes in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from waveflow.audio.mel import LogMel
+from waveflow.inference.framing import Framing
+
+SLICE = 1024
+"""Frames that are in memory at a time."""
+
+WHOLE = 2**12
+"""Frames up to which the mel of a recording is made at once."""
+
+
+def mel_pieces(audio: Iterable[Tensor], log_mel: LogMel, *, whole: int = WHOLE) -> Iterator[Tensor]:
+    """The mel of a recording, cut to whole hops, in memory that does not grow with its length.
+
+    Args:
+        audio: the recording, (samples,) each piece.
+        log_mel: the front end.
+        whole: frames up to which all is made at once, bit for bit as by the front end.
+
+    Yields:
+        (n_mels, ``SLICE`` frames or fewer).
+
+    Raises:
+        ValueError: the recording is too short.
+
+    >>> from waveflow.audio import MelConfig
+    >>> pieces = mel_pieces(torch.zeros(512000).split(9999), LogMel(MelConfig()), whole=0)
+    >>> sum(piece.shape[1] for piece in pieces)
+    2000
+    """
+    hop_length, pieces = log_mel.config.hop_length, iter(audio)
+    head, frames = [log_mel.window[:0]], 0
+    for piece in pieces:
+        head.append(piece)
+        frames = sum(map(len, head)) // hop_length
+        if frames > whole:
+            break
+    else:
+        start = torch.cat(head)[: frames * hop_length]
+        # a centred mel has one frame more
+        yield from log_mel(start[None])[0, :, :frames].split(SLICE, dim=1)
+        return
+    cut, rest = Framing(log_mel.cutting).begin_cutting(), head[0]
+    parts = (part for piece in chain(head, pieces) for part in piece.split(SLICE * hop_length))
+    for part, last in chain(((part, False) for part in parts), [(head[0], True)]):
+        rest = torch.cat([rest, part])
+        hops = len(rest) // hop_length * hop_length
+        framed = cut(rest[:hops], last)
+        rest = rest[hops:].clone()
+        for some in framed.split(SLICE) if len(framed) else ():
+            yield log_mel.bands(torch.fft.rfft(some * log_mel.window)).mT
