@@ -17,6 +17,7 @@ from torch import Tensor
 
 from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
+from waveflow.checks import tensor
 from waveflow.config import parse
 from waveflow.files import as_path, write_atomically
 from waveflow.pickles import read_tensors
@@ -119,7 +120,7 @@ def write_mel(path: str | Path, mel: Tensor, config: MelConfig) -> None:
         config: how it was made.
     """
     path = as_path(path)
-    mel = mel.detach().float().cpu().contiguous()
+    mel = tensor(mel, "mel").detach().float().cpu().contiguous()
     content = BytesIO()  # writers of archives hide why a disk takes no more
     if path.suffix.lower() == ".pt":
         torch.save(mel, content)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from waveflow.checks import whole
+
 _LANES = 4  # 64-bit words that Philox makes from one value of its counter
 
 
@@ -40,8 +42,7 @@ def example_noise(seed: int, example: int, length: int, *, start: int = 0) -> Te
     Raises:
         ValueError: the seed is out of range.
     """
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"expected a seed from 0 to 2**64 - 1; got {seed}")
+    seed, example = checked_seed(seed), whole(example, "example")
     skipped = start % _LANES
     key = np.array([seed, example], dtype=np.uint64)
     generator = np.random.Philox(key=key, counter=start // _LANES)
@@ -49,6 +50,18 @@ def example_noise(seed: int, example: int, length: int, *, start: int = 0) -> Te
     high, low = words >> np.uint64(32), words & np.uint64(0xFFFFFFFF)
     first, second = (torch.from_numpy((half + 0.5) / 2**32) for half in (high, low))
     return (-2 * first.log_()).sqrt_() * (2 * torch.pi * second).cos_()
+
+
+def checked_seed(seed: int) -> int:
+    """A seed of :func:`positional_noise`.
+
+    Raises:
+        ValueError: no whole number, or one out of range.
+    """
+    seed = whole(seed, "seed")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"expected a seed from 0 to 2**64 - 1; got {seed}")
+    return seed
 
 
 def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
@@ -71,6 +84,7 @@ def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
     >>> bool((rows[1:, :3] == uniform_noise(7, torch.tensor([4]), 3)).all())
     True
     """
+    seed = whole(seed, "seed")
     positions = torch.arange(1, length + 1, device=keys.device)
     start = _mix(_mix(torch.full_like(keys, _signed(seed))) + keys)
     words = _mix(start[:, None] + _signed(0x9E3779B97F4A7C15) * positions)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from waveflow.audio.containers import open_whole
 from waveflow.audio.quantise import quantise
+from waveflow.checks import whole
 from waveflow.files import as_path, atomic_path, seekable
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
@@ -82,7 +83,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
     (tensor([0.5000, 0.5000, 0.5000, 0.5000]), 22050)
     """
     if sample_rate is not None:
-        _check_rate("sample_rate", sample_rate)
+        sample_rate = _check_rate("sample_rate", sample_rate)
     with _opened(path, sample_rate) as (file, file_rate):
         rate = sample_rate or file_rate
         audio = torch.cat(list(_resampled(_decoded(path, file), file_rate, rate)))
@@ -108,7 +109,7 @@ def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterato
     ...     sum(len(piece) for piece in read_audio_pieces(f"{folder}/two.wav", 22050))
     22050
     """
-    _check_rate("sample_rate", sample_rate)
+    sample_rate = _check_rate("sample_rate", sample_rate)
     count = beyond = 0
     peak = 0.0
     with _opened(path, sample_rate) as (file, rate):
@@ -139,8 +140,7 @@ def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
     >>> resample(torch.zeros(2, 480), 48000, 22050).shape
     torch.Size([2, 221])
     """
-    _check_rate("from_rate", from_rate)
-    _check_rate("to_rate", to_rate)
+    from_rate, to_rate = _check_rate("from_rate", from_rate), _check_rate("to_rate", to_rate)
     if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() == 0:
         raise ValueError(
             f"expected floating-point audio of shape (..., time); got {_describe(audio)}"
@@ -183,7 +183,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
     path = as_path(path)
-    _check_target(path, sample_rate)
+    sample_rate = _check_target(path, sample_rate)
     _check_audio(path, audio)
     _write(path, [audio], sample_rate)
 
@@ -215,7 +215,7 @@ def write_audio_pieces(
     22050
     """
     path = as_path(path)
-    _check_target(path, sample_rate)
+    sample_rate = _check_target(path, sample_rate)
     return _write(path, pieces, sample_rate)
 
 
@@ -297,12 +297,13 @@ def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.Soun
         ) from error
 
 
-def _check_target(path: Path, sample_rate: int) -> None:
+def _check_target(path: Path, sample_rate: int) -> int:
     if path.suffix.lower() not in _WRITABLE:
         raise ValueError(f"{path}: expected a name in .wav or .flac; got {path.suffix!r}")
-    _check_rate("sample_rate", sample_rate)
+    sample_rate = _check_rate("sample_rate", sample_rate)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+    return sample_rate
 
 
 def _check_audio(path: Path, audio: Tensor) -> None:
@@ -403,9 +404,14 @@ def _clipped(path: str | os.PathLike[str], beyond: int, count: int, peak: float)
     return f"{path}: clipped {beyond} of {count} samples to [-1, 1]; the peak was {peak:.6g}"
 
 
-def _check_rate(name: str, rate: int) -> None:
-    if not isinstance(rate, int) or rate < 1:
+def _check_rate(name: str, rate: int) -> int:
+    try:
+        number = whole(rate, name)
+    except ValueError:
+        number = 0
+    if number < 1:
         raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
+    return number
 
 
 def _describe(value: object) -> str:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from waveflow.bijections.base import Bijection, full_precision, sum_per_example
+from waveflow.bijections.base import Bijection, sum_per_example
+from waveflow.precision import Durable, default_precision, full_precision
 
 LOW_PASS_TAPS = 24
 """Taps of the low-pass filter behind which the past is correlated with itself."""
@@ -32,7 +33,7 @@ class BlockwiseNetwork(Protocol):
         ...
 
 
-class LongTermPredictor(Bijection):
+class LongTermPredictor(Bijection, Durable):
     r"""Each sample less its prediction from about one pitch period ago, scaled.
 
     .. math::
@@ -108,7 +109,8 @@ class LongTermPredictor(Bijection):
         self.block = block
         self.kernel_size = kernel_size
         self.window = window
-        self.register_buffer("low_pass", _low_pass(cutoff), persistent=False)
+        low_pass = _low_pass(cutoff).to(torch.empty(0).device, default_precision())
+        self.register_buffer("low_pass", low_pass, persistent=False)
 
     @property
     def shortest(self) -> int:
@@ -340,9 +342,9 @@ def fft_size(least: int) -> int:
 
 def _low_pass(cutoff: float) -> Tensor:
     """A windowed sinc, (taps,)."""
-    n = torch.arange(LOW_PASS_TAPS, dtype=torch.float64) - (LOW_PASS_TAPS - 1) / 2
-    taper = torch.hann_window(LOW_PASS_TAPS + 1, dtype=torch.float64)[1:]
-    return (2 * cutoff * torch.sinc(2 * cutoff * n) * taper).to(torch.get_default_dtype())
+    n = torch.arange(LOW_PASS_TAPS, dtype=torch.float64, device="cpu") - (LOW_PASS_TAPS - 1) / 2
+    taper = torch.hann_window(LOW_PASS_TAPS + 1, dtype=torch.float64, device="cpu")[1:]
+    return 2 * cutoff * torch.sinc(2 * cutoff * n) * taper
 
 
 def _filtered(x: Tensor, taps: Tensor) -> Tensor:

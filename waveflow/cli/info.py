@@ -48,7 +48,7 @@ def work(arguments: Namespace) -> int:
     vocoder = load_vocoder(arguments.model)
     weights = vocoder.state_dict().values()
     mel_config = vocoder.config.mel
-    mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate))
+    mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate, dtype=torch.float32, device="cpu"))
     seconds = mel.shape[-1] * mel_config.hop_length / mel_config.sample_rate
     engine, synthesis = vocoder.engine(), vocoder.config.synthesis
     gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0, mel_config=mel_config), seconds)

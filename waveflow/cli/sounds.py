@@ -185,7 +185,7 @@ class SoundMaker:
 def _earlier(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
     """Audio in pieces, moved to an earlier time (a later one if negative), of the same length."""
     skipped = max(samples, 0)
-    held = torch.zeros(max(-samples, 0))
+    held = torch.zeros(max(-samples, 0), dtype=torch.float32, device="cpu")
     behind = len(held)
     for piece in pieces:
         held = torch.cat([held, piece[skipped:]])
@@ -195,4 +195,4 @@ def _earlier(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
             yield held[:ready]
             held = held[ready:]
     if samples > 0:
-        yield torch.zeros(samples)
+        yield torch.zeros(samples, dtype=torch.float32, device="cpu")

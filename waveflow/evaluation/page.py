@@ -87,7 +87,7 @@ def write_page(
         if [clip.file for clip in baseline.clips] != files:
             raise ValueError(f"expected a baseline of the same files; got others of {name}")
     folder.mkdir(parents=True, exist_ok=True)
-    log_mel = LogMel(vocoder.config.mel)
+    log_mel = LogMel(vocoder.config.mel).float()
 
     kinds: list[tuple[str, Callable[[Recording], Tensor]]] = [
         ("Recording", lambda recording: recording.audio),
@@ -159,7 +159,7 @@ def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'waveflow[evaluate]'") from error
 
-    window = torch.hann_window(1024)
+    window = torch.hann_window(1024, dtype=torch.float32, device=audio.device)
     hop_length = max(256, len(audio) // 1000)
     spectrum = torch.stft(
         audio.float(), 1024, hop_length, window=window, pad_mode="constant", return_complex=True

@@ -46,7 +46,7 @@ def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
 
 def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
     """Recordings to score, for vocoders of a convention; at least one."""
-    log_mel = LogMel(config)
+    log_mel = LogMel(config).float()
     recordings = [read_recording(path, log_mel) for path in paths]
     if not recordings:
         raise ValueError("expected recordings to evaluate; got none")

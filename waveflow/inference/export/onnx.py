@@ -16,6 +16,7 @@ from waveflow.inference.export.consistency import consistency
 from waveflow.inference.export.coupling import Data
 from waveflow.inference.export.graph import SynthesisGraph
 from waveflow.inference.export.networks import network
+from waveflow.precision import full_precision
 from waveflow.version import __version__
 
 if TYPE_CHECKING:
@@ -119,10 +120,10 @@ def export_torch(
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
     graph = SynthesisGraph(vocoder, synthesis)
     config = vocoder.config.mel
-    mel = torch.full((2, config.n_mels, 12), -5.0)
-    noise = torch.zeros(2, 12 * config.hop_length)
+    mel = torch.full((2, config.n_mels, 12), -5.0, dtype=torch.float32, device="cpu")
+    noise = mel.new_zeros(2, 12 * config.hop_length)
     free = torch.export.Dim.DYNAMIC
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(mel):
         program = torch.export.export(
             graph, (mel, noise), dynamic_shapes=({0: free, 2: free}, {0: free, 1: free})
         )
