@@ -29,7 +29,7 @@ from steps import Step
 from waveflow import Vocoder
 from waveflow.evaluation import evaluate
 from waveflow.evaluation.arithmetic import gmacs_per_second
-from waveflow.files import write_atomically
+from waveflow.files import read_json, write_atomically
 from waveflow.training.config import TrainingConfig
 from waveflow.training.run import DONE_FILE, RUN_FILE
 
@@ -128,7 +128,7 @@ def table(folders: list[Path]) -> str:
     """Markdown: a row a model, quality of the flow alone and behind it with consistency."""
     rows = []
     for folder in folders:
-        figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+        figures = read_json(folder / "figures.json")
         plain, near = (value for key, value in figures.items() if key.startswith("consistency"))
         cells = [
             f"`{folder.name}`",

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import sys
+
+from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+
+if __name__ == "__main__":
+    end_when_interrupted()  # while modules load
 
 import matplotlib
 import torch
@@ -14,6 +19,7 @@ from matplotlib import pyplot
 from waveflow import Vocoder
 from waveflow.audio import read_audio, write_audio
 from waveflow.evaluation import evaluate
+from waveflow.files import as_path
 
 SECONDS = 1.5
 KILOHERTZ = 5
@@ -23,14 +29,15 @@ KILOHERTZ = 5
 def main() -> None:
     """Vocode every clip of a folder and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clips", type=Path, help="folder of recordings")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write")
+    parser.add_argument("clips", help="folder of recordings")
+    parser.add_argument("--out", default="out", help="folder to write")
     parser.add_argument("--model", default="ljspeech", help="bundled name or folder")
     arguments = parser.parse_args()
 
+    clips, out = as_path(arguments.clips), as_path(arguments.out)
     vocoder = Vocoder.from_pretrained(arguments.model)
-    paths = sorted(arguments.clips.glob("*.flac"))
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    paths = sorted(clips.glob("*.flac"))
+    out.mkdir(parents=True, exist_ok=True)
     rate = vocoder.config.mel.sample_rate
     figure, axes = pyplot.subplots(
         len(paths), 2, figsize=(14, 2.6 * len(paths)), sharex=True, sharey=True, squeeze=False
@@ -39,17 +46,17 @@ def main() -> None:
         recorded, _ = read_audio(path, sample_rate=rate)
         mel = vocoder.mel(recorded[None])
         vocoded = vocoder(mel, seed=0)[0]
-        write_audio(arguments.out / f"{path.stem}.wav", vocoded.clamp(-1, 1), rate)
+        write_audio(out / f"{path.stem}.wav", vocoded.clamp(-1, 1), rate)
         draw(left, recorded, rate, f"{path.stem}: recorded")
         draw(right, vocoded, rate, f"{path.stem}: vocoded")
     figure.supxlabel("seconds")
     figure.supylabel("kHz")
     figure.tight_layout()
-    figure.savefig(arguments.out / "demo.png", dpi=80)
+    figure.savefig(out / "demo.png", dpi=80)
 
     report = evaluate(vocoder, paths, seed=0)
     print(report.to_table())
-    print(f"\nWrote {len(paths)} files and demo.png to {arguments.out}/")
+    print(f"\nWrote {len(paths)} files and demo.png to {out}/")
 
 
 def draw(axis: pyplot.Axes, audio: torch.Tensor, rate: int, title: str) -> None:
@@ -64,4 +71,8 @@ def draw(axis: pyplot.Axes, audio: torch.Tensor, rate: int, title: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise_when_interrupted()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

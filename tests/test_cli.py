@@ -313,6 +313,56 @@ class Test_bad_inputs:
         assert target.exists()  # it would have
 
 
+NO_SOUNDS = {
+    "m.pth": (lambda path, mel: torch.save(torch.tensor(mel), path), "an archive"),
+    "model.ckpt": (lambda path, mel: torch.save({"state_dict": {}}, path), "an archive"),
+    "old.pth": (lambda path, mel: path.write_bytes(pickle.dumps([1])), "a pickle"),
+    "m.numpy": (lambda path, mel: np.save(path.open("wb"), mel), "an array of NumPy"),
+    "m.txt": (lambda path, mel: path.write_text("no sound\n" * 99), "an unknown format"),
+    "m.bin": (lambda path, mel: path.touch(), "no bytes"),
+}
+"""What is neither taken for a mel, by its name, nor a sound; and what it is."""
+
+
+class Test_words:
+    """Errors name what is wrong, and not what is near it."""
+
+    @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+    @pytest.mark.parametrize("name", NO_SOUNDS)
+    def test_of_what_is_neither_recording_nor_mel(self, name, mel, model, tmp_path, capsys):
+        make, what = NO_SOUNDS[name]
+        make(tmp_path / name, mel)
+        out = tmp_path / "x.wav"
+        line = fails(capsys, "vocode", tmp_path / name, "-o", out, "--model", model)
+        expected = "expected a recording, or a mel in .npz, .npy, .pt; got "
+        assert line.startswith(f"{tmp_path / name}: {expected}")
+        assert what in line
+
+    @pytest.mark.parametrize("command", ["mel", "score", "evaluate"])
+    def test_of_a_mel_where_a_recording_is_expected(self, command, mel, model, tmp_path, capsys):
+        npz(tmp_path / "x.npz", mel=mel)
+        out = ["-o", tmp_path / "x.npy"] if command == "mel" else []
+        line = fails(capsys, command, tmp_path / "x.npz", *out, "--model", model)
+        assert line.startswith(f"{tmp_path / 'x.npz'}: expected a sound file; got an archive")
+
+    @pytest.mark.parametrize("config", ["hifigan v1", "", "3", "[1]", 2.5, '{"hop_size": 256}'])
+    def test_of_an_npz_of_another_program(self, config, mel, model, tmp_path, capsys):
+        npz(tmp_path / "x.npz", mel=mel, config=config)
+        line = fails(capsys, "vocode", tmp_path / "x.npz", "-o", tmp_path / "x.wav")
+        assert "another program's" in line
+        assert "Expecting value" not in line
+
+    @pytest.mark.parametrize("samples", [1, 255, 400, 511])
+    @pytest.mark.parametrize("command", ["vocode", "mel", "score", "evaluate"])
+    def test_of_a_clip_that_is_too_short(self, command, samples, model, tmp_path, capsys):
+        soundfile.write(tmp_path / "x.wav", np.zeros(samples), 22050)
+        out = {"vocode": ["-o", tmp_path / "y.wav"], "mel": ["-o", tmp_path / "y.npz"]}
+        more = [*out.get(command, []), "--model", model]
+        line = fails(capsys, command, tmp_path / "x.wav", *more)
+        expected = f"expected a recording of at least 512 samples at 22050 Hz; got {samples}"
+        assert line == f"{tmp_path / 'x.wav'}: {expected}"
+
+
 class Test_outputs:
     def test_are_never_inputs(self, clip, model, tmp_path, capsys):
         own = tmp_path / "own.wav"

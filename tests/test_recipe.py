@@ -149,14 +149,15 @@ class Test_train_sh:
         assert "the same command goes on" in printed.splitlines()[-2]
         assert not (tmp_path / "stages" / "train").exists()
 
-    def test_SIGTERM_ends_other_stages_at_once(self, tmp_path):  # noqa: N802
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+    def test_signals_end_other_stages_at_once(self, number, code, tmp_path):
         with start("--smoke", "--out", tmp_path, RANK="1") as process:
             wait_for((tmp_path / "stages").is_dir)
             time.sleep(0.5)
             assert process.poll() is None  # it waits for the split of rank 0
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             assert process.communicate(timeout=5)[0] == ""
-        assert process.returncode == 143
+        assert process.returncode == code
 
     @pytest.mark.parametrize("variable", ["RANK", "SLURM_PROCID", "NODE_RANK"])
     def test_of_many_processes_only_one_does_the_other_stages(self, variable, smoke):

@@ -229,6 +229,8 @@ def test_misfitting_audio_and_latents_are_refused(ljspeech):
         ljspeech.mel(torch.zeros(4000))
     with pytest.raises(ValueError, match="NaN"):
         ljspeech.log_prob(torch.full((1, 2048), float("nan")))
+    with pytest.raises(ValueError, match="256 samples; got 400: it is too short"):
+        ljspeech.log_prob(torch.zeros(1, 400))
     with pytest.raises(ValueError, match=r"latent: expected shape \(1, 128, 8\)"):
         ljspeech.decode(torch.zeros(1, 128, 15), torch.full((1, 80, 4), -6.0))
 
@@ -278,3 +280,12 @@ def test_unusable_folders_are_refused(tmp_path):
     save_file(tensors, weights)
     with pytest.raises(ValueError, match="NaN"):
         Vocoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("scale", [1000.0, 2**15 - 1, 2.0**31, 1e30])
+def test_samples_of_another_scale_are_no_fault_of_a_mel(scale, ljspeech, speech):
+    for work in (ljspeech.log_prob, ljspeech.encode):
+        with pytest.raises(ValueError, match=r"^audio: expected samples in \[-1, 1\]; got a peak"):
+            work(scale * speech)
+        with pytest.raises(ValueError, match=r"^mel: "):
+            work(speech, scale * ljspeech.mel(speech))

@@ -1,7 +1,10 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and paths that are meant."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import os
 import re
 import tempfile
@@ -10,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 MOST_PIPED = 2**32
 """Bytes that are taken of a pipe, at most."""
@@ -28,36 +31,120 @@ _OTHER_SOUNDS = (
     *(".mpc", ".pcm", ".ra", ".raw", ".shn", ".spx", ".tta", ".webm", ".wma", ".wv"),
 )
 _JUNK = {"__macosx", "@eadir", "$recycle.bin"}
-_TEMPORARY = re.compile(r"\.(?P<stem>.+)-[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
+_RANDOM = re.compile("[a-z0-9_]{8}")
+_LONG = 100
+"""Bytes of a name to which a temporary one may add some; of a longer one it is a digest."""
+_LONGEST_SUFFIX = 16
+
+
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path that somebody has given; an empty string would be the working folder.
+
+    Raises:
+        ValueError: an empty string.
+
+    >>> as_path("out/speech.wav").name
+    'speech.wav'
+    """
+    if os.fspath(path) == "":
+        raise ValueError("expected a path; got an empty string")
+    return path if isinstance(path, Path) else Path(path)
+
+
+def temporary_affixes(name: str) -> tuple[str, str]:
+    """What a temporary name for a file or folder begins and ends with, around eight characters.
+
+    The name is hidden, of the same suffix, and not too long wherever ``name`` is not.
+
+    >>> temporary_affixes("speech.wav")
+    ('.speech-', '.wav')
+    """
+    stem, suffix = os.path.splitext(name)
+    if len(os.fsencode(suffix)) > _LONGEST_SUFFIX:
+        stem, suffix = name, ""
+    if len(os.fsencode(name)) > _LONG:
+        stem = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f".{stem}-", suffix
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path beside ``path``, of the same suffix, which becomes ``path`` at the end.
 
     If the body raises, nothing is left behind and an older file at ``path`` stays.
+
+    Raises:
+        ValueError: an empty string.
+        OSError: ``path`` cannot be written; names it.
     """
-    path = Path(path)
+    path = as_path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "expected a file to write; got a folder", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected the folder {path.parent} to exist")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    prefix, suffix = temporary_affixes(path.name)
+    temporary: Path | None = None
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp is private, the file need not be
-        _flush_to_disk(temporary)
-        os.replace(temporary, path)
+        with errors_name(path, prefix):
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)  # mkstemp is private, the file need not be
+            _flush_to_disk(temporary)
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: str | Path, content: bytes | memoryview) -> None:
+@contextmanager
+def errors_name(target: Path, prefix: str) -> Iterator[None]:
+    """Errors of the system about a temporary file or folder name what it is to become.
+
+    Args:
+        target: what it is to become.
+        prefix: of the temporary's name, in the same folder.
+
+    Raises:
+        OSError: the same, with the file name of the target, or of what is to be in it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise  # not the system's, and in words of its own
+        rest = ""
+        if error.filename is not None:
+            folder = os.path.abspath(target.parent)
+            place = os.path.relpath(os.path.abspath(os.fsdecode(error.filename)), folder)
+            first, _, rest = place.partition(os.sep)
+            if not first.startswith(prefix):
+                raise  # another file's
+        named = target / rest if rest else target
+        raise OSError(error.errno, error.strerror, str(named)) from error
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Write a whole file, or leave the old one."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The plain values in a file of JSON.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not JSON; names it.
+    """
+    path = as_path(path)
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON; got something else ({error})") from None
 
 
 def remove_leftovers(paths: Iterable[str | Path]) -> int:
@@ -71,16 +158,16 @@ def remove_leftovers(paths: Iterable[str | Path]) -> int:
     Returns:
         How many files were removed.
     """
-    names: dict[Path, set[str]] = defaultdict(set)
+    affixes: dict[Path, set[tuple[str, str]]] = defaultdict(set)
     for path in map(Path, paths):
-        names[path.parent].add(path.name)
+        affixes[path.parent].add(temporary_affixes(path.name))
     removed = 0
-    for folder, wanted in names.items():
+    for folder, wanted in affixes.items():
         for name in os.listdir(folder) if folder.is_dir() else []:
-            match = _TEMPORARY.fullmatch(name)
-            if match and f"{match['stem']}{match['suffix'] or ''}" in wanted:
-                (folder / name).unlink(missing_ok=True)
-                removed += 1
+            for stem, suffix in {os.path.splitext(name), (name, "")}:
+                if (stem[:-8], suffix) in wanted and _RANDOM.fullmatch(stem[-8:]):
+                    (folder / name).unlink(missing_ok=True)
+                    removed += 1
     return removed
 
 
@@ -94,7 +181,7 @@ def read_text(path: str | Path) -> str:
         ValueError: it is no such text; names it.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return as_path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected text in UTF-8; got {error}") from None
 
@@ -116,7 +203,7 @@ def files_below(
     Raises:
         OSError: a folder cannot be read.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     found: list[Path] = []
     left_out: dict[str, list[Path]] = defaultdict(list)
     reached = {os.path.realpath(but)} if but is not None else set()
@@ -181,7 +268,7 @@ def seekable(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         OSError: as ``open``.
         ValueError: more than ``MOST_PIPED`` bytes come of a pipe.
     """
-    with open(path, "rb") as file:
+    with open(as_path(path), "rb") as file:
         if file.seekable():
             yield file
             return

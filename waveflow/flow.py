@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.bijections.base import Bijection, sum_per_example
+from waveflow.checks import real
 
 
 class Gaussian(nn.Module):
@@ -69,6 +70,7 @@ class Flow(nn.Module):
                 mode and the draw is no longer from the modelled density.
             generator: source of the noise.
         """
+        temperature = real(temperature, "temperature")
         like = next(self.bijection.parameters(), torch.empty(0))
         noise = self.base.sample(shape, generator=generator, dtype=like.dtype, device=like.device)
         return self.bijection.inverse(temperature * noise, context)

@@ -46,20 +46,24 @@ def find(
         A folder with ``config.yaml`` and ``model.safetensors``.
 
     Raises:
-        FileNotFoundError: no such vocoder at any of these places, or no such revision.
-        ValueError: what is there is no vocoder.
+        FileNotFoundError: no such vocoder at any of these places, or no such revision; an empty
+            string.
+        ValueError: what is there is no vocoder; a revision or cache of an empty string.
         PermissionError: the hub wants a token, or its terms accepted.
         ConnectionError: the hub cannot be reached.
         ImportError: an id, without the extra ``hub``.
     """
+    for name, value in (("revision", revision), ("cache_dir", cache_dir)):
+        if value == "":
+            raise ValueError(f"{name}: expected a name, a path or None; got an empty string")
     if isinstance(name_or_folder, str) and name_or_folder in bundled():
         return require_files(_pretrained() / name_or_folder)
-    if Path(name_or_folder).is_dir():
+    if name_or_folder != "" and Path(name_or_folder).is_dir():
         return require_files(Path(name_or_folder))
     if not isinstance(name_or_folder, str) or not _HUB_ID.fullmatch(name_or_folder):
         raise FileNotFoundError(
             f"expected a bundled name ({', '.join(bundled())}), a folder, or an id on the hub "
-            f"(user/name); got {name_or_folder}"
+            f"(user/name); got {name_or_folder if name_or_folder != '' else 'an empty string'}"
         )
     _hub(name_or_folder)
     from huggingface_hub import constants
@@ -117,6 +121,8 @@ def upload(
         ConnectionError: the hub cannot be reached, or fails.
         ImportError: the extra ``hub`` is not installed.
     """
+    if not repo_id:
+        raise ValueError("expected an id on the hub (user/name); got an empty string")
     api = _hub(repo_id).HfApi(token=token)
     ignored = [ignore_patterns] if isinstance(ignore_patterns, str) else list(ignore_patterns or ())
     with _told(repo_id):

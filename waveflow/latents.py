@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from waveflow.checks import real, tensor, whole
+
 
 def cut_to_shortest(latents: Sequence[Tensor]) -> list[Tensor]:
     """The same number of steps of each, from the first on: (..., channels, steps) -> likewise.
@@ -22,7 +24,7 @@ def cut_to_shortest(latents: Sequence[Tensor]) -> list[Tensor]:
     """
     if not latents:
         raise ValueError("expected latents; got none")
-    shapes = {z.shape[:-1] for z in latents}
+    shapes = {tensor(z, "latent").shape[:-1] for z in latents}
     if len(shapes) > 1:
         raise ValueError(
             f"expected latents of one vocoder, equal but for their steps; got {sorted(shapes)}"
@@ -62,6 +64,7 @@ def interpolate(one: Tensor, other: Tensor, fraction: float) -> Tensor:
     2.0
     """
     _check_same(one, other)
+    fraction = real(fraction, "fraction")
     if not 0 <= fraction <= 1:
         raise ValueError(f"expected a fraction from 0 to 1; got {fraction}")
     norms = one.norm(), other.norm()
@@ -73,7 +76,7 @@ def interpolate(one: Tensor, other: Tensor, fraction: float) -> Tensor:
         raise ValueError("expected latents that are not opposite; got one and its negative")
     norm = (1 - fraction) * norms[0] + fraction * norms[1]
     if angle < 1e-3:  # the circle is a line, to single precision
-        weights = torch.tensor(1.0 - fraction), torch.tensor(float(fraction))
+        weights = angle.new_tensor(1.0 - fraction), angle.new_tensor(fraction)
     else:
         weights = (
             ((1 - fraction) * angle).sin() / angle.sin(),
@@ -96,7 +99,7 @@ def scale_band(z: Tensor, first: int, stop: int, factor: float) -> Tensor:
     """
     _check_band(z, first, stop)
     scales = z.new_ones(z.shape[-2], 1)
-    scales[first:stop] = factor
+    scales[first:stop] = real(factor, "factor")
     return z * scales
 
 
@@ -156,7 +159,7 @@ def move(z: Tensor, direction: Tensor, amount: float, *, keep_norm: bool = False
         ValueError: shapes that differ.
     """
     _check_same(z, direction)
-    moved = z + amount * direction
+    moved = z + real(amount, "amount") * direction
     if not keep_norm:
         return moved
     norm = moved.norm()
@@ -164,6 +167,8 @@ def move(z: Tensor, direction: Tensor, amount: float, *, keep_norm: bool = False
 
 
 def _check_same(one: Tensor, other: Tensor) -> None:
+    tensor(one, "latent")
+    tensor(other, "latent")
     if one.shape != other.shape:
         raise ValueError(
             f"expected latents of the same shape; got {tuple(one.shape)} and "
@@ -172,7 +177,8 @@ def _check_same(one: Tensor, other: Tensor) -> None:
 
 
 def _check_band(z: Tensor, first: int, stop: int) -> None:
-    channels = z.shape[-2]
+    channels = tensor(z, "latent").shape[-2]
+    first, stop = whole(first, "first channel"), whole(stop, "last channel")
     if not 0 <= first < stop <= channels:
         raise ValueError(
             f"expected a band of channels within 0 to {channels}; got {first} to {stop}"

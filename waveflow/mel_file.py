@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, TypeVar
@@ -16,14 +17,15 @@ from torch import Tensor
 
 from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
+from waveflow.checks import tensor
 from waveflow.config import parse
-from waveflow.files import atomic_path
+from waveflow.files import as_path, write_atomically
 from waveflow.pickles import read_tensors
 
 Result = TypeVar("Result")
 
 
-def read_mel(path: Path) -> tuple[Tensor, MelConfig | None]:
+def read_mel(path: str | Path) -> tuple[Tensor, MelConfig | None]:
     """Read a mel spectrogram without unpickling anything.
 
     Args:
@@ -37,6 +39,7 @@ def read_mel(path: Path) -> tuple[Tensor, MelConfig | None]:
         OSError: the file cannot be opened.
         ValueError: anything else; names the file.
     """
+    path = as_path(path)
     mel, config = _parsed(path, lambda: _read_any(path))
     _check_shape(path, tuple(mel.shape))
     mel = mel.detach().float() if mel.is_floating_point() else mel
@@ -63,7 +66,7 @@ class MelSlices:
             yield self.take(start, min(start + size, self.frames))
 
 
-def open_mel(path: Path, *, frames_first: bool = False) -> MelSlices:
+def open_mel(path: str | Path, *, frames_first: bool = False) -> MelSlices:
     """A mel spectrogram in a file, of which an ``.npy`` is read as far as its slices are taken.
 
     Args:
@@ -73,6 +76,7 @@ def open_mel(path: Path, *, frames_first: bool = False) -> MelSlices:
     Raises:
         OSError, ValueError: as :func:`read_mel`; a file that changes later is not noticed.
     """
+    path = as_path(path)
     shape = _parsed(path, lambda: _mapped_shape(path))
     if shape is None:
         mel, config = read_mel(path)
@@ -91,7 +95,7 @@ def open_mel(path: Path, *, frames_first: bool = False) -> MelSlices:
     return MelSlices(frames, None, take)
 
 
-def mel_frames(path: Path, *, frames_first: bool = False) -> int:
+def mel_frames(path: str | Path, *, frames_first: bool = False) -> int:
     """How many frames a mel spectrogram in a file has, by its header alone if not a ``.pt``.
 
     Args:
@@ -101,12 +105,13 @@ def mel_frames(path: Path, *, frames_first: bool = False) -> int:
     Raises:
         OSError, ValueError: as :func:`read_mel`, as far as the header tells.
     """
+    path = as_path(path)
     shape = _parsed(path, lambda: _stored_shape(path))
     _check_shape(path, shape)
     return shape[-2 if frames_first else -1]
 
 
-def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
+def write_mel(path: str | Path, mel: Tensor, config: MelConfig) -> None:
     """Write a mel spectrogram, (n_mels, frames), all of it or nothing.
 
     Args:
@@ -114,14 +119,16 @@ def write_mel(path: Path, mel: Tensor, config: MelConfig) -> None:
         mel: the mel.
         config: how it was made.
     """
-    mel = mel.detach().float().cpu().contiguous()
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        if path.suffix.lower() == ".pt":
-            torch.save(mel, file)
-        elif path.suffix.lower() == ".npy":
-            np.save(file, mel.numpy())
-        else:
-            np.savez(file, mel=mel.numpy(), config=np.array(json.dumps(asdict(config))))
+    path = as_path(path)
+    mel = tensor(mel, "mel").detach().float().cpu().contiguous()
+    content = BytesIO()  # writers of archives hide why a disk takes no more
+    if path.suffix.lower() == ".pt":
+        torch.save(mel, content)
+    elif path.suffix.lower() == ".npy":
+        np.save(content, mel.numpy())
+    else:
+        np.savez(content, mel=mel.numpy(), config=np.array(json.dumps(asdict(config))))
+    write_atomically(path, content.getbuffer())
 
 
 def _parsed(path: Path, parse: Callable[[], Result]) -> Result:
@@ -163,8 +170,19 @@ def _read_numpy(path: Path) -> tuple[Tensor, MelConfig | None]:
         mel = _as_tensor(content["mel"])
         if "config" not in content:
             return mel, None
-        config = parse({"mel": json.loads(str(content["config"]))}, {"mel": MelConfig})["mel"]
-        return mel, config
+        return mel, _parse_config(str(content["config"]))
+
+
+def _parse_config(text: str) -> MelConfig:
+    try:
+        config: MelConfig = parse({"mel": json.loads(text)}, {"mel": MelConfig})["mel"]
+    except ValueError as error:
+        why = "no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise ValueError(
+            "an array config that does not tell a mel's convention as `waveflow mel` does, as if "
+            f"another program's ({why}): save mel alone"
+        ) from None
+    return config
 
 
 def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:

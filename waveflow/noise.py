@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from waveflow.checks import whole
+
 
 def positional_noise(
     seed: int,
@@ -58,14 +60,24 @@ def noise_of(
     Raises:
         ValueError: the seed is out of range.
     """
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"expected a seed from 0 to 2**64 - 1; got {seed}")
-    first = _mix_number(seed ^ _NORMAL)
-    starts = [_signed(_mix_number(first + example)) for example in examples]
-    words = _words(torch.tensor(starts, device=device), length, start=start)
+    first = _mix_number(checked_seed(seed) ^ _NORMAL)
+    starts = [_signed(_mix_number(first + whole(example, "example"))) for example in examples]
+    words = _words(torch.tensor(starts, dtype=torch.int64, device=device), length, start=start)
     high, low = _unsigned_shift(words, 32), words & 0xFFFFFFFF
     radius, angle = ((half.double() + 0.5).div_(2**32) for half in (high, low))
     return (-2 * radius.log_()).sqrt_() * angle.mul_(2 * torch.pi).cos_()
+
+
+def checked_seed(seed: int) -> int:
+    """A seed of :func:`positional_noise`.
+
+    Raises:
+        ValueError: no whole number, or one out of range.
+    """
+    seed = whole(seed, "seed")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"expected a seed from 0 to 2**64 - 1; got {seed}")
+    return seed
 
 
 def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
@@ -88,6 +100,7 @@ def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
     >>> bool((rows[1:, :3] == uniform_noise(7, torch.tensor([4]), 3)).all())
     True
     """
+    seed = whole(seed, "seed")
     starts = _mix(_mix(torch.full_like(keys, _signed(seed))) + keys)
     return _unsigned_shift(_words(starts, length), 11).double() / 2**53
 

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from waveflow import hub
 from waveflow.config import VocoderConfig
-from waveflow.files import write_atomically
+from waveflow.files import as_path, write_atomically
 from waveflow.limits import most_weights
 from waveflow.model_card import model_card
+from waveflow.precision import Durable
 from waveflow.storage import (
     CARD_FILE,
     CONFIG_FILE,
@@ -35,7 +35,7 @@ _BOUND_BY_BYTES = 32
 """By how much the bound of a config's parameters may exceed the bytes that store them."""
 
 
-class Saved(nn.Module):
+class Saved(Durable):
     """A module that its config describes and a folder of two files keeps.
 
     Args:
@@ -72,13 +72,16 @@ class Saved(nn.Module):
             The address of the commit on the hub, if pushed.
 
         Raises:
-            ValueError: arguments of a push without ``push_to_hub``.
+            ValueError: arguments of a push without ``push_to_hub``, an empty string, or a dtype
+                that weights are not stored in.
         """
         if push_to_hub_kwargs and not push_to_hub:
             raise ValueError(
                 f"expected push_to_hub=True beside {', '.join(push_to_hub_kwargs)}; got False"
             )
-        folder = Path(folder)
+        folder = as_path(folder)
+        if repo_id == "":
+            raise ValueError("expected an id on the hub (user/name) or None; got an empty string")
         folder.mkdir(parents=True, exist_ok=True)
         write_files(folder, self.config, self.state_dict(), dtype=dtype)
         name = repo_id or folder.resolve().name
@@ -175,7 +178,8 @@ class Saved(nn.Module):
             local_files_only: ask no hub. So does ``HF_HUB_OFFLINE=1``.
 
         Raises:
-            FileNotFoundError: no such name, folder or id, or a file is missing there.
+            FileNotFoundError: no such name, folder or id, as an empty string is none, or a file is
+                missing there.
             ValueError: the config or the weights cannot be used; says why.
             PermissionError: the hub wants a token, or its terms accepted.
             ConnectionError: the hub cannot be reached.
@@ -197,7 +201,8 @@ class Saved(nn.Module):
                 f"got a file of {stored} bytes"
             )
         try:
-            vocoder = cls(config)
+            with torch.device("cpu"):
+                vocoder = cls(config).float()
         except ValueError as error:
             raise ValueError(f"{folder / CONFIG_FILE}: {error}") from None
         fill(vocoder, path)

@@ -34,7 +34,12 @@ def write_files(
         config: of the vocoder.
         weights: its state dict.
         dtype: precision to store floating-point weights in; by default the one they have.
+
+    Raises:
+        ValueError: a dtype that no weights are stored in.
     """
+    if dtype is not None and dtype not in _STORED:
+        raise ValueError(f"expected a dtype among {', '.join(map(str, _STORED))}; got {dtype!r}")
     stored = {
         name: (value.to(dtype) if dtype and value.is_floating_point() else value).contiguous()
         for name, value in weights.items()

@@ -11,12 +11,14 @@ from torch import Tensor
 from waveflow.audio.check import check_mel, warn_of_doubt
 from waveflow.audio.consistency import MelConsistency
 from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.checks import floating, tensor, whole, whole_numbers
 from waveflow.config import VocoderConfig
-from waveflow.devices import exact_convolutions
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
 from waveflow.inference.watch import Watch
 from waveflow.limits import require_affordable
+from waveflow.noise import checked_seed
+from waveflow.precision import full_precision, in_single, single_or_better, uncompiled
 from waveflow.saved import Saved
 
 
@@ -29,6 +31,11 @@ class Vocoder(Saved):
     differentiable; synthesis is not recorded by autograd, ``decode`` is. On CUDA these compute
     their convolutions in float32, not in TF32; backward passes and training as torch is told to.
 
+    Weights may have any precision and may be compiled, or used in inference mode or under
+    autocast: synthesis computes in the weights' precision, or in float32 where that is less (after
+    ``half()`` or ``bfloat16()``), and so do likelihood and latents. A vocoder is made in torch's
+    default type on torch's default device.
+
     Args:
         config: sizes and mel convention; the weights start random, the flow near the identity.
 
@@ -40,16 +47,23 @@ class Vocoder(Saved):
     torch.Size([1, 5120])
     """
 
+    @torch.inference_mode(False)
     def __init__(self, config: VocoderConfig):
+        if not isinstance(config, VocoderConfig):
+            raise ValueError(f"expected a VocoderConfig; got {type(config)}")
         require_affordable(config)
         super().__init__(config)
-        context_net, bijection = config.model.build(config.mel)
-        self._log_mel = LogMel(config.mel)
-        self._consistency = MelConsistency(self._log_mel, cutoff=config.synthesis.cutoff)
+        like = torch.empty(0)
+        with torch.device("cpu"):
+            context_net, bijection = config.model.build(config.mel)
+            self._log_mel = LogMel(config.mel).float()
+            self._consistency = MelConsistency(self._log_mel, cutoff=config.synthesis.cutoff)
         self._frozen: tuple[Watch, Engine] | None = None
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
+        self.to(like)  # all of it as torch makes tensors by default
 
+    @uncompiled
     def forward(
         self,
         mel: Tensor,
@@ -92,18 +106,19 @@ class Vocoder(Saved):
         synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
         if mel_config is not None:
             self.config.mel.require_same(mel_config)
+        chunk = None if chunk is None else whole(chunk, "chunk")
         if chunk is not None and chunk < 1:
             raise ValueError(f"expected a chunk of 1 frame or more; got {chunk}")
-        seed = _seed(seed)
+        seed, parts = _seed(seed), list(self._examples(mel, lengths))
         engine = self.engine()
-        audio = self._like.new_zeros(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
-        parts = list(self._examples(mel, lengths))
+        audio = engine.like.new_zeros(len(parts), mel.shape[-1] * self.config.mel.hop_length)
         for part in parts if mel_config is None else []:
             warn_of_doubt(part, self._log_mel)
         for example, sound in engine.each(parts, synthesis, seed=seed, chunk=chunk):
             audio[example, : len(sound)] = sound
         return audio
 
+    @uncompiled
     def stream(
         self,
         mel_chunks: Iterable[Tensor],
@@ -154,6 +169,7 @@ class Vocoder(Saved):
         """
         return self.engine().look_ahead(self.config.synthesis.override(consistency=consistency))
 
+    @uncompiled
     def engine(self) -> Engine:
         """This vocoder frozen for synthesis, made anew when its weights have changed.
 
@@ -162,8 +178,9 @@ class Vocoder(Saved):
         """
         frozen = self._frozen
         if frozen is None or not frozen[0].unchanged():
-            engine = Engine(self.context_net, self.flow.bijection, self._consistency, self.config)
-            self._frozen = frozen = Watch(self), engine
+            parts = self.context_net, self.flow.bijection, self._consistency, self.config
+            with full_precision(self._like):
+                self._frozen = frozen = Watch(self), Engine(*parts)
         return frozen[1]
 
     def train(self, mode: bool = True) -> Vocoder:
@@ -183,7 +200,7 @@ class Vocoder(Saved):
         """
         expected = self.config.mel.sample_rate
         if sample_rate is not None and sample_rate != expected:
-            raise ValueError(f"audio: expected a sample rate of {expected} Hz; got {sample_rate}")
+            raise ValueError(f"audio: expected a sample rate of {expected} Hz; got {sample_rate!r}")
         return self._log_mel(self._check_audio(audio))
 
     def encode(self, audio: Tensor, mel: Tensor | None = None) -> Tensor:
@@ -193,9 +210,7 @@ class Vocoder(Saved):
             audio: (batch, time), ``time`` a multiple of ``hop_length``.
             mel: the mel to condition on, used as it is; by default that of the audio itself.
         """
-        with exact_convolutions(self._like.device):
-            audio, context = self._with_context(audio, mel)
-            return self.flow.bijection(audio, context)[0]
+        return in_single(_encode, self, audio, mel)
 
     def decode(self, z: Tensor, mel: Tensor) -> Tensor:
         """The audio of a latent: ``decode(encode(audio, mel), mel)`` is ``audio``.
@@ -208,15 +223,14 @@ class Vocoder(Saved):
             audio, (batch, frames * hop_length).
         """
         check_mel(mel, self._log_mel)
+        z = floating(z, "latent", "(batch, groups, steps)", unit="values")
         expected = self._latent_shape(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
         if z.shape != expected:
             raise ValueError(
                 f"latent: expected shape {expected} for {mel.shape[-1]} mel frames; "
                 f"got {tuple(z.shape)}"
             )
-        with exact_convolutions(self._like.device):
-            context = self.context_net(mel.to(self._like))
-            return self.flow.bijection.inverse(z.to(self._like), context)
+        return in_single(_decode, self, z, mel)
 
     def log_prob(self, audio: Tensor, mel: Tensor | None = None) -> Tensor:
         r"""Exact log-likelihood of audio given its mel, in nats, constant included: (batch,).
@@ -232,9 +246,7 @@ class Vocoder(Saved):
             audio: (batch, time), ``time`` a multiple of ``hop_length``.
             mel: the mel to condition on, used as it is; by default that of the audio itself.
         """
-        with exact_convolutions(self._like.device):
-            audio, context = self._with_context(audio, mel)
-            return self.flow.log_prob(audio, context)
+        return in_single(_log_prob, self, audio, mel)
 
     @property
     def _like(self) -> Tensor:
@@ -245,13 +257,15 @@ class Vocoder(Saved):
         groups = self.config.model.groups
         return batch, groups, time // groups
 
-    def _examples(self, mel: Tensor, lengths: Sequence[int] | Tensor | None) -> Iterator[Tensor]:
+    def _examples(
+        self, mel: Tensor, lengths: Sequence[int] | Tensor | None
+    ) -> Sequence[Tensor] | Tensor:
         """The mel of each example, (n_mels, its frames), known to fit."""
         if lengths is None:
             check_mel(mel, self._log_mel)
-            return iter(mel)
-        counts = [int(length) for length in lengths]
-        if mel.dim() != 3 or len(counts) != len(mel):
+            return mel
+        counts = whole_numbers(lengths, "lengths, in frames")
+        if tensor(mel, "mel").dim() != 3 or len(counts) != len(mel):
             raise ValueError(
                 f"lengths: expected one for each mel; got {len(counts)} for a mel of "
                 f"shape {tuple(mel.shape)}"
@@ -260,9 +274,7 @@ class Vocoder(Saved):
             raise ValueError(
                 f"lengths: expected frames from 1 to the mel's {mel.shape[-1]}; got {counts}"
             )
-        return iter(
-            [self._checked(part[:, :count]) for part, count in zip(mel, counts, strict=True)]
-        )
+        return [self._checked(part[:, :count]) for part, count in zip(mel, counts, strict=True)]
 
     def _checked(self, mel: Tensor) -> Tensor:
         """(n_mels, frames), known to fit."""
@@ -280,12 +292,22 @@ class Vocoder(Saved):
         audio = self._check_audio(audio)
         frames, rest = divmod(audio.shape[-1], hop_length)
         if rest:
+            enough = frames * hop_length >= (self._log_mel.shortest if mel is None else 1)
+            hint = f"cut it to audio[..., :{frames * hop_length}]" if enough else "it is too short"
             raise ValueError(
-                f"audio: expected a multiple of {hop_length} samples; got {audio.shape[-1]}: "
-                f"cut it to audio[..., :{frames * hop_length}]"
+                f"audio: expected a multiple of {hop_length} samples; got {audio.shape[-1]}: {hint}"
             )
         if mel is None:
             mel = self._log_mel(audio)[..., :frames]  # a centred mel has one frame more
+            peak = audio.abs().max().item()
+            try:
+                check_mel(mel, self._log_mel)
+            except ValueError:
+                if peak <= 1:
+                    raise
+                raise ValueError(
+                    f"audio: expected samples in [-1, 1]; got a peak of {peak:.6g}"
+                ) from None
         check_mel(mel, self._log_mel)
         if (mel.shape[0], mel.shape[-1]) != (audio.shape[0], frames):
             raise ValueError(
@@ -296,18 +318,27 @@ class Vocoder(Saved):
 
     def _check_audio(self, audio: Tensor) -> Tensor:
         """Audio in the precision of the model, once it is known to be audio."""
-        if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 2:
-            got = (
-                f"{audio.dtype} {tuple(audio.shape)}" if isinstance(audio, Tensor) else type(audio)
-            )
-            raise ValueError(
-                f"audio: expected a floating-point tensor of shape (batch, time); got {got}"
-            )
-        if not audio.isfinite().all():
-            raise ValueError("audio: expected finite samples; got NaN or infinity")
-        return audio.to(self._like)
+        audio = floating(audio, "audio", "(batch, time)")
+        return audio.to(self._like.device, single_or_better(self._like.dtype))
+
+
+def _encode(vocoder: Vocoder, audio: Tensor, mel: Tensor | None) -> Tensor:
+    audio, context = vocoder._with_context(audio, mel)
+    return vocoder.flow.bijection(audio, context)[0]
+
+
+def _decode(vocoder: Vocoder, z: Tensor, mel: Tensor) -> Tensor:
+    like = vocoder._like
+    return vocoder.flow.bijection.inverse(z.to(like), vocoder.context_net(mel.to(like)))
+
+
+def _log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None) -> Tensor:
+    audio, context = vocoder._with_context(audio, mel)
+    return vocoder.flow.log_prob(audio, context)
 
 
 def _seed(seed: int | None) -> int:
     """The seed, or one from torch's global generator."""
-    return int(torch.randint(2**63 - 1, ())) if seed is None else seed
+    if seed is None:
+        return int(torch.randint(2**63 - 1, (), device="cpu"))
+    return checked_seed(seed)

@@ -12,9 +12,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+
+if __name__ == "__main__":
+    end_when_interrupted()  # while modules load
+
 import soundfile
 
-from waveflow.files import SOUNDS, files_below, write_atomically
+from waveflow.cli.messages import report
+from waveflow.files import SOUNDS, as_path, files_below, write_atomically
 from waveflow.training.corpus import clip_id, find_clips, read_list
 
 SPLITS = Path(__file__).resolve().parents[2] / "data" / "splits"
@@ -144,20 +150,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("download", help="LJSpeech into ROOT/LJSpeech-1.1")
-    command.add_argument("root", type=Path)
+    command.add_argument("root")
     command.add_argument("--url", help="of the archive, if not torchaudio's")
     command = commands.add_parser("verify", help="that every clip is there and whole")
-    command.add_argument("folder", type=Path)
+    command.add_argument("folder")
     command = commands.add_parser("split", help="write training.txt, validation.txt, test.txt")
-    command.add_argument("folder", type=Path)
+    command.add_argument("folder")
     command.add_argument("--which", choices=("ours", "hifigan"), default="ours")
-    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--out", required=True)
     arguments = vars(parser.parse_args())
     works: dict[str, Callable[..., str]] = {"download": download, "verify": verify, "split": split}
     work = works[arguments.pop("command")]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no temporary file is left
+    raise_when_interrupted()
     try:
-        print(work(**arguments))
+        for name in {"root", "folder", "out"} & arguments.keys():
+            arguments[name] = as_path(arguments[name])
+        report(work(**arguments))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"prepare.py: error: {' '.join(str(error).split())}")
 

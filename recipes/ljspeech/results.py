@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+
+if __name__ == "__main__":
+    end_when_interrupted()  # while modules load
+
 from waveflow import Vocoder
-from waveflow.files import write_atomically
+from waveflow.cli.messages import report
+from waveflow.files import as_path, read_json, write_atomically
 from waveflow.yaml_file import read_yaml
 
 
 def results(run: Path, command: str) -> str:
     """Write ``results.md`` into a run that was evaluated; its text."""
     recipe = read_yaml(run / "run.yaml")
-    report = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+    report = read_json(run / "evaluation.json")
     scores = report["all"]
     weights = Vocoder.from_pretrained(run / "model").parameters()
     row = {
@@ -62,10 +67,13 @@ def commit() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a run, evaluated to evaluation.json")
+    parser.add_argument("run", help="folder of a run, evaluated to evaluation.json")
     parser.add_argument("--command", required=True, help="that made it, to stand in the table")
     arguments = parser.parse_args()
+    raise_when_interrupted()
     try:
-        print(results(arguments.run, arguments.command))
+        report(results(as_path(arguments.run), arguments.command))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except (ValueError, OSError) as error:
         sys.exit(f"results.py: error: {' '.join(str(error).split())}")

@@ -1,6 +1,38 @@
 #!/usr/bin/env bash
 set -euo pipefail
 
+{ : >&1; } 2>/dev/null || exec >/dev/null # what is told is no reason to fail
+{ : >&2; } 2>/dev/null || exec 2>/dev/null
+tell() {
+  echo "$@" 2>/dev/null || true
+}
+
+child='' stopped='' signalled=''
+stop() { # with a status, when a signal came
+  stopped=$1 signalled=1
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
+}
+trap 'stop 130' INT
+trap 'stop 143' TERM
+trap 'stop 129' HUP
+
+# Run a command that gets our signals: a shell that waits for a command in front would keep them.
+attend() {
+  local code
+  [ -z "$stopped" ] || return "$stopped"
+  "$@" &
+  child=$!
+  [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null || true
+  while true; do # a signal ends the wait, not the command
+    signalled='' code=0
+    wait "$child" || code=$?
+    [ -n "$signalled" ] || break
+  done
+  child=''
+  [ "$code" = 0 ] || [ -z "$stopped" ] || code=$stopped
+  return "$code"
+}
+
 usage() {
   cat <<'END'
 Usage: recipes/ljspeech/train.sh [OPTION ...]
@@ -36,6 +68,7 @@ command=$(printf ' %q' "$@")
 command="recipes/ljspeech/train.sh${*:+$command}"
 
 fail() {
+  [ -z "$stopped" ] || exit "$stopped"
   echo "train.sh: error: $1" >&2
   exit "${2:-1}"
 }
@@ -88,7 +121,8 @@ if [ ! -x "$bin/waveflow" ]; then
 fi
 python=$bin/python
 [ -x "$python" ] || python=python3
-"$python" -c 'import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, sys.argv[1:])))' \
+check='import sys, importlib.util as i; sys.exit(not all(map(i.find_spec, sys.argv[1:])))'
+attend "$python" -c "$check" \
   waveflow lightning pesq pystoi matplotlib ||
   fail "expected the parts of waveflow that train and evaluate; pip install -e '.[recipe]'"
 
@@ -108,29 +142,6 @@ stages=$run/stages
 
 # --- stages -----------------------------------------------------------------------------------
 
-child='' stopped='' signalled=''
-pass_on() {
-  stopped=1 signalled=1
-  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
-}
-trap pass_on TERM INT HUP
-
-# Run a command that gets our signals: a shell that waits for a command in front would keep them.
-attend() {
-  local code
-  [ -z "$stopped" ] || return 143
-  "$@" &
-  child=$!
-  [ -z "$stopped" ] || kill -TERM "$child" 2>/dev/null || true
-  while true; do # a signal ends the wait, not the command
-    signalled='' code=0
-    wait "$child" || code=$?
-    [ -n "$signalled" ] || break
-  done
-  child=''
-  return "$code"
-}
-
 # is_done NAME INPUTS OUTPUT: whether a stage was done with the same inputs and left its output.
 is_done() {
   [ -e "$3" ] && [ -f "$stages/$1" ] && [ "$(cat "$stages/$1")" = "$2" ]
@@ -146,10 +157,10 @@ stage() {
   local name=$1 inputs=$2 output=$3
   shift 3
   if is_done "$name" "$inputs" "$output"; then
-    echo "== $name: done before"
+    tell "== $name: done before"
     return
   fi
-  echo "== $name"
+  tell "== $name"
   rm -f "$stages/$name"
   attend "$@"
   mark "$name" "$inputs"
@@ -179,7 +190,7 @@ if [ -n "$smoke" ]; then
   fetch=(copy_clips)
   source="the clips in data/ $(digest "$repository"/data/{clips,smoke}/*.flac)"
 elif [ -n "$data" ]; then
-  fetch=(echo "not needed: $data is given")
+  fetch=(tell "not needed: $data is given")
   source="given: $data"
 else
   data=$root/LJSpeech-1.1
@@ -200,18 +211,19 @@ fi
 
 inputs="$data $(digest "$config" "$run"/split/*.txt) steps ${max_steps:-of the recipe}, seed ${seed:-of the recipe}${init_from:+, from $init_from}"
 if is_done train "$inputs" "$run/done"; then
-  echo "== train: done before"
+  tell "== train: done before"
 else
-  echo "== train"
+  tell "== train"
   code=0
   attend "$bin/waveflow" train "$config" --data "$data" --out "$run" \
     --validation-list "$run/split/validation.txt" --exclude-list "$run/split/test.txt" \
     ${options[@]+"${options[@]}"} || code=$?
-  [[ $code =~ ^(0|130|143)$ ]] || exit "$code" # 130, 143: ended by Ctrl-C, SIGTERM
+  [[ $code =~ ^(0|129|130|143)$ ]] || exit "$code" # ended by SIGHUP, Ctrl-C, SIGTERM
+  [ "$stopped" != 130 ] || exit 130 # whoever presses Ctrl-C knows
   [ "$rank" = 0 ] || exit 0
   if [ "$code" != 0 ] || [ ! -e "$run/done" ]; then
-    echo "Training stopped before its last step; the same command goes on with it:"
-    echo "  $command"
+    tell "Training stopped before its last step; the same command goes on with it:"
+    tell "  $command"
     exit 0
   fi
   mark train "$inputs"
@@ -227,3 +239,4 @@ stage table "$(digest "$run/run.yaml" "$run/evaluation.json")" "$run/results.md"
   "$python" "$here/results.py" "$run" --command "$command"
 stage page "$(digest "$run/evaluation.json")" "$run/listen/index.html" \
   "$python" "$here/listen.py" "$run"
+exit "${stopped:-0}"

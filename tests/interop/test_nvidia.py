@@ -142,3 +142,18 @@ def test_a_missing_name_is_named():
         vocoder_from_state_dict(weights)
     with pytest.raises(ValueError, match="expected the state dict of a WaveGlow"):
         vocoder_from_state_dict({})
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_torchs_defaults_do_not_matter(device):
+    expected = vocoder_from_state_dict(formula_weights()).state_dict()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device(device):
+            found = vocoder_from_state_dict(formula_weights()).state_dict()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {name: (value.device, value.dtype) for name, value in found.items()} == {
+        name: (value.device, value.dtype) for name, value in expected.items()
+    }
+    assert all(torch.equal(found[name], value) for name, value in expected.items())

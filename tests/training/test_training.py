@@ -15,7 +15,7 @@ from tests.training.processes import CLIPS, ROOT
 from waveflow import Vocoder
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.training.checkpoint import newest_checkpoint
-from waveflow.training.config import TrainingConfig
+from waveflow.training.config import DataConfig, TrainingConfig
 from waveflow.training.corpus import find_clips, load_clips, split_clips
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.run import train
@@ -230,6 +230,17 @@ def test_ljspeech_layout(tmp_path, config):
     metadata.write_text("a|x|x\nz|x|x\n")
     with pytest.raises(FileNotFoundError, match="such as z"):
         find_clips(tmp_path)
+
+
+@pytest.mark.parametrize("lists", [[], ["validation_list"], ["exclude_list"]])
+def test_a_corpus_that_leaves_nothing_tells_why(lists, tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("a\n")
+    data = DataConfig(**{name: str(path) for name in lists})
+    with pytest.raises(ValueError, match="expected clips to train and to validate on") as caught:
+        split_clips(["a"], data)
+    assert ("mine.txt" in str(caught.value)) == bool(lists)
+    assert ("two clips or more" in str(caught.value)) == (not lists)
 
 
 def test_a_checkpoint_within_a_run_holds_the_average_of_all_its_steps(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from waveflow.precision import Durable
 
 
 def levels(spectrum: Tensor, filters: Tensor, *, floor: float, clamp: float) -> Tensor:
@@ -22,7 +24,7 @@ def levels(spectrum: Tensor, filters: Tensor, *, floor: float, clamp: float) -> 
     return (magnitude @ filters.mT).clamp_min(clamp).log()
 
 
-class Bands(nn.Module):
+class Bands(Durable):
     r"""Bands of a mel, and how the bins of a spectrum follow what the bands are wanting.
 
     Every bin is scaled by the weighted geometric mean of how much its bands are wanting,

@@ -13,6 +13,8 @@ from waveflow.audio.frames import Frames
 from waveflow.audio.low_band import low_bands, low_frames
 from waveflow.audio.mel import LogMel
 from waveflow.audio.resampling import Resampler
+from waveflow.checks import real, tensor, whole
+from waveflow.precision import full_precision
 
 MOMENTUM = 0.9
 """How far a spectrum is carried on along its last step, the fast Griffin-Lim algorithm's alpha."""
@@ -73,8 +75,10 @@ class MelConsistency(nn.Module):
     True
     """
 
+    @torch.inference_mode(False)
     def __init__(self, log_mel: LogMel, *, cutoff: float = 2200.0) -> None:
         super().__init__()
+        cutoff = real(cutoff, "cutoff")
         if not 0 < cutoff < math.inf:
             raise ValueError(f"expected a finite cutoff > 0; got {cutoff}")
         self.log_mel = log_mel
@@ -106,6 +110,9 @@ class MelConsistency(nn.Module):
             ValueError: audio and mel do not fit, or fewer than 0 iterations.
         """
         config = self.log_mel.config
+        mel, audio = tensor(mel, "mel"), tensor(audio, "audio")
+        iterations = whole(iterations, "iterations")
+        full_band = None if full_band is None else whole(full_band, "full_band")
         if iterations < 0:
             raise ValueError(f"expected 0 or more iterations; got {iterations}")
         if full_band is not None and full_band < 0:
@@ -116,7 +123,7 @@ class MelConsistency(nn.Module):
         if not iterations:
             return audio
         full = iterations if full_band is None else min(iterations, full_band)
-        with torch.autocast(audio.device.type, enabled=False):
+        with full_precision(audio):
             target = mel.to(self.log_mel.window.dtype).mT.contiguous()
             result = self.whole(audio.to(target.dtype), target, full)
             if self.low is not None and iterations > full:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
-from numbers import Integral, Real
 from types import UnionType
 from typing import (
     Any,
@@ -20,6 +19,8 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+
+from waveflow.checks import real, shown, truth, whole
 
 _Relation = TypeVar("_Relation", bound=Callable[..., str | None])
 
@@ -182,19 +183,19 @@ def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
         raise ValueError(f"{' or '.join(map(repr, known))}; got {value!r:.100}")
     if get_origin(kind) is tuple and isinstance(value, list | tuple):
         return tuple(_typed(item, get_args(kind)[:1]) for item in value)
-    if kind is bool and (isinstance(value, bool) or type(value).__name__ == "bool_"):
-        return bool(value)
     if kind is str and isinstance(value, str | os.PathLike):
+        if os.fspath(value) == "":
+            raise ValueError("to be a path or a name; got an empty string")
         return os.fspath(value)
-    if kind in (int, float) and not isinstance(value, bool):
-        if kind is int and isinstance(value, Integral):
-            return int(value)
-        if kind is float and isinstance(value, Real):
-            with suppress(OverflowError):  # of whole numbers without end
-                if math.isfinite(value):
-                    return float(value)
-    raise ValueError(f"to be {_NAMES.get(kind, 'a list')}; got {value!r:.100}")
+    if kind in _CHECKS:
+        with suppress(ValueError, OverflowError):  # OverflowError: of whole numbers without end
+            made = kind(_CHECKS[kind](value, "a value"))
+            if math.isfinite(made):
+                return made
+    raise ValueError(f"to be {_NAMES.get(kind, 'a list')}; got {shown(value)}")
 
+
+_CHECKS: dict[Any, Callable[[Any, str], Any]] = {int: whole, float: real, bool: truth}
 
 _NAMES: dict[Any, str] = {
     int: "a whole number",

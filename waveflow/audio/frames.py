@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+from waveflow.precision import Durable
 
 LEAST_ENERGY = 0.1
 """Energy that the windows over a sample are taken to have at least: where they hardly look, as at
@@ -17,7 +19,7 @@ be had, and what is left over pushes the same way in every iteration, at frequen
 sees; without a hold the ends grow without bounds."""
 
 
-class Frames(nn.Module):
+class Frames(Durable):
     r"""How audio is cut into overlapping frames, and which audio is nearest to frames.
 
     Frame t covers ``size`` samples from ``t * hop - side`` on. Beyond its ends audio is silent or

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from waveflow.audio.containers import open_whole
 from waveflow.audio.quantise import quantise
-from waveflow.files import atomic_path, seekable
+from waveflow.checks import whole
+from waveflow.files import as_path, atomic_path, seekable
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
@@ -25,7 +26,32 @@ _BLOCK = 1 << 20  # samples that are decoded at a time
 _ROOM, _RATIO = 1 << 26, 100  # samples of every file, and more for each of its bytes
 _SLOWEST, _FASTEST = 1000, 10_000_000  # sample rates, Hz
 _WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
+_UNRECOGNISED = 1  # libsndfile's code for a format that it does not know
+_KINDS = {
+    b"\x93NUMPY": "an array of NumPy",
+    b"PK": "an archive, as .npz, .pt and .pth are",
+    b"\x80": "a pickle, as an old .pt or .pth is",
+}
 _LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a header can count
+
+
+class NoSound(ValueError):
+    """A file that is no sound of any kind known, rather than a damaged one.
+
+    Args:
+        path: of the file.
+        start: its first bytes.
+        reason: what is wrong with it as a sound.
+
+    Attributes:
+        got: what it is instead.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], start: bytes, reason: str):
+        known = [kind for mark, kind in _KINDS.items() if start.startswith(mark)]
+        self.got = known[0] if known else "a file of an unknown format" if start else "no bytes"
+        what = f"a sound file; got {self.got}" if known else f"a whole sound file; got: {reason}"
+        super().__init__(f"{path}: expected {what}")
 
 
 def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[Tensor, int]:
@@ -57,7 +83,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
     (tensor([0.5000, 0.5000, 0.5000, 0.5000]), 22050)
     """
     if sample_rate is not None:
-        _check_rate("sample_rate", sample_rate)
+        sample_rate = _check_rate("sample_rate", sample_rate)
     with _opened(path, sample_rate) as (file, file_rate):
         rate = sample_rate or file_rate
         audio = torch.cat(list(_resampled(_decoded(path, file), file_rate, rate)))
@@ -83,7 +109,7 @@ def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterato
     ...     sum(len(piece) for piece in read_audio_pieces(f"{folder}/two.wav", 22050))
     22050
     """
-    _check_rate("sample_rate", sample_rate)
+    sample_rate = _check_rate("sample_rate", sample_rate)
     count = beyond = 0
     peak = 0.0
     with _opened(path, sample_rate) as (file, rate):
@@ -114,8 +140,7 @@ def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
     >>> resample(torch.zeros(2, 480), 48000, 22050).shape
     torch.Size([2, 221])
     """
-    _check_rate("from_rate", from_rate)
-    _check_rate("to_rate", to_rate)
+    from_rate, to_rate = _check_rate("from_rate", from_rate), _check_rate("to_rate", to_rate)
     if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() == 0:
         raise ValueError(
             f"expected floating-point audio of shape (..., time); got {_describe(audio)}"
@@ -157,8 +182,8 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
-    path = path if isinstance(path, Path) else Path(path)
-    _check_target(path, sample_rate)
+    path = as_path(path)
+    sample_rate = _check_target(path, sample_rate)
     _check_audio(path, audio)
     _write(path, [audio], sample_rate)
 
@@ -189,8 +214,8 @@ def write_audio_pieces(
     ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
     22050
     """
-    path = path if isinstance(path, Path) else Path(path)
-    _check_target(path, sample_rate)
+    path = as_path(path)
+    sample_rate = _check_target(path, sample_rate)
     return _write(path, pieces, sample_rate)
 
 
@@ -272,12 +297,13 @@ def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.Soun
         ) from error
 
 
-def _check_target(path: Path, sample_rate: int) -> None:
+def _check_target(path: Path, sample_rate: int) -> int:
     if path.suffix.lower() not in _WRITABLE:
         raise ValueError(f"{path}: expected a name in .wav or .flac; got {path.suffix!r}")
-    _check_rate("sample_rate", sample_rate)
+    sample_rate = _check_rate("sample_rate", sample_rate)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+    return sample_rate
 
 
 def _check_audio(path: Path, audio: Tensor) -> None:
@@ -322,6 +348,8 @@ def _opened(
                 yield file, rate
         except (soundfile.SoundFileError, AssertionError) as error:
             reason = getattr(error, "error_string", error)
+            if getattr(error, "code", None) == _UNRECOGNISED:
+                raise NoSound(path, view.at(0, 8), str(reason)) from None
             raise ValueError(f"{path}: expected a whole sound file; got: {reason}") from error
 
 
@@ -376,9 +404,14 @@ def _clipped(path: str | os.PathLike[str], beyond: int, count: int, peak: float)
     return f"{path}: clipped {beyond} of {count} samples to [-1, 1]; the peak was {peak:.6g}"
 
 
-def _check_rate(name: str, rate: int) -> None:
-    if not isinstance(rate, int) or rate < 1:
+def _check_rate(name: str, rate: int) -> int:
+    try:
+        number = whole(rate, name)
+    except ValueError:
+        number = 0
+    if number < 1:
         raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
+    return number
 
 
 def _describe(value: object) -> str:

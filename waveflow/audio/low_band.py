@@ -71,7 +71,9 @@ def low_frames(log_mel: LogMel, factor: int) -> Frames:
 
 def _share(config: MelConfig, bins: int, cutoff: float) -> Tensor:
     """How far each bin follows: a cosine's flank from ``EDGE`` below the cut-off to it."""
-    frequency = torch.arange(bins).double() * config.sample_rate / config.n_fft
+    frequency = (
+        torch.arange(bins, dtype=torch.float64, device="cpu") * config.sample_rate / config.n_fft
+    )
     return (1 + (math.pi * ((frequency - cutoff) / EDGE + 1).clamp(0, 1)).cos()) / 2
 
 
@@ -90,7 +92,8 @@ def _factor(config: MelConfig, highest_bin: int, cutoff: float) -> int:
 
 def _window(config: MelConfig, factor: int) -> Tensor:
     """The front end's window where the samples of the low rate stand, (n_fft / factor,)."""
-    position = factor * torch.arange(config.n_fft // factor).double() + (factor - 1) / 2
+    samples = torch.arange(config.n_fft // factor, dtype=torch.float64, device="cpu")
+    position = factor * samples + (factor - 1) / 2
     position = position - (config.n_fft - config.win_length) // 2
     period = config.win_length - (config.window == "hann_symmetric")
     window = (1 - (2 * math.pi / max(period, 1) * position).cos()) / 2

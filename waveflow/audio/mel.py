@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from waveflow.audio.bands import levels
 from waveflow.audio.fields import Section, number, relation
 from waveflow.audio.frames import Frames
+from waveflow.checks import tensor
+from waveflow.precision import Durable, default_precision, full_precision
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,15 @@ class MelConfig(Section):
 
     def differing(self, other: MelConfig) -> list[str]:
         """The names of the fields in which ``other`` differs."""
+        if not isinstance(other, MelConfig):
+            raise ValueError(f"expected a MelConfig; got {type(other)}")
         mine, theirs = asdict(self), asdict(other)
         return [name for name in mine if mine[name] != theirs[name]]
 
     def require_same(self, other: MelConfig) -> None:
         """Raise ValueError naming every field in which ``other`` differs."""
-        mine, theirs = asdict(self), asdict(other)
         different = self.differing(other)
+        mine, theirs = asdict(self), asdict(other)
         if different:
             expected = ", ".join(f"{name} {mine[name]}" for name in different)
             got = ", ".join(f"{name} {theirs[name]}" for name in different)
@@ -147,10 +151,11 @@ MEL_CONVENTIONS: dict[str, MelConfig] = {
 some are written otherwise than as natural logarithms."""
 
 
-class LogMel(nn.Module):
+class LogMel(Durable):
     r"""Audio to log-mel: :math:`\log \max(\text{clamp},\ M \sqrt{|\mathrm{STFT}|^2 + \epsilon})`.
 
-    Differentiable, on any device; has no learned parts and nothing in its state dict.
+    Differentiable, on any device; has no learned parts and nothing in its state dict. It is made on
+    the CPU in torch's default type, and computes in float32 or better, whatever it is cast to.
 
     Args:
         config: the convention.
@@ -162,6 +167,7 @@ class LogMel(nn.Module):
 
     filters: Tensor
 
+    @torch.inference_mode(False)
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
         from librosa.filters import mel as mel_filters  # imported late: it brings numba along
@@ -177,26 +183,29 @@ class LogMel(nn.Module):
             norm="slaney" if config.norm == "slaney" else None,
             dtype="float64",
         )
-        dtype = torch.get_default_dtype()
-        window = torch.hann_window(
-            config.win_length, periodic=config.window == "hann", dtype=torch.float64
-        )
-        left = (config.n_fft - config.win_length) // 2
-        window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
-        self.cutting = Frames(
-            window.to(dtype),
-            hop=config.hop_length,
-            side=self.padding,
-            mirrors=config.edges == "reflect",
-        )
-        self.register_buffer("filters", torch.from_numpy(filters).to(dtype), persistent=False)
-        seen = self.filters.any(0).nonzero()
+        table = torch.from_numpy(filters)
+        seen = table.any(0).nonzero()
         if not len(seen):
             raise ValueError(
                 f"mel: expected bands wide enough for n_fft {config.n_fft}; got none that sees a "
                 f"bin from f_min {config.f_min} to f_max {config.f_max} Hz"
             )
         self.bins = int(seen.max()) + 1  # above, no band sees anything
+        window = torch.hann_window(
+            config.win_length,
+            periodic=config.window == "hann",
+            dtype=torch.float64,
+            device="cpu",
+        )
+        left = (config.n_fft - config.win_length) // 2
+        window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
+        self.cutting = Frames(
+            window.to(default_precision()),
+            hop=config.hop_length,
+            side=self.padding,
+            mirrors=config.edges == "reflect",
+        )
+        self.register_buffer("filters", table.to(default_precision()), persistent=False)
         # a number, for which no GPU is waited for later
         self._most = float(self.window.sum()) * float(self.filters.sum(1).max())
         silence = max(config.clamp, config.power_floor**0.5 * float(self.filters.sum(1).min()))
@@ -215,18 +224,37 @@ class LogMel(nn.Module):
             ValueError: another shape, integer samples, or audio too short for one frame or for
                 the reflected padding.
         """
-        config = self.config
-        shortest = max(self.padding + 1 if self.reflects else 1, config.n_fft - 2 * self.padding)
-        if audio.dim() != 2 or audio.shape[-1] < shortest:
+        audio = tensor(audio, "audio")
+        if audio.dim() != 2 or audio.shape[-1] < self.shortest:
             raise ValueError(
-                f"expected audio of shape (batch, time) with at least {shortest} samples; "
+                f"expected audio of shape (batch, time) with at least {self.shortest} samples; "
                 f"got {tuple(audio.shape)}"
             )
         if not audio.is_floating_point():
             raise ValueError(f"expected floating-point audio in [-1, 1]; got {audio.dtype}")
-        with torch.autocast(audio.device.type, enabled=False):
+        with full_precision(audio):
             bands = self.bands(self.spectrum(audio.to(self.window.dtype)))
             return bands.mT.contiguous()
+
+    @property
+    def shortest(self) -> int:
+        """Samples that a mel takes at least."""
+        reflected = self.padding + 1 if self.reflects else 1
+        return max(reflected, self.config.n_fft - 2 * self.padding)
+
+    def whole_hops(self, audio: Tensor) -> Tensor:
+        """A recording, (time,), without what is left over at its end.
+
+        Raises:
+            ValueError: it is too short for a mel; tells the length that it has.
+        """
+        hop_length, rate = self.config.hop_length, self.config.sample_rate
+        least = max(1, -(-self.shortest // hop_length)) * hop_length
+        if len(audio) < least:
+            raise ValueError(
+                f"expected a recording of at least {least} samples at {rate} Hz; got {len(audio)}"
+            )
+        return audio[: len(audio) // hop_length * hop_length]
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """The frames' spectra, (batch, time) -> (batch, frames, 1 + n_fft / 2), complex.
@@ -289,7 +317,8 @@ def level_weights(config: MelConfig, bands: int) -> Tensor:
     """
     filters = LogMel(config).filters
     seen = filters.any(0).nonzero()[:, 0]
-    centres = (torch.arange(bands) + 0.5) * (config.n_fft / (2 * bands))
+    centres = torch.arange(bands, dtype=filters.dtype, device=filters.device) + 0.5
+    centres = centres * (config.n_fft / (2 * bands))
     nearest = (seen - centres[:, None]).abs().argmin(1)
     columns = filters[:, seen[nearest]].T
     return columns / columns.sum(1, keepdim=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from waveflow.audio.frames import Frames
+from waveflow.precision import Durable
 
 REACH = 29
 """Samples of the low rate that the filters see to each side of a sample."""
@@ -17,7 +18,7 @@ _BETA = 8.96  # of Kaiser's window: 90 dB
 _BLOCK = 32  # samples of the low rate that one product makes, at most
 
 
-class Resampler(nn.Module):
+class Resampler(Durable):
     r"""Low-pass filter and decimation by a whole number, and the interpolation that matches it.
 
     Sample n of the low rate stands at :math:`p_n = D n + (D - 1) / 2`, so that a clip's low samples
@@ -44,8 +45,8 @@ class Resampler(nn.Module):
         super().__init__()
         block = max(size for size in range(1, min(hop, _BLOCK) + 1) if hop % size == 0)
         seen = block + 2 * REACH
-        position = factor * torch.arange(-REACH, block + REACH).double() + (factor - 1) / 2
-        sample = torch.arange(-REACH * factor, (block + REACH) * factor).double()
+        position = factor * _positions(-REACH, block + REACH) + (factor - 1) / 2
+        sample = _positions(-REACH * factor, (block + REACH) * factor)
         inside = slice(REACH, REACH + block)
         whole = slice(REACH * factor, (REACH + block) * factor)
         filters = _low_pass(sample[:, None] - position, factor)
@@ -71,6 +72,10 @@ class Resampler(nn.Module):
     def up(self, low: Tensor) -> Tensor:
         """The audio of a low band, (batch, time / factor) -> (batch, time)."""
         return (self.up_frames.cut(low) @ self.up_matrix).flatten(1)
+
+
+def _positions(first: int, stop: int) -> Tensor:
+    return torch.arange(first, stop, dtype=torch.float64, device="cpu")
 
 
 def _low_pass(distance: Tensor, factor: int) -> Tensor:

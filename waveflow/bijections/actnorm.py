@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, full_precision, zero_log_det
+from waveflow.bijections.base import Bijection, zero_log_det
 from waveflow.bijections.kept import Known
+from waveflow.precision import full_precision
 
 
 class ActNorm(Bijection):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import cast
 
 import torch
@@ -23,7 +22,8 @@ class Bijection(nn.Module):
     1. subclass, and implement ``forward`` and ``inverse``; accept ``context`` even if it is unused;
     2. return ``log_det`` of shape ``(batch,)``, in float32 or better: ``zero_log_det`` and
        ``sum_per_example`` do that;
-    3. keep the arithmetic of the map itself out of mixed precision with ``full_precision``;
+    3. keep the arithmetic of the map itself out of mixed precision with
+       ``waveflow.precision.full_precision``;
     4. set ``volume_preserving = True`` if ``log_det`` is zero whatever the input;
     5. add one line to ``tests/bijections/cases.py``: every law test then covers it.
 
@@ -115,8 +115,3 @@ def zero_log_det(x: Tensor) -> Tensor:
 def sum_per_example(x: Tensor) -> Tensor:
     """Sum all but the first axis, in float32 or better: (batch, ...) -> (batch,)."""
     return x.to(torch.promote_types(x.dtype, torch.float32)).flatten(1).sum(1)
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[None]:
-    """Switch mixed precision off for arithmetic on which exact inversion depends."""
-    return torch.autocast(x.device.type, enabled=False)

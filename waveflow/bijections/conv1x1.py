@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, full_precision
+from waveflow.bijections.base import Bijection
 from waveflow.bijections.kept import Kept
+from waveflow.precision import default_precision, full_precision
 
 
 class InvertibleConv1x1(Bijection):
@@ -24,7 +25,7 @@ class InvertibleConv1x1(Bijection):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.weight = nn.Parameter(random_rotation(channels))
+        self.weight = nn.Parameter(_weight(random_rotation(channels)))
         self._kept = Kept()
 
     def matrix(self) -> Tensor:
@@ -60,11 +61,11 @@ class PLUConv1x1(Bijection):
         super().__init__()
         permutation, lower, upper = torch.linalg.lu(random_rotation(channels))
         diagonal = upper.diagonal()
-        self.register_buffer("permutation", permutation)
-        self.register_buffer("sign", diagonal.sign())
-        self.log_diagonal = nn.Parameter(diagonal.abs().log())
-        self.lower = nn.Parameter(lower.tril(-1))
-        self.upper = nn.Parameter(upper.triu(1))
+        self.register_buffer("permutation", _weight(permutation))
+        self.register_buffer("sign", _weight(diagonal.sign()))
+        self.log_diagonal = nn.Parameter(_weight(diagonal.abs().log()))
+        self.lower = nn.Parameter(_weight(lower.tril(-1)))
+        self.upper = nn.Parameter(_weight(upper.triu(1)))
 
     def matrix(self) -> Tensor:
         """W, (channels, channels)."""
@@ -126,6 +127,11 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
 
 def random_rotation(channels: int) -> Tensor:
     """A random orthonormal matrix with determinant +1, (channels, channels)."""
-    rotation = torch.linalg.qr(torch.randn(channels, channels)).Q
+    dtype = default_precision()  # half precision has no decompositions
+    rotation = torch.linalg.qr(torch.randn(channels, channels, dtype=dtype)).Q
     rotation[:, 0] *= torch.linalg.det(rotation).sign()
     return rotation.contiguous()
+
+
+def _weight(value: Tensor) -> Tensor:
+    return value.to(torch.get_default_dtype())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, full_precision
+from waveflow.bijections.base import Bijection
 from waveflow.bijections.elementwise import Elementwise
 from waveflow.bijections.partition import Partition
+from waveflow.precision import full_precision
 
 
 class Coupling(Bijection):

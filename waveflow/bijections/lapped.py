@@ -8,8 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, full_precision, zero_log_det
+from waveflow.bijections.base import Bijection, zero_log_det
 from waveflow.bijections.squeeze import blocks
+from waveflow.precision import full_precision
 
 
 class Lapped(Bijection):
@@ -87,7 +88,7 @@ class Lapped(Bijection):
 def dct4(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The DCT-IV matrix: symmetric, orthonormal, its own inverse."""
     with torch.inference_mode(False):
-        n = torch.arange(size, dtype=torch.float64) + 0.5
+        n = torch.arange(size, dtype=torch.float64, device="cpu") + 0.5
         matrix = math.sqrt(2 / size) * torch.cos(math.pi / size * n[:, None] * n)
         return matrix.to(device, dtype)
 
@@ -96,6 +97,6 @@ def dct4(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 def rotation(size: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """cos(theta_i), sin(theta_i) for distances i + 1/2 from a boundary, each (size / 2,)."""
     with torch.inference_mode(False):
-        i = torch.arange(size // 2, dtype=torch.float64)
+        i = torch.arange(size // 2, dtype=torch.float64, device="cpu")
         theta = math.pi / 4 - math.pi / (2 * size) * (i + 0.5)
         return theta.cos().to(device, dtype), theta.sin().to(device, dtype)

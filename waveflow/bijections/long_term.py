@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from waveflow.bijections.base import Bijection, full_precision, sum_per_example
+from waveflow.bijections.base import Bijection, sum_per_example
+from waveflow.precision import Durable, default_precision, full_precision
 
 LOW_PASS_TAPS = 24
 """Taps of the low-pass filter behind which the past is correlated with itself."""
@@ -44,7 +45,7 @@ class BlockwiseNetwork(Protocol):
         ...
 
 
-class LongTermPredictor(Bijection):
+class LongTermPredictor(Bijection, Durable):
     r"""Each sample less its prediction from about one pitch period ago, scaled.
 
     .. math::
@@ -120,8 +121,9 @@ class LongTermPredictor(Bijection):
         self.block = block
         self.kernel_size = kernel_size
         self.window = window
-        self._low_pass = _low_pass(cutoff)  # for the loops: it stays on the CPU
-        self.register_buffer("low_pass", self._low_pass.clone(), persistent=False)
+        self._low_pass = _low_pass(cutoff).to(default_precision())  # for the loops: on the CPU
+        low_pass = self._low_pass.to(torch.empty(0).device, copy=True)
+        self.register_buffer("low_pass", low_pass, persistent=False)
 
     @property
     def shortest(self) -> int:
@@ -376,9 +378,9 @@ def _threads(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
 
 def _low_pass(cutoff: float) -> Tensor:
     """A windowed sinc, (taps,)."""
-    n = torch.arange(LOW_PASS_TAPS, dtype=torch.float64) - (LOW_PASS_TAPS - 1) / 2
-    taper = torch.hann_window(LOW_PASS_TAPS + 1, dtype=torch.float64)[1:]
-    return (2 * cutoff * torch.sinc(2 * cutoff * n) * taper).to(torch.get_default_dtype())
+    n = torch.arange(LOW_PASS_TAPS, dtype=torch.float64, device="cpu") - (LOW_PASS_TAPS - 1) / 2
+    taper = torch.hann_window(LOW_PASS_TAPS + 1, dtype=torch.float64, device="cpu")[1:]
+    return 2 * cutoff * torch.sinc(2 * cutoff * n) * taper
 
 
 def _filtered(x: Tensor, taps: Tensor) -> Tensor:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from waveflow.bijections.base import Bijection, Chain, full_precision, zero_log_det
+from waveflow.bijections.base import Bijection, Chain, zero_log_det
 from waveflow.bijections.coupling import Coupling
 from waveflow.bijections.early_output import EarlyOutput
+from waveflow.precision import full_precision
 
 
 class Reversible(Chain):

@@ -2,7 +2,7 @@
 
 import sys
 
-from waveflow.cli.main import main
+from waveflow.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -35,6 +35,7 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, iterations, number
+from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
 
 SUMMARY = "speed, latency and memory of synthesis on this machine"
@@ -102,7 +103,7 @@ def work(arguments: Namespace) -> int:
     if arguments.json is not None:
         figures = {"model": plan.model, "device": plan.device, **found}
         write_atomically(arguments.json, f"{json.dumps(figures, indent=1)}\n".encode())
-    print(to_markdown(found))
+    (deliver if arguments.json is None else report)(to_markdown(found))
     return 0 if found["rows"] else 1
 
 

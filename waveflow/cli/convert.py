@@ -18,6 +18,7 @@ from __future__ import annotations
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_out
+from waveflow.cli.messages import report
 
 SUMMARY = "checkpoints of WaveGlow to vocoders, safely"
 
@@ -59,5 +60,5 @@ def work(arguments: Namespace) -> int:
         "config": vocoder.config.to_dict(),
         "folder": str(arguments.out),
     }
-    print(yaml.safe_dump(values, sort_keys=False, width=100), end="")
+    report(yaml.safe_dump(values, sort_keys=False, width=100).rstrip())
     return 0

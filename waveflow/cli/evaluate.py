@@ -21,9 +21,11 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from waveflow.cli import messages
 from waveflow.cli.arguments import add_model, add_synthesis, load_vocoder
 from waveflow.cli.files import choose_clips
 from waveflow.devices import choose_device
+from waveflow.interrupts import loading
 
 SUMMARY = "likelihood, quality, pitch and speed on a set"
 
@@ -65,16 +67,17 @@ def work(arguments: Namespace) -> int:
     if arguments.out is not None:
         _check_report(arguments.out)
 
-    from waveflow.evaluation import (
-        Report,
-        evaluate,
-        evaluate_baseline,
-        evaluate_noise,
-        write_page,
-    )
-    from waveflow.evaluation.baseline import GRIFFIN_LIM
-    from waveflow.evaluation.white_noise import WHITE_NOISE
-    from waveflow.files import write_atomically
+    with loading():
+        from waveflow.evaluation import (
+            Report,
+            evaluate,
+            evaluate_baseline,
+            evaluate_noise,
+            write_page,
+        )
+        from waveflow.evaluation.baseline import GRIFFIN_LIM
+        from waveflow.evaluation.white_noise import WHITE_NOISE
+        from waveflow.files import write_atomically
 
     vocoder = load_vocoder(arguments.model).to(choose_device(arguments.device))
     options: dict[str, Any] = {
@@ -101,7 +104,9 @@ def work(arguments: Namespace) -> int:
         }
     if arguments.out is not None:
         write_atomically(arguments.out, f"{report.to_json(baselines)}\n".encode())
-    print(report.to_table(baselines), flush=True)
+    is_kept = arguments.out is not None or arguments.page is not None
+    show = messages.report if is_kept else messages.deliver
+    show(report.to_table(baselines))
     if arguments.page is not None:
         write_page(arguments.page, report, vocoder, baselines=baselines)
     return 0

@@ -25,6 +25,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_model, iterations, load_vocoder, number
+from waveflow.cli.messages import report
 
 SUMMARY = "a model as an ONNX file or a torch program"
 
@@ -72,5 +73,5 @@ def work(arguments: Namespace) -> int:
         export_onnx(vocoder, out, noise=arguments.noise or "graph", **options)
     else:
         export_torch(vocoder, out, **options)
-    print(f"{out.stat().st_size / 1e6:.1f} megabytes in {out}")
+    report(f"{out.stat().st_size / 1e6:.1f} megabytes in {out}")
     return 0

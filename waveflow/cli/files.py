@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PosixPath
 from typing import TypeVar
 
-from waveflow.cli.messages import EXPECTED, tell
+from waveflow.cli.messages import EXPECTED, Undelivered, delivering, tell
 from waveflow.files import copy_bounded, files_below
 
 PIPE = "-"
@@ -104,9 +104,9 @@ def delivered(output: Path, suffix: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
         file = Stand.of(output, folder, suffix)
         yield file
-        with file.open("rb") as written:
+        with file.open("rb") as written, delivering():
             shutil.copyfileobj(written, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+            sys.stdout.buffer.flush()
 
 
 def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
@@ -222,7 +222,7 @@ def each(files: list[Path], work: Callable[[Path, Other], None], others: Sequenc
     for file, other in zip(bar, others, strict=True):
         try:
             work(file, other)
-        except BrokenPipeError:
+        except (BrokenPipeError, Undelivered):
             raise
         except EXPECTED as error:
             tell(error, file)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import DEFAULT_MODEL, load_vocoder
+from waveflow.cli.messages import deliver
 from waveflow.version import __version__
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def work(arguments: Namespace) -> int:
     vocoder = load_vocoder(arguments.model)
     weights = vocoder.state_dict().values()
     mel_config = vocoder.config.mel
-    mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate))
+    mel = vocoder.mel(torch.zeros(1, mel_config.sample_rate, dtype=torch.float32, device="cpu"))
     seconds = mel.shape[-1] * mel_config.hop_length / mel_config.sample_rate
     engine, synthesis = vocoder.engine(), vocoder.config.synthesis
     gmacs = gmacs_per_second(lambda: vocoder(mel, seed=0, mel_config=mel_config), seconds)
@@ -77,4 +78,4 @@ def _duration(samples: int | None, config: MelConfig) -> str:
 def _show(values: dict[str, Any]) -> None:
     import yaml
 
-    print(yaml.safe_dump(values, sort_keys=False), end="", flush=True)
+    deliver(yaml.safe_dump(values, sort_keys=False).rstrip())

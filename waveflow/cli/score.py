@@ -19,6 +19,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, load_vocoder
 from waveflow.cli.files import each, settled
+from waveflow.cli.messages import deliver
 from waveflow.devices import choose_device
 
 SUMMARY = "exact log-likelihood of recordings"
@@ -50,6 +51,6 @@ def work(arguments: Namespace) -> int:
             "nats_per_sample": nats,
             "bits_per_sample": bits_per_sample(nats),
         }
-        print(json.dumps(scores), flush=True)
+        deliver(json.dumps(scores))
 
     return each([Path(file) for file in arguments.files], score, arguments.files)

@@ -17,6 +17,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import number
+from waveflow.cli.messages import report
 
 SUMMARY = "shards of a corpus that is too large for memory or disk"
 
@@ -63,7 +64,7 @@ def work(arguments: Namespace) -> int:
     )
     hours = index.rows["samples"].sum() / config.mel.sample_rate / 3600
     size = sum(shard.size for shard in index.shards) / 1e6
-    print(
+    report(
         f"{len(index.names)} clips, {hours:.2f} hours, in {len(index.shards)} shards of "
         f"{size:.1f} megabytes together; in {arguments.out}"
     )

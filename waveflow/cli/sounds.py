@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.check import check_mel, warn_of_doubt
-from waveflow.audio.io import read_audio_pieces, write_audio_pieces
+from waveflow.audio.io import NoSound, read_audio_pieces, write_audio_pieces
 from waveflow.audio.mel import LogMel
 from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, delivered, is_pipe, settled
+from waveflow.files import SOUNDS
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.mel import SLICE, mel_pieces
 from waveflow.interop.mels import convention, converter, lag
@@ -149,7 +150,15 @@ class SoundMaker:
         """The mel of a recording, of which the first piece has been read."""
         audio = read_audio_pieces(file, self.config.sample_rate)
         mel = mel_pieces(audio, self._log_mel)
-        return chain([next(mel)], mel)
+        try:
+            return chain([next(mel)], mel)
+        except NoSound as error:
+            if file.suffix.lower() in (*SOUNDS, ""):
+                raise
+            kinds = ", ".join(MEL_OUTPUTS)
+            raise ValueError(
+                f"{file}: expected a recording, or a mel in {kinds}; got {error.got}"
+            ) from None
 
     @cached_property
     def _source(self) -> MelConvention | None:
@@ -176,7 +185,7 @@ class SoundMaker:
 def _earlier(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
     """Audio in pieces, moved to an earlier time (a later one if negative), of the same length."""
     skipped = max(samples, 0)
-    held = torch.zeros(max(-samples, 0))
+    held = torch.zeros(max(-samples, 0), dtype=torch.float32, device="cpu")
     behind = len(held)
     for piece in pieces:
         held = torch.cat([held, piece[skipped:]])
@@ -186,4 +195,4 @@ def _earlier(pieces: Iterator[Tensor], samples: int) -> Iterator[Tensor]:
             yield held[:ready]
             held = held[ready:]
     if samples > 0:
-        yield torch.zeros(samples)
+        yield torch.zeros(samples, dtype=torch.float32, device="cpu")

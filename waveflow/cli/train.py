@@ -20,6 +20,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, duration, number
+from waveflow.cli.messages import report
+from waveflow.interrupts import loading
 
 SUMMARY = "train a model"
 
@@ -79,7 +81,8 @@ def work(arguments: Namespace) -> int:
         }
     )
     try:
-        from waveflow.training.run import train
+        with loading():
+            from waveflow.training.run import train
     except ImportError as error:
         raise ImportError(f"training needs pip install 'waveflow[train]' ({error})") from error
     try:
@@ -101,11 +104,11 @@ def work(arguments: Namespace) -> int:
         return 0
     model = Path(arguments.out) / "model"
     if outcome.stopped_by is not None:
-        print(
+        report(
             f"stopped after step {outcome.steps} ({outcome.stopped_by}); the same command goes on; "
             f"model so far in {model}"
         )
         return 130 if outcome.stopped_by == "SIGINT" else 0
     nats = outcome.nats_per_sample
-    print(f"{nats:.4f} nats per sample on the validation clips; model in {model}")
+    report(f"{nats:.4f} nats per sample on the validation clips; model in {model}")
     return 0

@@ -28,6 +28,7 @@ Examples:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,7 +140,7 @@ def _plan(
     if pipes and arguments.devices > 1:
         raise ValueError(f"{pipes[0]}: expected files that {arguments.devices} devices can read")
     pairs = list(zip(files, outputs, strict=True))
-    missing = [(file, output) for file, output in pairs if not (keep and output.exists())]
+    missing = [(file, output) for file, output in pairs if not (keep and os.path.exists(output))]
     return missing, len(pairs) - len(missing)
 
 

@@ -102,7 +102,8 @@ def _clipped(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
 def _noisy(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
     """White noise 20 dB below it."""
     part = audio[start:stop]
-    noise = torch.randn(len(part), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator(part.device).manual_seed(0)
+    noise = torch.randn(len(part), generator=generator, dtype=part.dtype, device=part.device)
     return part + 0.1 * part.square().mean().sqrt() * noise
 
 
@@ -115,7 +116,7 @@ def _vocoded(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
 
 def _muted(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
     """Digital silence."""
-    return torch.zeros(stop - start)
+    return audio.new_zeros(stop - start)
 
 
 UNDAMAGED = "as it is"

@@ -68,7 +68,9 @@ def curve_picture(
     above.set_ylabel("kHz", color=INK)
     above.tick_params(labelbottom=False)
     seconds = len(audio) / sample_rate
-    middles = ((torch.arange(len(nats)) + 0.5) * seconds / len(nats)).numpy()
+    middles = (
+        (torch.arange(len(nats), dtype=torch.float32, device="cpu") + 0.5) * seconds / len(nats)
+    ).numpy()
     over = above.twinx()
     over.plot(middles, nats.numpy(), color="#5eead4", linewidth=1.6)
     over.set_ylabel("nats / sample", color=CURVE)
@@ -103,7 +105,7 @@ def _spectrogram(axis: Axes, audio: Tensor, sample_rate: int) -> None:
         audio.float(),
         1024,
         hop_length,
-        window=torch.hann_window(1024),
+        window=torch.hann_window(1024, dtype=torch.float32, device=audio.device),
         pad_mode="constant",
         return_complex=True,
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from waveflow.checks import real
+
 
 def gmacs_per_second(call: Callable[[], object], seconds: float) -> float:
     """Billions of multiply-accumulates (GMAC) for a second of audio.
@@ -29,6 +31,7 @@ def gmacs_per_second(call: Callable[[], object], seconds: float) -> float:
     """
     from torch.utils.flop_counter import flop_registry  # slow to import
 
+    seconds = real(seconds, "seconds")
     if not seconds > 0:
         raise ValueError(f"gmacs_per_second: expected seconds above 0; got {seconds}")
     with _Counter(flop_registry) as counter:

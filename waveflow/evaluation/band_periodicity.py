@@ -64,11 +64,11 @@ def band_periodicity(
     frames = pitch.voiced.nonzero()[:, 0]
     centres = (frames * (_HOP * sample_rate)).round().long()
     periods = sample_rate * 2 ** (-pitch.cents[frames] / 1200)
-    window = torch.hann_window(round(WINDOW * sample_rate), dtype=torch.float64)
+    window = torch.hann_window(round(WINDOW * sample_rate), dtype=torch.float64, device="cpu")
     energy = (_cut(reference.double().cpu(), centres, len(window)).square() * window).sum(1)
     loud = energy >= energy.max() * 10 ** (-LOUD / 10)
     spectrum = torch.fft.rfft(degraded.double().cpu())
-    hertz = torch.fft.rfftfreq(len(degraded), 1 / sample_rate, dtype=torch.float64)
+    hertz = torch.fft.rfftfreq(len(degraded), 1 / sample_rate, dtype=torch.float64, device="cpu")
 
     def of_band(low: float, high: float) -> float | None:
         if high > sample_rate / 2:

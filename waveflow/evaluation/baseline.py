@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.checks import tensor, whole
 from waveflow.evaluation.clip_score import ClipScore
 from waveflow.evaluation.quality import require_quality
 from waveflow.evaluation.recording import read_recordings
@@ -43,7 +44,7 @@ def griffin_lim(mel: Tensor, config: MelConfig, *, seed: int = 0) -> Tensor:
     >>> griffin_lim(torch.full((80, 10), -6.0), MelConfig()).shape
     torch.Size([2560])
     """
-    if mel.dim() != 2 or mel.shape[0] != config.n_mels or mel.shape[1] < 1:
+    if tensor(mel, "mel").dim() != 2 or mel.shape[0] != config.n_mels or mel.shape[1] < 1:
         raise ValueError(f"expected a mel of ({config.n_mels}, frames); got {tuple(mel.shape)}")
     from librosa import griffinlim  # imported late: it brings numba along
 
@@ -55,7 +56,7 @@ def griffin_lim(mel: Tensor, config: MelConfig, *, seed: int = 0) -> Tensor:
         hop_length=config.hop_length,
         win_length=config.win_length,
         n_fft=config.n_fft,
-        random_state=seed,
+        random_state=whole(seed, "seed"),
     )
     start = around * config.hop_length - (config.framing == "hop") * config.hop_length // 2
     audio = audio[start : start + mel.shape[1] * config.hop_length]
@@ -91,6 +92,7 @@ def evaluate_baseline(
         ValueError: no file at all, or one that is no usable recording.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
+    seed = whole(seed, "seed")
     _inverse_filters(mel_config)  # once, and not in the first clip's time
     scores = score_copies(
         paths,

@@ -136,7 +136,7 @@ def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
 def _voiced(package: Any, hertz: Tensor, periodicity: Tensor) -> Tensor:
     """Which frames are voiced by the package's hysteresis, (frames,)."""
     if not (periodicity >= _LEAST).any():
-        return torch.zeros(len(hertz), dtype=torch.bool)
+        return torch.zeros_like(hertz, dtype=torch.bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # one voiced frame has no deviation
         return ~package.threshold.Hysteresis()(hertz[None], periodicity[None])[0].isnan()

@@ -22,9 +22,10 @@ from waveflow.bijections import (
     LongTermPredictor,
     PLUConv1x1,
 )
-from waveflow.bijections.base import full_precision, zero_log_det
+from waveflow.bijections.base import zero_log_det
 from waveflow.bijections.elementwise import Elementwise
-from waveflow.devices import exact_convolutions
+from waveflow.checks import floating
+from waveflow.precision import full_precision, in_single
 from waveflow.vocoder import Vocoder
 
 
@@ -74,17 +75,15 @@ def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -
         TypeError: the vocoder has a bijection whose parts are not known.
     """
     hop_length = vocoder.config.mel.hop_length
+    audio = floating(audio, "audio", "(batch, time)")
     frames, rest = divmod(audio.shape[-1], hop_length)
-    if rest or audio.dim() != 2 or not audio.is_floating_point():
+    if rest:
         raise ValueError(
             f"audio: expected a floating-point tensor of shape (batch, time) with time a multiple "
             f"of {hop_length}; got {audio.dtype} {tuple(audio.shape)}"
         )
     mel = vocoder.mel(audio)[..., :frames] if mel is None else mel
-    like = next(vocoder.parameters())
-    with exact_convolutions(like.device):
-        context = vocoder.context_net(mel.to(like))
-        z, log_det = local_log_det(vocoder.flow.bijection, audio.to(like), context)
+    z, log_det = in_single(_local, vocoder, audio, mel)
     energy = per_frame(z.square().sum(1), frames)
     size = z.shape[1] * z.shape[2] // frames
     base = -0.5 * (energy + size * math.log(2 * math.pi))
@@ -193,6 +192,12 @@ def _(bijection: ContextAffine, x: Tensor, context: Tensor | None) -> tuple[Tens
     parameters = parameters.repeat_interleave(x.shape[-1] // parameters.shape[-1], dim=-1)
     with full_precision(x):
         return local_log_det(bijection.elementwise, x, parameters)
+
+
+def _local(vocoder: Vocoder, audio: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+    like = next(vocoder.parameters())
+    context = vocoder.context_net(mel.to(like))
+    return local_log_det(vocoder.flow.bijection, audio.to(like), context)
 
 
 def _apart(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from waveflow.audio.io import resample
+from waveflow.checks import tensor, whole
 
 
 class NoSpeechError(ValueError):
@@ -82,6 +83,8 @@ def check_pair(reference: Tensor, degraded: Tensor) -> None:
         NoSpeechError: one of the two is silent.
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
+    tensor(reference, "reference audio")
+    tensor(degraded, "degraded audio")
     if reference.dim() != 1 or reference.shape != degraded.shape:
         raise ValueError(
             f"expected reference and degraded audio of one shape (time,); "
@@ -114,6 +117,7 @@ def _pesq(reference: Tensor, degraded: Tensor, sample_rate: int, *, rate: int, m
 
 def _stoi(reference: Tensor, degraded: Tensor, sample_rate: int, *, extended: bool) -> float:
     check_pair(reference, degraded)
+    sample_rate = whole(sample_rate, "sample_rate")
     try:
         from pystoi import stoi as measure
     except ImportError as error:

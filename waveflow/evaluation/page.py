@@ -20,7 +20,7 @@ from waveflow.evaluation.figures import FIGURES, Figure
 from waveflow.evaluation.recording import Recording, read_recording
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.white_noise import WHITE_NOISE, noise_copy
-from waveflow.files import write_atomically
+from waveflow.files import as_path, write_atomically
 from waveflow.vocoder import Vocoder
 
 _STYLE = """\
@@ -44,6 +44,9 @@ figure { margin: 0 0 1rem; min-width: 0; }
 img, audio { display: block; width: 100%; }
 img { height: auto; }
 """
+
+
+_LONGEST_STEM = 100  # of a clip's title in names of files, which its number tells apart
 
 
 def write_page(
@@ -75,6 +78,7 @@ def write_page(
         ValueError: a report without a temperature, or baselines of other files.
         ImportError: matplotlib is missing; says how to install it.
     """
+    folder = as_path(folder)
     if report.temperature is None:
         raise ValueError("expected a report of a vocoder, with a temperature; got none")
     files = [clip.file for clip in report.clips]
@@ -82,9 +86,8 @@ def write_page(
     for name, baseline in baselines.items():
         if [clip.file for clip in baseline.clips] != files:
             raise ValueError(f"expected a baseline of the same files; got others of {name}")
-    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    log_mel = LogMel(vocoder.config.mel)
+    log_mel = LogMel(vocoder.config.mel).float()
 
     kinds: list[tuple[str, Callable[[Recording], Tensor]]] = [
         ("Recording", lambda recording: recording.audio),
@@ -102,7 +105,7 @@ def write_page(
     for number, clip in enumerate(report.clips[:most]):
         recording = read_recording(clip.file, log_mel)
         title = recording.path.stem
-        stem = f"{number + 1:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', title)}"
+        stem = f"{number + 1:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', title)[:_LONGEST_STEM]}"
         body += [f"<section>\n<h2>{escape(title)}</h2>", '<div class="sounds">']
         for kind, make in kinds:
             name = f"{stem}-{re.sub(r'[^a-z0-9-]+', '-', kind.lower())}"
@@ -156,7 +159,7 @@ def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'waveflow[evaluate]'") from error
 
-    window = torch.hann_window(1024)
+    window = torch.hann_window(1024, dtype=torch.float32, device=audio.device)
     hop_length = max(256, len(audio) // 1000)
     spectrum = torch.stft(
         audio.float(), 1024, hop_length, window=window, pad_mode="constant", return_complex=True

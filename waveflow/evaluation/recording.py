@@ -13,6 +13,7 @@ from torch import Tensor
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
+from waveflow.files import as_path
 from waveflow.inference.mel import mel_pieces
 from waveflow.vocoder import Vocoder
 
@@ -35,18 +36,17 @@ def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
     """
     config = log_mel.config
     audio, _ = read_audio(path, sample_rate=config.sample_rate)
-    frames = len(audio) // config.hop_length
     try:
-        audio = audio[: frames * config.hop_length]
-        mel = torch.cat(list(mel_pieces([audio], log_mel)), dim=1)
+        audio = log_mel.whole_hops(audio)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    return Recording(path if isinstance(path, Path) else Path(path), audio, mel)
+    mel = torch.cat(list(mel_pieces([audio], log_mel)), dim=1)
+    return Recording(as_path(path), audio, mel)
 
 
 def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
     """Recordings to score, for vocoders of a convention; at least one."""
-    log_mel = LogMel(config)
+    log_mel = LogMel(config).float()
     recordings = [read_recording(path, log_mel) for path in paths]
     if not recordings:
         raise ValueError("expected recordings to evaluate; got none")

@@ -27,6 +27,7 @@ from waveflow.evaluation.recording import Recording, nats_per_sample, read_recor
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.spectral import log_mel_distance, mel_cepstral_distortion, stft_distance
 from waveflow.evaluation.tones import GROUPS, PauseTones, pause_tones
+from waveflow.noise import checked_seed
 from waveflow.vocoder import Vocoder
 
 REPEATS = 3
@@ -63,6 +64,7 @@ def evaluate(
         ValueError: no file at all, one that is no usable recording, or a vocoder that makes NaN.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
+    seed = checked_seed(seed)
     if quality:
         require_quality()
     recordings = read_recordings(paths, vocoder.config.mel)

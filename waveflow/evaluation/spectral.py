@@ -55,8 +55,8 @@ def mel_cepstra(log_mel: Tensor) -> Tensor:
     square, over the bands, of the difference of the smoothed spectra in dB.
     """
     bands = len(log_mel)
-    k = torch.arange(1, CEPSTRA + 1, dtype=torch.float64)
-    m = torch.arange(bands, dtype=torch.float64)
+    k = torch.arange(1, CEPSTRA + 1, dtype=torch.float64, device=log_mel.device)
+    m = torch.arange(bands, dtype=torch.float64, device=log_mel.device)
     basis = torch.cos(math.pi / bands * k[:, None] * (m + 0.5))
     return 2 / bands * basis @ log_mel.double()
 
@@ -104,7 +104,7 @@ def stft_distance(reference: Tensor, degraded: Tensor, sample_rate: int) -> floa
 
 
 def _magnitude(audio: Tensor, n_fft: int, hop_length: int, win_length: int) -> Tensor:
-    window = torch.hann_window(win_length, dtype=torch.float64)
+    window = torch.hann_window(win_length, dtype=torch.float64, device="cpu")
     spectrum = torch.stft(
         audio.double().cpu(), n_fft, hop_length, win_length, window, return_complex=True
     )
@@ -119,7 +119,7 @@ def _distance(reference: Tensor, degraded: Tensor) -> float:
 def _log_mels(reference: Tensor, degraded: Tensor, sample_rate: int) -> list[Tensor]:
     check_pair(reference, degraded)
     config = MelConfig()
-    log_mel = LogMel(config)
+    log_mel = LogMel(config).float()
     both = (
         resample(audio.float().cpu(), sample_rate, config.sample_rate)
         for audio in (reference, degraded)

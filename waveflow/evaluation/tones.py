@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from waveflow.checks import whole
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 WINDOW, HOP = 1024, 256
@@ -56,16 +57,17 @@ def pause_tones(reference: Tensor, degraded: Tensor, *, groups: int) -> PauseTon
         NoSpeechError: one of the two is silent, or the reference has no pause.
         ValueError: the two do not have the same shape (time,), or are not finite; other groups.
     """
-    if groups not in GROUPS:
+    if whole(groups, "groups") not in GROUPS:
         raise ValueError(f"expected {GROUPS[0]} to {GROUPS[-1]} groups; got {groups}")
     check_pair(reference, degraded)
     quiet = _pauses(reference.double().cpu())
     frames = degraded.double().cpu().unfold(0, WINDOW, HOP)[quiet]
-    window = torch.hann_window(WINDOW, dtype=torch.float64)
-    sides = torch.arange(NEAR, FAR + 1)
-    bins = torch.cat([torch.zeros(1), -sides, sides])  # the tone, and around it
-    multiples = torch.arange(1, (groups + 1) // 2, dtype=torch.float64)
-    cycles = (multiples[:, None] / groups + bins / WINDOW).flatten() * torch.arange(WINDOW)[:, None]
+    window = torch.hann_window(WINDOW, dtype=torch.float64, device="cpu")
+    sides = torch.arange(NEAR, FAR + 1, dtype=torch.float64, device="cpu")
+    bins = torch.cat([sides.new_zeros(1), -sides, sides])  # the tone, and around it
+    multiples = torch.arange(1, (groups + 1) // 2, dtype=torch.float64, device="cpu")
+    samples = torch.arange(WINDOW, dtype=torch.float64, device="cpu")
+    cycles = (multiples[:, None] / groups + bins / WINDOW).flatten() * samples[:, None]
     waves = torch.polar(window[:, None].expand_as(cycles), 2 * math.pi * cycles)
     power = (frames @ waves.real).square() + (frames @ waves.imag).square()
     levels = (power / window.square().sum()).clamp_min(_LEAST_POWER).log10() * 10

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from waveflow.checks import tensor
 from waveflow.config import SynthesisConfig
 from waveflow.evaluation.baseline import score_copies
 from waveflow.evaluation.report import Report
-from waveflow.noise import positional_noise
+from waveflow.noise import checked_seed, positional_noise
 from waveflow.vocoder import Vocoder
 
 NOISE_LEVEL = 0.01
@@ -34,7 +35,7 @@ def white_noise(mel: Tensor, hop_length: int, *, seed: int = 0) -> Tensor:
         hop_length: samples a frame.
         seed: the noise is a function of (seed, example, position) alone.
     """
-    noise = positional_noise(seed, len(mel), mel.shape[-1] * hop_length)
+    noise = positional_noise(seed, len(tensor(mel, "mel")), mel.shape[-1] * hop_length)
     return (NOISE_LEVEL * noise).to(mel)
 
 
@@ -90,7 +91,7 @@ def evaluate_noise(
         ValueError: no file at all, or one that is no usable recording.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
-    synthesis = vocoder.config.synthesis.override(consistency=consistency)
+    synthesis, seed = vocoder.config.synthesis.override(consistency=consistency), checked_seed(seed)
     device = next(vocoder.parameters()).device
 
     def make(mel: Tensor) -> Tensor:

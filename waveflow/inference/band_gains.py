@@ -37,7 +37,7 @@ class Change:
         filters = bands.filters
         self._parts = [
             _Part.of(filters, bands.weights, bins)
-            for bins in torch.arange(self._bins).tensor_split(parts)
+            for bins in torch.arange(self._bins, device="cpu").tensor_split(parts)
             if len(bins)
         ]
         self._like = filters

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.checks import floating, real, whole
 from waveflow.inference.framing import Framing
 from waveflow.inference.products import missing_rows
 from waveflow.inference.rows import Push, Queue
+from waveflow.precision import Durable, full_precision, uncompiled
 
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
@@ -22,7 +24,7 @@ CHUNK = 1024
 """Frames that are worked on at a time; they bound the memory, and do not change the sound."""
 
 
-class Denoiser(nn.Module):
+class Denoiser(Durable):
     r"""Takes a steady hum or hiss out of audio, by what is known of its spectrum.
 
     A vocoder can have a sound of its own, which is heard where it should be silent. Its magnitude
@@ -57,6 +59,7 @@ class Denoiser(nn.Module):
 
     bias: Tensor
 
+    @torch.inference_mode(False)
     def __init__(self, bias: Tensor, config: MelConfig):
         super().__init__()
         _check_bias(bias, config)
@@ -92,6 +95,9 @@ class Denoiser(nn.Module):
             ValueError: less than a frame to listen to, or what the vocoder refuses.
         """
         config = vocoder.config.mel
+        takes, seconds = whole(takes, "takes"), real(seconds, "seconds")
+        if not math.isfinite(seconds):
+            raise ValueError(f"expected a finite number of seconds; got {seconds}")
         frames = math.ceil(seconds * config.sample_rate / config.hop_length)
         if takes < 1 or frames * config.hop_length < config.n_fft:
             raise ValueError(
@@ -115,7 +121,7 @@ class Denoiser(nn.Module):
         Raises:
             ValueError: no audio of that shape, shorter than a frame, or not finite.
         """
-        audio = _check_audio(audio, "(batch, time)", 2)
+        audio = floating(audio, "audio", "(batch, time)")
         if not len(audio) or audio.shape[-1] < config.n_fft:
             raise ValueError(
                 f"audio: expected {config.n_fft} samples of noise or more; got {tuple(audio.shape)}"
@@ -140,7 +146,7 @@ class Denoiser(nn.Module):
         Raises:
             ValueError: another shape, integers, samples that are not finite, or a strength below 0.
         """
-        audio = _check_audio(audio, "(batch, time)", 2)
+        audio = floating(audio, "audio", "(batch, time)")
         quieter = torch.empty_like(audio, requires_grad=False)
         for example, result in zip(audio, quieter, strict=True):
             torch.cat(list(self._pushed(example, strength)), out=result)
@@ -176,23 +182,25 @@ class Denoiser(nn.Module):
         Raises:
             ValueError: as for the whole.
         """
+        strength = real(strength, "strength")
         if not (math.isfinite(strength) and strength >= 0):
             raise ValueError(f"expected a strength of 0 or more; got {strength}")
         window, framing = self._log_mel.window, Framing(self._log_mel.cutting, folds=False)
         cut, overlap = framing.begin_cutting(), framing.begin_overlap()
-        bias, hop_length = strength * self.bias, self.config.hop_length
+        bias, hop_length = strength * self.bias.to(window), self.config.hop_length
         waiting = Queue()
         come = 0
 
+        @uncompiled
         def push(audio: Tensor, last: bool) -> Tensor:
             nonlocal come
-            audio = _check_audio(audio, "(samples,)", 1).detach().clone()
+            audio = floating(audio, "audio", "(samples,)").detach().clone()
             come += len(audio)
             waiting.push(audio)
             heard = audio.to(bias)
             if last:  # silence up to a whole number of hops, of which nothing comes out
                 heard = torch.cat([heard, heard.new_zeros(-come % hop_length)])
-            with torch.no_grad():
+            with torch.no_grad(), full_precision(audio):
                 noise = overlap(_share(cut(heard, last) * window, bias), last)[0].to(audio)
                 decided = waiting.take(come if last else len(noise))
                 # where hops do not overlap, no frame may see the last half of one
@@ -251,13 +259,3 @@ def _check_bias(bias: Tensor, config: MelConfig) -> None:
         raise ValueError(f"bias: expected a floating-point tensor of shape {expected}; got {got}")
     if not (bias.isfinite() & (bias >= 0)).all():
         raise ValueError("bias: expected magnitudes, finite and 0 or more; got others")
-
-
-def _check_audio(audio: Tensor, shape: str, dimensions: int) -> Tensor:
-    """Audio, once it is known to be audio."""
-    if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != dimensions:
-        got = f"{audio.dtype} {tuple(audio.shape)}" if isinstance(audio, Tensor) else type(audio)
-        raise ValueError(f"audio: expected a floating-point tensor of shape {shape}; got {got}")
-    if not audio.isfinite().all():
-        raise ValueError("audio: expected finite samples; got NaN or infinity")
-    return audio

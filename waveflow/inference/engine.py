@@ -17,6 +17,7 @@ from waveflow.inference.consistency import StreamedConsistency
 from waveflow.inference.encoders import freeze_encoder
 from waveflow.inference.rows import Line, Push, Stages
 from waveflow.noise import noise_of
+from waveflow.precision import full_precision, single_copy, uncompiled
 
 if TYPE_CHECKING:
     from waveflow.inference.whole import Whole
@@ -43,6 +44,10 @@ class Engine:
         bijection: audio <-> latent.
         consistency: brings the flow's sample nearer to the mel.
         config: the vocoder's; the sharpness of its predictors is taken from here.
+
+    Attributes:
+        like: a tensor with the precision and device of what is computed and of the sound: those of
+            the weights, but float32 where these are of half precision.
     """
 
     def __init__(
@@ -53,11 +58,12 @@ class Engine:
         config: VocoderConfig,
     ):
         mel = config.mel
+        context_net, bijection = single_copy(context_net), single_copy(bijection)
         self._hop, self._groups = mel.hop_length, config.model.groups
         self._encoder = freeze_encoder(context_net)
-        self._like = next(context_net.parameters()).detach()
-        self._on_cpu = self._like.device.type == "cpu"
-        latent = Place(self._groups, mel.hop_length // self._encoder.rate, self._like)
+        self.like = next(context_net.parameters()).detach()
+        self._on_cpu = self.like.device.type == "cpu"
+        latent = Place(self._groups, mel.hop_length // self._encoder.rate, self.like)
         sharp = sharpened(bijection, config.synthesis.sharpness)
         stages, _ = freeze_inverse(sharp, latent)
         self._flow = Stages(stages)
@@ -81,19 +87,20 @@ class Engine:
         improve = self._consistency.begin(mel_line, synthesis.schedule)
         position = 0
 
+        @uncompiled
         def push(mel: Tensor, last: bool) -> Tensor:
             nonlocal position
-            with torch.inference_mode():
-                mel = mel.to(self._like)
+            with torch.inference_mode(), full_precision(self.like):
+                mel = mel.to(self.like)
                 mel_line.push(mel)
                 context = encode(mel, last)
                 context_line.push(context)
                 samples = len(context) // self._encoder.rate * self._hop
                 (noise,) = noise_of(
-                    seed, [example], samples, start=position, device=self._like.device
+                    seed, [example], samples, start=position, device=self.like.device
                 )
                 position += samples
-                latent = (synthesis.temperature * noise).to(self._like).view(-1, self._groups)
+                latent = (synthesis.temperature * noise).to(self.like).view(-1, self._groups)
                 return improve(flow(latent, last), last)
 
         return push
@@ -149,7 +156,7 @@ class Engine:
             for first in range(0, len(examples), size):
                 some = examples[first : first + size]
                 with torch.inference_mode():
-                    mel = torch.stack([mels[example] for example in some]).to(self._like)
+                    mel = torch.stack([mels[example] for example in some]).to(self.like)
                     noise = noise_of(seed, some, frames * self._hop, device=mel.device)
                     sounds = self._whole()(mel, noise, synthesis)
                 yield from zip(some, sounds, strict=True)
@@ -234,4 +241,4 @@ def keep_freed_memory() -> None:
     largest block freed so far, and takes it again, page by page, when it is needed: here at every
     iteration. Freeing one block of 32 MB, which is never touched, sets that limit to 64 MB.
     """
-    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+    torch.empty(2**25 - 2**16, dtype=torch.uint8, device="cpu")

@@ -45,7 +45,7 @@ def mel_pieces(audio: Iterable[Tensor], log_mel: LogMel, *, whole: int = WHOLE) 
         if frames > whole:
             break
     else:
-        start = torch.cat(head)[: frames * hop_length]
+        start = log_mel.whole_hops(torch.cat(head))
         # a centred mel has one frame more
         yield from log_mel(start[None])[0, :, :frames].split(SLICE, dim=1)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -25,7 +26,7 @@ class Watch:
 
     def __init__(self, module: nn.Module):
         self._parts = [(part, _contents(part)) for part in module.modules()]
-        self._states = [(tensor, _state(tensor)) for tensor in _tensors(module)]
+        self._states = [(tensor, _State(tensor)) for tensor in _tensors(module)]
         self._module = module
 
     def unchanged(self) -> bool:
@@ -33,7 +34,7 @@ class Watch:
         return (
             not self._module.training
             and all(_same(contents, _contents(part)) for part, contents in self._parts)
-            and all(state == _state(tensor) for tensor, state in self._states)
+            and all(state.is_of(tensor) for tensor, state in self._states)
         )
 
 
@@ -49,5 +50,28 @@ def _tensors(module: nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
-def _state(tensor: Tensor) -> tuple[int, int, bool]:
-    return tensor._version, tensor.data_ptr(), tensor.grad is None
+class _State:
+    """What a tensor was: by torch's count of its changes, or by its numbers if there is no count,
+    as of tensors made in inference mode.
+    """
+
+    def __init__(self, tensor: Tensor):
+        self._count, self._place = _count(tensor), _place(tensor)
+        self._numbers = tensor.detach().clone() if self._count is None else None
+
+    def is_of(self, tensor: Tensor) -> bool:
+        """Whether the tensor is still that."""
+        if (self._count, self._place) != (_count(tensor), _place(tensor)):
+            return False
+        return self._numbers is None or torch.equal(self._numbers, tensor)
+
+
+def _count(tensor: Tensor) -> int | None:
+    try:
+        return tensor._version
+    except RuntimeError:  # nothing else tells in every case: data may be exchanged later
+        return None
+
+
+def _place(tensor: Tensor) -> tuple[int, torch.dtype, bool]:
+    return tensor.data_ptr(), tensor.dtype, tensor.grad is None

@@ -15,11 +15,11 @@ from waveflow.bijections import (
     Lapped,
     PLUConv1x1,
 )
-from waveflow.bijections.base import full_precision
 from waveflow.config import SynthesisConfig
 from waveflow.devices import exact_convolutions
 from waveflow.inference.export.graph import FoldedLapped, Mixing, Product, Scaling, folded
 from waveflow.nets.wavenet import Pointwise
+from waveflow.precision import full_precision
 
 
 class Whole:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from waveflow.audio.mel import MelConfig
+from waveflow.checks import tensor, whole_numbers
 from waveflow.interop.convention import MelConvention
 from waveflow.interop.mels import convention, converter, lag
+from waveflow.noise import checked_seed
+from waveflow.precision import single_or_better, uncompiled
 from waveflow.vocoder import Vocoder
 
 
@@ -48,9 +52,17 @@ class Adapter(nn.Module):
         own = vocoder.config.mel
         source = _bands_first(own if convention is None else convention)
         self.vocoder = vocoder
-        self.seed, self.temperature, self.consistency = seed, temperature, consistency
+        vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
+        self.seed = None if seed is None else checked_seed(seed)
+        self.temperature, self.consistency = temperature, consistency
         self._convert = converter(source, own, allow=("framing", *allow))
         self._lag = lag(source, own)
+
+    def remove_weight_norm(self) -> None:
+        """Nothing is left to do: synthesis folds weight norm into the weights by itself.
+
+        The vocoder keeps its weights as they are saved and trained.
+        """
 
     @property
     def sample_rate(self) -> int:
@@ -62,6 +74,7 @@ class Adapter(nn.Module):
         """Samples a frame."""
         return self.vocoder.config.mel.hop_length
 
+    @uncompiled
     def speak(
         self,
         mel: Tensor,
@@ -79,6 +92,9 @@ class Adapter(nn.Module):
         Raises:
             ValueError: no mel of the convention.
         """
+        mel = tensor(mel, "mel")
+        if mel.is_floating_point():
+            mel = mel.to(single_or_better(mel.dtype))
         audio = self.vocoder(
             self._convert(mel),
             temperature=self.temperature if temperature is None else temperature,
@@ -94,7 +110,7 @@ class AsHiFiGAN(Adapter):
 
     def forward(self, mel: Tensor) -> Tensor:
         """(batch, n_mels, frames) or (n_mels, frames) -> (batch, 1, samples) or (1, samples)."""
-        single = mel.dim() == 2
+        single = tensor(mel, "mel").dim() == 2
         audio = self.speak(mel[None] if single else mel)
         return audio if single else audio[:, None]
 
@@ -124,7 +140,7 @@ class AsSpeechBrain(Adapter):
 
     def decode_spectrogram(self, spectrogram: Tensor) -> Tensor:
         """(n_mels, frames) -> (1, samples)."""
-        return self.speak(spectrogram[None])
+        return self.speak(tensor(spectrogram, "mel")[None])
 
 
 class AsNeMo(Adapter):
@@ -154,6 +170,11 @@ class AsWaveGlow(Adapter):
         """(batch, n_mels, frames) -> (batch, samples); ``sigma`` is the temperature."""
         return self.speak(spect, temperature=sigma)
 
+    @staticmethod
+    def remove_weightnorm(model: AsWaveGlow) -> AsWaveGlow:
+        """The model itself; see ``remove_weight_norm``."""
+        return model
+
 
 class AsTransformers(Adapter):
     """``(batch, frames, n_mels) -> (batch, samples)``: the ``vocoder=`` of transformers' SpeechT5,
@@ -162,8 +183,9 @@ class AsTransformers(Adapter):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """(batch, frames, n_mels) or (frames, n_mels) -> (batch, samples) or (samples,)."""
-        audio = self.speak(spectrogram.mT if spectrogram.dim() == 3 else spectrogram.mT[None])
-        return audio if spectrogram.dim() == 3 else audio[0]
+        batched = tensor(spectrogram, "mel").dim() == 3
+        audio = self.speak((spectrogram if batched else spectrogram[None]).mT)
+        return audio if batched else audio[0]
 
 
 class AsESPnet(Adapter):
@@ -176,17 +198,19 @@ class AsESPnet(Adapter):
 
     def forward(self, feats: Tensor) -> Tensor:
         """(frames, n_mels) -> (samples,)."""
-        return self.speak(feats.mT[None])[0]
+        return self.speak(tensor(feats, "mel")[None].mT)[0]
 
 
 class AsTorchaudio(Adapter):
     """``(mel, lengths) -> (audio, lengths)``: torchaudio's ``Tacotron2TTSBundle.Vocoder``."""
 
     def forward(
-        self, mel_spec: Tensor, lengths: Tensor | None = None
+        self, mel_spec: Tensor, lengths: Sequence[int] | Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """(batch, n_mels, frames), (batch,) frames -> (batch, samples), (batch,) samples."""
         audio = self.speak(mel_spec, lengths)
+        if lengths is not None and not isinstance(lengths, Tensor):
+            lengths = torch.tensor(whole_numbers(lengths, "lengths"), device=audio.device)
         return audio, None if lengths is None else lengths * self.hop_length
 
 

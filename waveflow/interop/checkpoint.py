@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
+from waveflow.files import as_path
 from waveflow.interop.archives import is_archive, read_archive
 from waveflow.interop.modules import attribute, state_dict, unwrapped
 from waveflow.interop.nemo import mel_of_config
@@ -53,7 +54,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         OSError: the file cannot be opened.
         ValueError: it is damaged, or there is no WaveGlow in it; says why, in one line.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix.lower() == ".safetensors":
         return Checkpoint(_named(path, _safetensors(path)))
     if is_archive(path):

@@ -55,7 +55,7 @@ def compare(
 
 def _wave(shape: tuple[int, ...]) -> Tensor:
     """Fixed numbers from -1 to 1 without a period, float64."""
-    index = torch.arange(math.prod(shape), dtype=torch.float64)
+    index = torch.arange(math.prod(shape), dtype=torch.float64, device="cpu")
     return torch.sin(0.7310585 * index + 1e-3 * index.square()).reshape(shape)
 
 

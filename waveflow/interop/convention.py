@@ -73,7 +73,7 @@ class MelConvention:
         if (self.low, self.high) != (-math.inf, math.inf):
             raise ValueError("expected values that are not cut; cut ones are not normalised again")
         shift, scale, gain, offset = (
-            torch.as_tensor(each, dtype=torch.float64)
+            torch.as_tensor(each, dtype=torch.float64, device="cpu")
             for each in (mean, deviation, self.gain, self.offset)
         )
         offset = offset - shift
@@ -121,7 +121,8 @@ class MelConvention:
 
     def _ends(self, value: float) -> Tensor:
         gain, offset = (
-            torch.tensor(each, dtype=torch.float64) for each in (self.gain, self.offset)
+            torch.tensor(each, dtype=torch.float64, device="cpu")
+            for each in (self.gain, self.offset)
         )
         return (value - offset) / gain
 

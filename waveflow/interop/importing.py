@@ -13,6 +13,7 @@ from pathlib import Path
 
 from waveflow.audio.mel import MelConfig
 from waveflow.config import SynthesisConfig
+from waveflow.files import as_path, errors_name, temporary_affixes
 from waveflow.interop.checkpoint import Checkpoint, open_checkpoint
 from waveflow.interop.comparing import compare
 from waveflow.interop.families import choose_family, form_of
@@ -67,7 +68,7 @@ def import_checkpoint(
         ValueError: a damaged or hostile file, no WaveGlow, a folder with a vocoder in it, or an
             import that differs from its checkpoint; nothing is written.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     for name in (_CONFIG, _WEIGHTS):
         if (folder / name).exists():
             raise ValueError(f"{folder}: expected a folder without a vocoder; {name} is there")
@@ -120,16 +121,20 @@ def _appearing(folder: Path) -> Iterator[Path]:
     Files that are in ``folder`` before stay.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    prefix = "".join(temporary_affixes(folder.name))
+    temporary: Path | None = None
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp is private, the folder need not be
-        if not folder.exists():
-            temporary.rename(folder)
-            return
-        for path in sorted(temporary.iterdir(), key=lambda path: path.name == _CONFIG):
-            os.replace(path, folder / path.name)  # the config last: without it there is no vocoder
+        with errors_name(folder, prefix):
+            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o777 & ~umask)  # mkdtemp is private, the folder need not be
+            if not folder.exists():
+                temporary.rename(folder)
+                return
+            for path in sorted(temporary.iterdir(), key=lambda path: path.name == _CONFIG):
+                os.replace(path, folder / path.name)  # the config last: without it, no vocoder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

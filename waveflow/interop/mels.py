@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -193,7 +194,7 @@ def converter(
         ValueError: conventions that cannot become one another; names the fields that differ.
     """
     one, other = _pair(source, target, allow)
-    return lambda mel: _written(one.read(mel), other)
+    return partial(_converted, one, other)
 
 
 def _pair(
@@ -214,6 +215,10 @@ def _pair(
             "into the other: use a vocoder of that convention, or make the mel anew from audio"
         )
     return one, other
+
+
+def _converted(one: MelConvention, other: MelConvention, mel: Tensor) -> Tensor:
+    return _written(one.read(mel), other)
 
 
 def _written(log_mel: Tensor, other: MelConvention) -> Tensor:

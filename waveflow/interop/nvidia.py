@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
@@ -51,7 +52,8 @@ def vocoder_from_state_dict(
     }
     flows = [_flow(weights, form, config, mel.n_mels, flow) for flow in range(config.flows)]
     weights.require_all_read()  # nothing is made of sizes that are only claimed
-    vocoder = Vocoder(VocoderConfig(model=config, mel=mel)).to(weights.dtype)
+    with torch.device("cpu"):
+        vocoder = Vocoder(VocoderConfig(model=config, mel=mel)).to(weights.dtype)
     vocoder.load_state_dict(_named(upsampler, flows, vocoder))
     return vocoder.eval()
 

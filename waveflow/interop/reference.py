@@ -88,7 +88,7 @@ class Reference:
 
     def _parameters(self, flow: int, kept: Tensor, context: Tensor) -> Tensor:
         name = f"{self.network}.{flow}"
-        hidden, total = self._convolved(f"{name}.start", kept), torch.zeros(())
+        hidden, total = self._convolved(f"{name}.start", kept), kept.new_zeros(())
         fused = f"{name}.cond_layer.bias" in self.weights
         conditions = self._convolved(f"{name}.cond_layer", context) if fused else context
         for i in range(self.layers):

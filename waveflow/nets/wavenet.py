@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -112,18 +114,85 @@ class Pointwise(nn.Conv1d):
 
 
 def normalised(convolution: nn.Conv1d) -> nn.Module:
-    """A convolution with weight norm, of one class with all others.
+    """A convolution with weight norm, of one class with all others of its kind.
 
     torch makes a class anew for every parametrised module, all alike; to its compiler modules of
-    different classes are different programs, and it would compile each WaveNet of a flow anew.
+    different classes are different programs, and it would compile each WaveNet of a flow anew. Nor
+    can objects of such classes be pickled. torch's ``remove_parametrizations`` gives one module its
+    plain class back, and leaves the others as they are.
     """
     plain = type(convolution)
     module = weight_norm(convolution)
-    module.__class__ = _NORMALISED.setdefault(plain, type(module))
+    module._load_state_dict_pre_hooks.clear()  # of the old names, which the class knows, too
+    module.__class__ = _NORMALISED[plain]
     return module
 
 
-_NORMALISED: dict[type[nn.Module], type[nn.Module]] = {}
+class _Shared(type):
+    """The class of shared classes. torch puts a property into the class of a module when it
+    parametrises a tensor of it, and takes it out when it removes that: here it is a property of
+    each module's own, which stays.
+    """
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, _parametrised(name) if isinstance(value, property) else value)
+
+    def __delattr__(cls, name: str) -> None:
+        if not isinstance(cls.__dict__.get(name), property):
+            super().__delattr__(name)
+
+
+def _parametrised(name: str) -> property:
+    """A tensor that is computed where the module says so, and else a plain one."""
+
+    def read(module: Any) -> Tensor:
+        if name in module.parametrizations:
+            return module.parametrizations[name]()
+        for plain in (module._parameters, module._buffers):
+            if name in plain:
+                return plain[name]
+        raise AttributeError(name)
+
+    def write(module: Any, value: Tensor) -> None:
+        module.parametrizations[name].right_inverse(value)
+
+    return property(read, write)
+
+
+def _load_any_spelling(
+    module: nn.Conv1d, state: dict[str, Tensor], prefix: str, *rest: Any
+) -> None:
+    """Load a weight by torch's names of today or before, or as one tensor without weight norm."""
+    g, v = (f"{prefix}weight_{part}" for part in "gv")
+    if f"{prefix}weight" in state:
+        weight = state.pop(f"{prefix}weight")
+        norm = torch.linalg.vector_norm(weight.double(), dim=(1, 2), keepdim=True)
+        # a row of zeros has a direction all the same, or the weight would be 0 / 0
+        state[g], state[v] = norm.to(weight), torch.where(norm == 0, 1, weight)
+    if g in state and v in state:
+        for number, name in enumerate((g, v)):
+            state[f"{prefix}parametrizations.weight.original{number}"] = state.pop(name)
+    nn.Conv1d._load_from_state_dict(module, state, prefix, *rest)
+
+
+def _with_norm(plain: type[nn.Conv1d]) -> type[nn.Module]:
+    contents = {
+        "__module__": __name__,
+        "__doc__": f"A :class:`{plain.__name__}` with weight norm.",
+        "weight": _parametrised("weight"),
+        "_load_from_state_dict": _load_any_spelling,
+    }
+    kind: Any = _Shared(f"Normalised{plain.__name__}", (plain,), contents)
+    return kind
+
+
+NormalisedPadded = _with_norm(Padded)
+NormalisedPointwise = _with_norm(Pointwise)
+
+_NORMALISED: dict[type[nn.Module], type[nn.Module]] = {
+    Padded: NormalisedPadded,
+    Pointwise: NormalisedPointwise,
+}
 """The class with weight norm of a class without."""
 
 

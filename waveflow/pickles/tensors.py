@@ -59,7 +59,11 @@ class Storages:
         stored, content = self.content[key]
         if (stored, len(content)) != (dtype, size):
             raise ValueError("a storage that is claimed to be of two types or sizes")
-        elements = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0).to(dtype)
+        elements = (
+            torch.frombuffer(content, dtype=dtype)
+            if content
+            else torch.empty(0, dtype=dtype, device="cpu")
+        )
         return Storage(elements, self)
 
     def spend(self, size: int) -> None:

@@ -18,6 +18,7 @@ from waveflow.config import (
     parse,
     require_fit,
 )
+from waveflow.files import as_path
 from waveflow.yaml_file import read_yaml
 
 _MOST_STEPS = 10**9
@@ -213,12 +214,13 @@ class TrainingConfig:
             OSError: the file cannot be opened.
             ValueError: it is no recipe; names the file, and all that is wrong.
         """
+        path = as_path(path)
         values = read_yaml(path)
         data = values.get("data") if isinstance(values, Mapping) else None
         if isinstance(data, Mapping):
-            folder = Path(path).resolve().parent
+            folder = path.resolve().parent
             lists = {
-                key: str(folder / value)
+                key: str(folder / value) if value else value
                 for key, value in data.items()
                 if key in ("validation_list", "exclude_list") and isinstance(value, str)
             }

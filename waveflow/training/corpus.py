@@ -14,7 +14,7 @@ from waveflow.audio.check import check_mel
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import QUANTUM, quantise
-from waveflow.files import SOUNDS, files_below, read_text
+from waveflow.files import SOUNDS, as_path, files_below, read_text
 from waveflow.mel_file import read_mel
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig
@@ -52,7 +52,7 @@ def find_clips(folder: str | Path) -> dict[str, Path]:
         OSError: a folder that cannot be read.
         ValueError: no audio there, or two clips of one name.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of recordings; there is none")
     clips: dict[str, Path] = {}
@@ -112,15 +112,16 @@ def split_clips(names: Iterable[str], config: DataConfig) -> Split:
         ValueError: nothing is left to train or to validate on, or a list of other clips.
     """
     names = list(names)
-    excluded = read_list(config.exclude_list) if config.exclude_list else []
+    listed, unlisted = config.validation_list, config.exclude_list
+    excluded = [] if unlisted is None else read_list(unlisted)
     unseen = set(excluded)
     kept = [name for name in names if name not in unseen]
-    held_out = read_list(config.validation_list) if config.validation_list else kept[::20]
-    if config.validation_list and knows_few(held_out, names):
-        raise ValueError(unknown_ids(config.validation_list, held_out, names))
-    if config.exclude_list and knows_few(excluded, names):
-        told = unknown_ids(config.exclude_list, excluded, names)
-        if not config.validation_list:
+    held_out = kept[::20] if listed is None else read_list(listed)
+    if listed is not None and knows_few(held_out, names):
+        raise ValueError(unknown_ids(listed, held_out, names))
+    if unlisted is not None and knows_few(excluded, names):
+        told = unknown_ids(unlisted, excluded, names)
+        if listed is None:
             raise ValueError(told)
         # the other list knows the clips: a part of a corpus may have none of these
         warnings.warn(told, stacklevel=2)
@@ -128,9 +129,13 @@ def split_clips(names: Iterable[str], config: DataConfig) -> Split:
     training = [name for name in kept if name not in validated]
     validation = [name for name in kept if name in validated]
     if not training or not validation:
+        lists = [path for path in (listed, unlisted) if path is not None]
+        why = f"check {' and '.join(lists)} against the clips' names"
+        if not lists:
+            why = "every twentieth is held out, so expected are two clips or more"
         raise ValueError(
             f"expected clips to train and to validate on; got {len(training)} and "
-            f"{len(validation)} of {len(names)}: check the lists against the clips' names"
+            f"{len(validation)} of {len(names)}: {why}"
         )
     return Split(training, validation)
 

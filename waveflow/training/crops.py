@@ -60,7 +60,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """``audio`` (time,) float32 and ``mel`` (n_mels, segment_frames)."""
         _, _, crop = self.draw(index)
-        noise = uniform_noise(self.seed, torch.tensor([index]), len(crop.audio))[0]
+        noise = uniform_noise(self.seed, torch.tensor([index], device="cpu"), len(crop.audio))[0]
         return dequantise(crop.audio, noise), crop.mel
 
     def draw(self, index: int) -> tuple[int, int, Clip]:
@@ -153,7 +153,7 @@ class Places(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         clip, start, _ = self.crops.draw(index)
-        return torch.tensor([index, self._firsts[clip] + start])
+        return torch.tensor([index, self._firsts[clip] + start], device="cpu")
 
 
 class Bank:

@@ -75,7 +75,7 @@ class Corpus(lightning.LightningDataModule):
         super().__init__()
         self.config = config
         data = config.data
-        log_mel = LogMel(config.mel)
+        log_mel = LogMel(config.mel).float()
         training: Clips
         validation: Clips
         if is_sharded(source):

@@ -142,7 +142,7 @@ def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
 
     def grey(audio: Tensor) -> Tensor:
         audio = audio[: int(PICTURE_SECONDS * sample_rate)]
-        window = torch.hann_window(1024)
+        window = torch.hann_window(1024, dtype=audio.dtype, device=audio.device)
         spectrum = torch.stft(
             audio, 1024, 64, window=window, return_complex=True, pad_mode="constant"
         )
@@ -150,7 +150,7 @@ def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
         return ((level + 60) / 90).clamp(0, 1).flip(0)
 
     top, bottom = grey(recorded), grey(vocoded)
-    return torch.cat([top, torch.ones(2, top.shape[1]), bottom])
+    return torch.cat([top, top.new_ones(2, top.shape[1]), bottom])
 
 
 def _takes_sounds(trainer: lightning.Trainer) -> bool:

@@ -70,7 +70,7 @@ class LikelihoodTraining(lightning.LightningModule):
         _prepare(self.vocoder, config.compute)
         self.register_buffer("skipped_steps", torch.tensor(0))
         self.register_buffer("skipped_in_a_row", torch.tensor(0))
-        self.register_buffer("rate_scale", torch.tensor(1.0))
+        self.register_buffer("rate_scale", torch.tensor(1.0, dtype=torch.float32))
         self._numbers = {
             name: Known() for name in ("skipped_steps", "skipped_in_a_row", "rate_scale")
         }
@@ -128,14 +128,14 @@ class LikelihoodTraining(lightning.LightningModule):
             self.average.update_parameters(self.vocoder)
 
     def on_validation_epoch_start(self) -> None:
-        self._sums = torch.zeros(2, dtype=torch.float64)
+        self._sums = torch.zeros(2, dtype=torch.float64, device="cpu")
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         audio, mel = batch
         if not audio.numel():  # there are fewer clips than devices
             return
         nats = self.averaged_vocoder.log_prob(audio, mel).double().sum().cpu()
-        self._sums += torch.stack([nats, torch.tensor(audio.numel(), dtype=torch.float64)])
+        self._sums += torch.stack([nats, torch.full_like(nats, audio.numel())])
 
     def on_validation_epoch_end(self) -> None:
         sums = self._sums.to(self.device)

@@ -42,7 +42,7 @@ class ShowProgress(EachStep):
             initial=trainer.global_step,
             unit="step",
             dynamic_ncols=True,
-            disable=not trainer.is_global_zero or not sys.stderr.isatty(),
+            disable=not trainer.is_global_zero or not (sys.stderr and sys.stderr.isatty()),
         )
         self._began = self._told = time.monotonic()
         self._first = trainer.global_step
@@ -55,7 +55,7 @@ class ShowProgress(EachStep):
         figures = self._figures(trainer)
         self._bar.set_postfix_str(", ".join(figures), refresh=False)
         self._bar.update(trainer.global_step - self._bar.n)
-        if self._bar.disable:
+        if self._bar.disable and sys.stderr:
             rate = (trainer.global_step - self._first) / max(now - self._began, 1e-9)
             left = timedelta(seconds=round((trainer.max_steps - trainer.global_step) / rate))
             steps = f"step {trainer.global_step}/{trainer.max_steps}"

@@ -17,7 +17,7 @@ import yaml
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from waveflow.devices import choose_device
-from waveflow.files import write_atomically
+from waveflow.files import as_path, write_atomically
 from waveflow.training.callbacks import Autotune, KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
@@ -127,7 +127,7 @@ def train(
     device = choose_device(device)
     # refused here, before there are processes that would each have to
     Batches(config.data.batch_size, devices=devices * nodes, parts=config.compute.accumulate)
-    out = Path(out)
+    out, _ = as_path(out), as_path(data)
     checkpoints = out / CHECKPOINTS_FOLDER
     checkpoint = newest_checkpoint(checkpoints)
     if resume and checkpoint is None:

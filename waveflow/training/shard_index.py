@@ -15,7 +15,7 @@ import numpy as np
 from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
 from waveflow.config import parse
-from waveflow.files import atomic_path
+from waveflow.files import as_path, write_atomically
 from waveflow.training.corpus import clip_id
 from waveflow.training.shard_cache import ShardFile, fetch
 
@@ -35,7 +35,18 @@ _ROWS = {
 
 def is_sharded(source: str | Path) -> bool:
     """Whether ``source`` is a folder of shards, or an address (``scheme://…``), which must be."""
-    return "://" in str(source) or (Path(source) / INDEX).is_file()
+    return "://" in str(source) or (as_path(source) / INDEX).is_file()
+
+
+def _about(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """What an index tells of itself."""
+    try:
+        about = json.loads(str(arrays["about"]))
+    except (KeyError, json.JSONDecodeError):
+        about = None
+    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
+        raise ValueError("an .npz of another program")
+    return about
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,14 @@ class ShardIndex:
             path = f"{source.rstrip('/')}/{INDEX}"
             content = fetch(path, lambda fs, path: fs.cat_file(path))
         else:
-            path = str(Path(source) / INDEX)
+            path = str(as_path(source) / INDEX)
             if not Path(path).is_file():
                 raise FileNotFoundError(f"{path}: expected an index of shards; there is none")
             content = Path(path).read_bytes()
         try:
             require_bounded(BytesIO(content))
             with np.load(BytesIO(content), allow_pickle=False) as arrays:
-                about = json.loads(str(arrays["about"]))
+                about = _about(arrays)
                 if about["format"] <= FORMAT:
                     return cls._from_arrays(source, about, arrays)
         except Exception as error:  # parsers of damaged files raise whatever they like
@@ -135,13 +146,14 @@ class ShardIndex:
             "mel": asdict(self.mel) if self.mel else None,
         }
         rows: dict[str, Any] = {row: self.rows[row].astype(kind) for row, kind in _ROWS.items()}
-        with atomic_path(Path(self.source) / INDEX) as temporary:
-            np.savez_compressed(
-                temporary,
-                about=np.array(json.dumps(about)),
-                names=np.array(self.names),
-                shard_names=np.array([shard.name for shard in self.shards]),
-                shard_sizes=np.array([shard.size for shard in self.shards]),
-                shard_sha256=np.array([shard.sha256 for shard in self.shards]),
-                **rows,
-            )
+        content = BytesIO()
+        np.savez_compressed(
+            content,
+            about=np.array(json.dumps(about)),
+            names=np.array(self.names),
+            shard_names=np.array([shard.name for shard in self.shards]),
+            shard_sizes=np.array([shard.size for shard in self.shards]),
+            shard_sha256=np.array([shard.sha256 for shard in self.shards]),
+            **rows,
+        )
+        write_atomically(Path(self.source) / INDEX, content.getbuffer())

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from waveflow.audio.mel import MelConfig
-from waveflow.files import atomic_path
+from waveflow.files import as_path, atomic_path
 from waveflow.training.clips import Clip
 from waveflow.training.shard_cache import ShardFile, sha256
 from waveflow.training.shard_index import INDEX, ShardIndex
@@ -58,7 +58,7 @@ def write_shards(
         ValueError: no clips, two of one name, a name that :func:`check_name` refuses, or a mel to
             store that does not fit its audio.
     """
-    out = Path(out)
+    out = as_path(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / INDEX).unlink(missing_ok=True)
     shards: list[ShardFile] = []

@@ -155,7 +155,7 @@ class _Sharing(lightning.LightningModule):
 
     def _any(self, mine: bool) -> bool:
         """Whether it is so in any process; signals are heard while the others are waited for."""
-        total = torch.tensor([float(mine)], device=self.device)
+        total = torch.tensor([float(mine)], dtype=torch.float32, device=self.device)
         waiting = distributed.all_reduce(total, async_op=True)
         while waiting is not None and not waiting.is_completed():
             time.sleep(_POLL)

@@ -134,8 +134,9 @@ def _mel(case: Case, seconds: float) -> Tensor:
     vocoder = _vocoder(case.model, case.device)
     config = vocoder.config.mel
     frames = max(1, round(seconds * config.sample_rate / config.hop_length))
-    generator = torch.Generator().manual_seed(0)
-    audio = 0.1 * torch.randn(case.batch, frames * config.hop_length, generator=generator)
+    generator = torch.Generator("cpu").manual_seed(0)
+    size, kind = (case.batch, frames * config.hop_length), torch.float32
+    audio = 0.1 * torch.randn(size, generator=generator, dtype=kind, device="cpu")
     return vocoder.mel(audio.to(case.device))[..., :frames]
 
 

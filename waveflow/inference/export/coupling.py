@@ -89,7 +89,9 @@ def merge(partition: Partition, builder: OnnxBuilder, x: Data, kept: str, moved:
 
 def _keeps_even(builder: OnnxBuilder, partition: Partition, x: str) -> str:
     """(steps,): is the even channel of each pair the kept one?"""
-    steps = builder.op("Gather", builder.op("Shape", x), builder.constant(torch.tensor(2)))
-    zero, one, two = (builder.constant(torch.tensor(number)) for number in range(3))
+    steps = builder.op(
+        "Gather", builder.op("Shape", x), builder.constant(torch.tensor(2, device="cpu"))
+    )
+    zero, one, two = (builder.constant(torch.tensor(number, device="cpu")) for number in range(3))
     colour = builder.op("Mod", builder.op("Range", zero, steps, one), two)
     return builder.op("Equal", colour, one if partition.swap else zero)

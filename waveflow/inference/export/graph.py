@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from waveflow.inference.export.folded_long_term import FoldedLongTerm
 from waveflow.inference.export.matrix_consistency import MatrixConsistency
 from waveflow.nets import TransposedUpsampler
 from waveflow.nets.wavenet import Pointwise
+from waveflow.precision import single_copy
 
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
@@ -60,13 +61,13 @@ class SynthesisGraph(nn.Module):
         mel = vocoder.config.mel
         self.groups = vocoder.config.model.groups
         self.hop_length = mel.hop_length
-        self.context_net = folded(vocoder.context_net)
-        bijection = sharpened(vocoder.flow.bijection, synthesis.sharpness)
+        self.context_net = folded(single_copy(vocoder.context_net))
+        bijection = sharpened(single_copy(vocoder.flow.bijection), synthesis.sharpness)
         self.bijection = cast(Bijection, folded(bijection))
         upsampled = isinstance(self.context_net, TransposedUpsampler)
         self.samples_per_context_step = self.groups if upsampled else self.hop_length
         self.consistency = MatrixConsistency(
-            LogMel(mel),
+            LogMel(mel).float(),
             iterations=synthesis.consistency,
             full_band=synthesis.full_band,
             cutoff=synthesis.cutoff,
@@ -144,7 +145,7 @@ class FoldedLapped(Bijection):
     def __init__(self, lapped: Lapped) -> None:
         super().__init__()
         self.groups = lapped.groups
-        dtype, device = torch.get_default_dtype(), torch.device("cpu")
+        dtype, device = torch.float64, torch.device("cpu")  # cast with all the graph
         cos, sin = rotation(lapped.groups, dtype, device)
         self.register_buffer("matrix", dct4(lapped.groups, dtype, device).clone())
         self.register_buffer("cos", cos.flip(0)[:, None])
@@ -196,24 +197,9 @@ _FOLDED: Kinds = {
 
 def _replaced(module: nn.Module, kinds: Kinds) -> nn.Module:
     if parametrize.is_parametrized(module, "weight"):
-        module = _without_parametrization(module)
+        module = parametrize.remove_parametrizations(module, "weight")
     if type(module) in kinds:
         module = kinds[type(module)](module)
     for name, child in module.named_children():
         setattr(module, name, _replaced(child, kinds))
     return module
-
-
-def _without_parametrization(module: nn.Module) -> nn.Module:
-    """The plain module that a parametrised one would be with the weight it has.
-
-    ``parametrize.remove_parametrizations`` would take the weight from the class, which is one for
-    all modules of a kind.
-    """
-    plain: Any = type(module).__bases__[0]
-    result = cast(nn.Module, plain.__new__(plain))
-    result.__dict__.update(module.__dict__)
-    result._modules = {}
-    weight = nn.Parameter(module.weight.detach().clone())  # type: ignore[operator]
-    result._parameters = {"weight": weight, **module._parameters}
-    return result

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from waveflow.files import atomic_path
+from waveflow.files import as_path, write_atomically
 from waveflow.inference.export.bijections import Context, inverse
 from waveflow.inference.export.builder import OnnxBuilder
 from waveflow.inference.export.consistency import consistency
 from waveflow.inference.export.coupling import Data
 from waveflow.inference.export.graph import SynthesisGraph
 from waveflow.inference.export.networks import network
+from waveflow.precision import full_precision
 from waveflow.version import __version__
 
 if TYPE_CHECKING:
@@ -91,9 +93,9 @@ def export_onnx(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export_onnx(vocoder, f"{folder}/ljspeech-nano.onnx")
     """
+    path = as_path(path)
     model = onnx_model(vocoder, temperature=temperature, consistency=consistency, noise=noise)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+    write_atomically(path, model.SerializeToString())
 
 
 def export_torch(
@@ -114,18 +116,20 @@ def export_torch(
         temperature: factor of the noise; by default the vocoder's own.
         consistency: iterations of mel consistency; by default the vocoder's own.
     """
+    path = as_path(path)
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
     graph = SynthesisGraph(vocoder, synthesis)
     config = vocoder.config.mel
-    mel = torch.full((2, config.n_mels, 12), -5.0)
-    noise = torch.zeros(2, 12 * config.hop_length)
+    mel = torch.full((2, config.n_mels, 12), -5.0, dtype=torch.float32, device="cpu")
+    noise = mel.new_zeros(2, 12 * config.hop_length)
     free = torch.export.Dim.DYNAMIC
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(mel):
         program = torch.export.export(
             graph, (mel, noise), dynamic_shapes=({0: free, 2: free}, {0: free, 1: free})
         )
-    with atomic_path(path) as temporary:
-        torch.export.save(program, temporary)
+    content = BytesIO()  # torch hides why a disk takes no more
+    torch.export.save(program, content)
+    write_atomically(path, content.getbuffer())
 
 
 def _synthesis(graph: SynthesisGraph, builder: OnnxBuilder, mel: str, noise: str | None) -> str:

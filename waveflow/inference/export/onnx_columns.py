@@ -105,7 +105,7 @@ class OnnxColumns:
         """
         columns, builder = self._columns, self._builder
         needed = columns.side + columns.skipped
-        distance = torch.arange(columns.skipped, needed)
+        distance = torch.arange(columns.skipped, needed, device="cpu")
         time = builder.size(audio, 1)
         last = builder.op("Sub", time, builder.constant([1]))
         left = builder.op("Min", builder.constant(distance.flip(0)), last)

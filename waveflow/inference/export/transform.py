@@ -16,7 +16,7 @@ def rows_of(size: int) -> int:
 
 def grid_of(size: int, rows: int, bins: int) -> Tensor:
     """The frequencies k = k_1 + N_1 k_2, (k_1, k_2), without columns that hold no wanted bin."""
-    grid = torch.arange(rows // 2 + 1)[:, None] + rows * torch.arange(size // rows)
+    grid = _numbers(rows // 2 + 1)[:, None] + rows * _numbers(size // rows)
     wanted = torch.minimum(grid, size - grid) < bins
     return grid[:, wanted.any(0)]
 
@@ -28,10 +28,10 @@ def transform(size: int, rows: int, grid: Tensor) -> tuple[Tensor, Tensor]:
         (N_1 / 2 + 1, 2, N_1), whose row is (k_1, part); and (N_1 / 2 + 1, 2 K_2, 2 N_2) for the
         K_2 columns of the grid.
     """
-    angle = torch.arange(rows // 2 + 1)[:, None] * torch.arange(rows) % rows
+    angle = _numbers(rows // 2 + 1)[:, None] * _numbers(rows) % rows
     angle = 2 * math.pi / rows * angle.double()
     first = torch.stack([angle.cos(), -angle.sin()], dim=1)
-    later = torch.arange(size // rows)
+    later = _numbers(size // rows)
     angle = 2 * math.pi / size * ((grid[:, :, None] * later) % size).double()
     cos, sin = angle.cos(), angle.sin()
     real, imaginary = torch.cat([cos, sin], dim=2), torch.cat([-sin, cos], dim=2)
@@ -42,5 +42,9 @@ def multiplicity_of(rows: int) -> Tensor:
     """How many values of k_1 each of the first N_1 / 2 + 1 stands for: itself, and N_1 - k_1 if
     that is another.
     """
-    row = torch.arange(rows // 2 + 1)
+    row = _numbers(rows // 2 + 1)
     return torch.where(2 * row % rows == 0, 1.0, 2.0).double()
+
+
+def _numbers(count: int) -> Tensor:
+    return torch.arange(count, device="cpu")

@@ -1,0 +1,132 @@
+"""The commands, and how one is run."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from waveflow.cli import (
+    bench,
+    convert,
+    demo,
+    evaluate,
+    export,
+    info,
+    mel,
+    score,
+    shard,
+    train,
+    vocode,
+)
+from waveflow.cli.messages import (
+    EXPECTED,
+    deliver,
+    give_up_stdout,
+    say,
+    show_warning,
+    standard_streams,
+    tell,
+)
+from waveflow.interrupts import raise_when_interrupted
+from waveflow.version import __version__
+
+
+class Command(Protocol):
+    """What a module has to be a command; its docstring is the text of its ``--help``."""
+
+    SUMMARY: str
+
+    def describe(self, parser: ArgumentParser) -> None:
+        """Add the arguments."""
+
+    def work(self, arguments: Namespace) -> int:
+        """Do the work; the result is the exit code.
+
+        Raises:
+            ValueError, OSError, ImportError: what is the user's to mend; told in one line.
+        """
+
+
+COMMANDS: dict[str, Command] = {
+    "vocode": vocode,
+    "mel": mel,
+    "score": score,
+    "evaluate": evaluate,
+    "bench": bench,
+    "train": train,
+    "shard": shard,
+    "export": export,
+    "import": convert,
+    "info": info,
+    "demo": demo,
+}
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run a command, as :func:`waveflow.cli.main` tells."""
+    with standard_streams(), warnings.catch_warnings():
+        warnings.showwarning = show_warning
+        try:
+            return _work(argv)
+        except BrokenPipeError:
+            give_up_stdout()
+            return 141
+        except ArgumentError as error:
+            text = str(error)
+            for command in COMMANDS:
+                text = text.replace(f" {command}.", " ")
+            say(f"error: {text} (waveflow --help tells more)")
+            return 2
+        except EXPECTED as error:
+            tell(error)
+            return 1
+
+
+def _work(argv: Sequence[str] | None) -> int:
+    chosen = _parser().parse_args(argv)
+    arguments = chosen[chosen.command]
+    for name, value in vars(arguments).items():
+        if "" in (value if isinstance(value, list) else [value]):
+            what = "a name" if name in ("model", "convention", "host", "init_from") else "a path"
+            raise ArgumentError(None, f"{name}: expected {what}; got an empty string")
+    if argv is None:
+        import waveflow.vocoder  # noqa: F401, the heaviest part, which every command needs
+
+        raise_when_interrupted()
+    return COMMANDS[chosen.command].work(arguments)
+
+
+class _Parser(ArgumentParser):
+    """A parser that does not keep to itself that its help could not be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stdout:
+            deliver(message.rstrip())
+        else:
+            super()._print_message(message, file)
+
+
+def _parser() -> ArgumentParser:
+    style: dict[str, Any] = {
+        "formatter_class": RawDescriptionHelpFormatter,
+        "exit_on_error": False,
+        "allow_abbrev": False,
+    }
+    parser = _Parser(
+        prog="waveflow",
+        description="A flow-based vocoder with an exact likelihood: mel spectrograms to speech.",
+        epilog="example: waveflow vocode speech.wav -o copy.wav",
+        version=__version__,
+        **style,
+    )
+    commands = parser.add_subcommands(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        subparser = _Parser(description=(command.__doc__ or "").rstrip(), **style)
+        command.describe(subparser)
+        commands.add_subcommand(name, subparser, help=command.SUMMARY)
+    return parser
