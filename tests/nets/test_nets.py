@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.conftest import randomise
-from waveflow.nets import MelEncoder, SeparableWaveNet, TransposedUpsampler, WaveNet
+from waveflow.nets import Bounded, MelEncoder, SeparableWaveNet, TransposedUpsampler, WaveNet
 
 conditioners = pytest.mark.parametrize("conditioner", [WaveNet, SeparableWaveNet])
 
@@ -101,3 +101,25 @@ def test_bounds_are_those_of_training_alone():
     assert encoder(unknown)[:, :6].max() <= seen.max() + 1e-6
     assert untrained[:, :6].max() > 2 * seen.max()
     assert encoder(unknown).shape == (2, encoder.out_channels, 9)
+
+
+def test_ranges_of_training_bound_what_comes_later():
+    bounded = Bounded(2)
+    assert torch.equal(bounded.eval()(1e9 * torch.ones(1, 2, 3)), 1e9 * torch.ones(1, 2, 3))
+    x = torch.randn(4, 2, 50)
+    assert bounded.train()(x) is x
+    bounded.eval()
+    assert torch.equal(bounded(x), x)
+    low, high = x.amin((0, 2)), x.amax((0, 2))
+    assert torch.equal(bounded(10 * x).amin((0, 2)), low)
+    assert torch.equal(bounded(10 * x).amax((0, 2)), high)
+
+
+def test_ranges_of_early_weights_are_forgotten():
+    bounded = Bounded(1).train()
+    bounded(torch.tensor([[[-100.0, 100.0]]]))
+    for _ in range(5000):
+        bounded(torch.tensor([[[-1.0, 2.0]]]))
+    low, high = bounded.limits()
+    assert -1.01 < low < -0.99
+    assert 1.99 < high < 2.01

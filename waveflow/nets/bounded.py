@@ -8,6 +8,9 @@ from torch import Tensor, nn
 _UNSEEN = 60_000.0
 """Lowest value so far before there is any: finite in half precision, and above the highest."""
 
+_FORGOTTEN = 1e-3
+"""Share of a range that is forgotten at every step of training."""
+
 
 class Bounded(nn.Module):
     r"""The identity in training, which remembers the range of every channel; later a clamp to it.
@@ -18,6 +21,9 @@ class Bounded(nn.Module):
     enlarge one another's outputs, and a flow that reads scales from them ends in infinity. With the
     ranges of training kept, unknown sounds are read as the nearest known ones, and known sounds as
     before.
+
+    A range that no crop reaches again shrinks by a thousandth a step, so that what is kept in the
+    end belongs to the weights of the end.
 
     Args:
         channels: of the activations.
@@ -44,8 +50,9 @@ class Bounded(nn.Module):
             return torch.minimum(torch.maximum(x, low.to(x.dtype)), high.to(x.dtype))
         with torch.no_grad():
             seen = x.detach().to(self.low.dtype)
-            torch.minimum(self.low, seen.amin((0, 2))[:, None], out=self.low)
-            torch.maximum(self.high, seen.amax((0, 2))[:, None], out=self.high)
+            forgotten = _FORGOTTEN * (self.high - self.low).clamp_min(0)
+            torch.minimum(self.low + forgotten, seen.amin((0, 2))[:, None], out=self.low)
+            torch.maximum(self.high - forgotten, seen.amax((0, 2))[:, None], out=self.high)
         return x
 
     def limits(self) -> tuple[Tensor, Tensor]:
