@@ -1,10 +1,14 @@
 """Shared by all tests: real clips, a tiny vocoder, a fixed seed, and what workers may use."""
 
 import os
+import signal
 from pathlib import Path
 
 if not os.environ.get("WAVEFLOW_TEST_CUDA"):  # the bits that tests expect are those of a CPU
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks; for what tests start as well
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start inherits it
 
 import pytest
 import soundfile
