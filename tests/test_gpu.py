@@ -17,7 +17,8 @@ from tests.conftest import CLIPS, MEL, ROOT, SMALL, randomise, small_config
 from tests.pretend_cuda import CUDA, pretend_cuda
 from tests.training.processes import CLIPS as CORPUS
 from waveflow import Vocoder
-from waveflow.audio import read_audio
+from waveflow.audio import LogMel, MelConfig, MelConsistency, read_audio
+from waveflow.audio.consistency import Step
 from waveflow.bijections import Coupling, InvertibleConv1x1, PLUConv1x1
 from waveflow.bijections.lapped import Lapped
 from waveflow.cli import main
@@ -25,6 +26,8 @@ from waveflow.devices import exact_convolutions
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
+from waveflow.inference.export.graph import folded
+from waveflow.inference.whole_consistency import WholeStep
 from waveflow.training.callbacks import StopInTime
 from waveflow.training.config import TrainingConfig
 from waveflow.training.module import LikelihoodTraining
@@ -427,8 +430,50 @@ def test_few_kernels_and_waits_make_two_seconds(ljspeech, speech, gpu):
     torch.testing.assert_close(many[:1].cpu(), single.cpu(), rtol=0, atol=1e-4)
 
 
-KERNELS = 1200
-"""Of ``ljspeech``: 32 iterations of consistency are 29 each, the flow is some 200."""
+KERNELS = 500
+"""Of ``ljspeech``: 32 iterations of consistency are 10 each; flow, noise and checks are the rest."""
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 40])
+@pytest.mark.parametrize("edges", ["reflect", "zeros"])
+@pytest.mark.parametrize("framing", ["hop", "centred"])
+@pytest.mark.parametrize(
+    ("n_fft", "win_length", "hop_length", "power_floor"),
+    [(64, 64, 16, 1e-9), (60, 50, 20, 0.0), (64, 64, 64, 1e-9), (96, 80, 30, 1e-5), (64, 64, 2, 0.0)],
+)
+def test_iterations_of_few_operators_are_those_of_the_cpu(
+    n_fft, win_length, hop_length, power_floor, framing, edges, frames, double
+):
+    """Of every front end, with ends or too short to have two."""
+    config = MelConfig(
+        n_fft=n_fft,
+        win_length=win_length,
+        hop_length=hop_length,
+        power_floor=power_floor,
+        framing=framing,
+        edges=edges,
+        n_mels=6,
+    )
+    plain = MelConsistency(LogMel(config))
+    audio, mel = 0.1 * torch.randn(3, frames * hop_length), torch.randn(3, 6, frames) - 4
+    mel[1] -= 12  # silence, which the clamp decides about
+    few = folded(plain, {Step: WholeStep})
+    with torch.inference_mode():
+        torch.testing.assert_close(few(audio, mel, 8, 3), plain(audio, mel, 8, 3))
+
+
+@PRETENDED
+@pytest.mark.parametrize("mel", [{}, CENTRED], ids=["own edges", "centred"])
+def test_an_iteration_is_few_kernels(mel, gpu):
+    vocoder = small("lapflow", **mel).to("cuda")
+    log_mel = speechlike(copy.deepcopy(vocoder).cpu())[1].to("cuda")
+    vocoder(log_mel)  # makes tables
+    counts = []
+    for iterations in (4, 14):
+        gpu.clear()
+        vocoder(log_mel, consistency=iterations)
+        counts.append(gpu.kernels.total())
+    assert counts[1] - counts[0] <= 11 * 10
 
 
 @pytest.mark.parametrize("name", SMALL)
