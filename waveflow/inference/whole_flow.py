@@ -22,7 +22,6 @@ from waveflow.bijections.base import zero_log_det
 from waveflow.bijections.lapped import rotation
 from waveflow.inference.export.graph import Kinds, Mixing, Product, Scaling
 from waveflow.nets.bounded import Bounded
-from waveflow.nets.padded import Padded
 from waveflow.nets.wavenet import Pointwise, WaveNet
 
 
@@ -70,8 +69,10 @@ def _chain(chain: Chain) -> Chain:
     layers: list[nn.Module] = []
     for layer in chain.bijections:
         if isinstance(layer, InvertibleConv1x1 | PLUConv1x1) and layers:
-            if isinstance(layers[-1], ActNorm):
-                layer = WholeMixing(layers.pop(), layer)
+            before = layers[-1]
+            if isinstance(before, ActNorm):
+                layers[-1] = WholeMixing(before, layer)
+                continue
         layers.append(layer)
     return Chain(*cast(list[Bijection], layers))
 
@@ -109,9 +110,9 @@ class WholeLapped(Bijection):
 
     def _scaled(self, audio: Tensor) -> Tensor:
         batch, time = audio.shape
-        half, stride = self.groups // 2, audio.stride(0)
-        ends = (2, batch, half), (time - half, stride, 1)
-        audio.as_strided(*ends, audio.storage_offset()).mul_(self.ends)
+        half, (row, sample) = self.groups // 2, audio.stride()
+        strides = ((time - half) * sample, row, sample)
+        audio.as_strided((2, batch, half), strides, audio.storage_offset()).mul_(self.ends)
         return audio
 
 
@@ -166,8 +167,9 @@ class WholeWaveNet(nn.Module):
         self.dilated, self.skip, self.residual = (nn.ModuleList() for _ in range(3))
         end, biases = _plain(net.end), []
         for dilated, pointwise in zip(net.dilated, net.residual_skip, strict=True):
-            self.dilated.append(_Unbiased(cast(Padded, dilated)))
-            biases.append(cast(Tensor, dilated.bias).detach())
+            biases.append(cast(Tensor, dilated.bias))
+            dilated.register_parameter("bias", None)
+            self.dilated.append(dilated)
             skip = _plain(pointwise)
             if len(skip.weight) > channels:
                 residual = _plain(pointwise)
@@ -188,7 +190,7 @@ class WholeWaveNet(nn.Module):
         """
         hidden = self.start(x)
         conditions = self.condition(context).chunk(len(self.dilated), dim=1)
-        total = self.end_bias
+        total: Tensor = self.end_bias
         for layer, (dilated, condition) in enumerate(zip(self.dilated, conditions, strict=True)):
             activation = dilated(hidden)
             activation.unflatten(2, (context.shape[-1], -1)).add_(condition[..., None])
@@ -199,25 +201,6 @@ class WholeWaveNet(nn.Module):
                 residual = cast(Product, self.residual[layer])
                 hidden = _product(hidden, residual.weight, gate).add_(residual.bias)
         return total
-
-
-class _Unbiased(nn.Module):
-    """A dilated convolution without its bias."""
-
-    weight: Tensor
-
-    def __init__(self, padded: Padded) -> None:
-        super().__init__()
-        self.register_buffer("weight", padded.weight.detach().clone())
-        self.past, self.future = padded.past, padded.future
-        self.dilation, self.padding, self.groups = padded.dilation, padded.padding, padded.groups
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, steps) -> (batch, out_channels, steps)."""
-        if self.past > self.future:
-            x = functional.pad(x, (self.past, self.future))
-        options = {"dilation": self.dilation, "padding": self.padding, "groups": self.groups}
-        return functional.conv1d(x, self.weight, **options)  # type: ignore[arg-type]
 
 
 def _plain(convolution: nn.Module) -> WholeProduct:
