@@ -17,14 +17,30 @@ from tests.conftest import CLIPS, MEL, ROOT, SMALL, randomise, small_config
 from tests.pretend_cuda import CUDA, pretend_cuda
 from tests.training.processes import CLIPS as CORPUS
 from waveflow import Vocoder
-from waveflow.audio import read_audio
-from waveflow.bijections import Coupling, InvertibleConv1x1, PLUConv1x1
-from waveflow.bijections.lapped import Lapped
+from waveflow.audio import LogMel, MelConfig, MelConsistency, read_audio
+from waveflow.audio.consistency import Step
+from waveflow.bijections import (
+    ActNorm,
+    Affine,
+    Chain,
+    ContextAffine,
+    Coupling,
+    Inverse,
+    InvertibleConv1x1,
+    Lapped,
+    PLUConv1x1,
+    Scale,
+)
 from waveflow.cli import main
 from waveflow.devices import exact_convolutions
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
+from waveflow.inference.export.graph import folded
+from waveflow.inference.whole_consistency import WholeStep
+from waveflow.inference.whole_flow import KINDS
+from waveflow.nets import WaveNet
+from waveflow.nets.bounded import Bounded
 from waveflow.training.callbacks import StopInTime
 from waveflow.training.config import TrainingConfig
 from waveflow.training.module import LikelihoodTraining
@@ -427,8 +443,88 @@ def test_few_kernels_and_waits_make_two_seconds(ljspeech, speech, gpu):
     torch.testing.assert_close(many[:1].cpu(), single.cpu(), rtol=0, atol=1e-4)
 
 
-KERNELS = 1200
-"""Of ``ljspeech``: 32 iterations of consistency are 29 each, the flow is some 200."""
+KERNELS = 500
+"""Of ``ljspeech``: 32 iterations of consistency are 10 each, all else is some 160."""
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 8, 9, 40])
+@pytest.mark.parametrize("edges", ["reflect", "zeros"])
+@pytest.mark.parametrize("framing", ["hop", "centred"])
+@pytest.mark.parametrize(
+    ("n_fft", "win_length", "hop_length", "power_floor"),
+    [
+        (64, 64, 16, 1e-9),
+        (60, 50, 20, 0.0),
+        (64, 64, 64, 1e-9),
+        (96, 80, 30, 1e-5),
+        (64, 64, 2, 0.0),
+    ],
+)
+def test_iterations_of_few_operators_are_those_of_the_cpu(
+    n_fft, win_length, hop_length, power_floor, framing, edges, frames, double
+):
+    """Of every front end, with ends or too short to have two."""
+    config = MelConfig(
+        n_fft=n_fft,
+        win_length=win_length,
+        hop_length=hop_length,
+        power_floor=power_floor,
+        framing=framing,
+        edges=edges,
+        n_mels=6,
+    )
+    plain = MelConsistency(LogMel(config))
+    audio, mel = 0.1 * torch.randn(3, frames * hop_length), torch.randn(3, 6, frames) - 4
+    mel[1] -= 12  # silence, which the clamp decides about
+    few = folded(plain, {Step: WholeStep})
+    with torch.inference_mode():
+        torch.testing.assert_close(few(audio, mel, 8, 3), plain(audio, mel, 8, 3))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"kernel_size": 5, "cycle": 2}], ids=str)
+def test_a_network_of_few_operators_is_the_plain_one(layers, options, double):
+    net = randomise(WaveNet(3, 4, 5, channels=6, layers=layers, **options))
+    few, x = folded(net, KINDS), torch.randn(2, 3, 12)
+    for ratio in (1, 4):
+        context = torch.randn(2, 5, 12 // ratio)
+        torch.testing.assert_close(few(x, context), net(x, context))
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5])
+def test_layers_of_few_operators_are_the_plain_ones(blocks, double):
+    """Next to one another and apart, backwards as well."""
+    layers = [ActNorm(8), InvertibleConv1x1(8), PLUConv1x1(8), ActNorm(8), ActNorm(8)]
+    layers = [randomise(layer) for layer in layers]
+    scaled = ContextAffine(torch.nn.Conv1d(3, 8, 1), Scale())
+    moved = ContextAffine(torch.nn.Conv1d(3, 16, 1), Affine())
+    chain = Chain(Lapped(4), Inverse(Lapped(4)), Lapped(8), *layers, scaled, moved)
+    few = folded(chain.eval(), KINDS)
+    z, context = torch.randn(2, 8, blocks), torch.randn(2, 3, blocks)
+    with torch.no_grad():
+        torch.testing.assert_close(few.inverse(z.clone(), context), chain.inverse(z, context))
+
+
+def test_bounds_of_few_operators_are_the_plain_ones():
+    bounded, x = Bounded(3), torch.randn(2, 3, 9)
+    unseen = folded(bounded, KINDS).eval()
+    assert torch.equal(unseen(x), x)
+    bounded(x / 2)
+    assert torch.equal(folded(bounded, KINDS).eval()(x), bounded.eval()(x))
+
+
+@PRETENDED
+@pytest.mark.parametrize("mel", [{}, CENTRED], ids=["own edges", "centred"])
+def test_an_iteration_is_few_kernels(mel, gpu):
+    vocoder = small("lapflow", **mel).to("cuda")
+    log_mel = speechlike(copy.deepcopy(vocoder).cpu())[1].to("cuda")
+    vocoder(log_mel)  # makes tables
+    counts = []
+    for iterations in (4, 14):
+        gpu.clear()
+        vocoder(log_mel, consistency=iterations)
+        counts.append(gpu.kernels.total())
+    assert counts[1] - counts[0] <= 11 * 10
 
 
 @pytest.mark.parametrize("name", SMALL)

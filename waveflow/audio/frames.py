@@ -94,7 +94,7 @@ class Frames(Durable):
         hops = steps + self.parts
         rows = functional.pad(pieces, (0, 0, 0, self.parts + 1)).reshape(batch, -1)
         moved = rows[:, : self.parts * hops * self.hop].view(batch, self.parts, hops, self.hop)
-        return self._folded(moved.sum(1).view(batch, -1), steps * self.hop)
+        return self.folded(moved.sum(1).view(batch, -1), steps * self.hop)
 
     def energy(self, steps: int) -> Tensor:
         """By what the sum of that many frames is divided, (1, steps * hop)."""
@@ -116,7 +116,7 @@ class Frames(Durable):
         energy = functional.pad(self.window.square(), (0, self.parts * self.hop - self.size))
         return energy.view(self.parts, self.hop).sum(0)
 
-    def _folded(self, total: Tensor, time: int) -> Tensor:
+    def folded(self, total: Tensor, time: int) -> Tensor:
         """A sum from ``side`` samples before the audio on, what is mirrored added to what it
         mirrors, (batch, any) -> (batch, time).
         """

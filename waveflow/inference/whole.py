@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from waveflow.audio.consistency import MelConsistency
-from waveflow.bijections import (
-    ActNorm,
-    Bijection,
-    InvertibleConv1x1,
-    Lapped,
-    PLUConv1x1,
-)
+from waveflow.audio.consistency import MelConsistency, Step
+from waveflow.bijections import Bijection
 from waveflow.config import SynthesisConfig
 from waveflow.devices import exact_convolutions
-from waveflow.inference.export.graph import FoldedLapped, Mixing, Product, Scaling, folded
-from waveflow.nets.wavenet import Pointwise
+from waveflow.inference.export.graph import folded
+from waveflow.inference.whole_consistency import WholeStep
+from waveflow.inference.whole_flow import KINDS
 from waveflow.precision import full_precision
 
 
@@ -43,9 +37,9 @@ class Whole:
         groups: int,
     ):
         like = next(context_net.parameters())
-        self._context_net = folded(context_net, _FOLDED).to(like).eval().requires_grad_(False)
-        self._bijection = folded(bijection, _FOLDED).to(like).eval().requires_grad_(False)
-        self._consistency = consistency
+        self._context_net = folded(context_net, KINDS).to(like).eval().requires_grad_(False)
+        self._bijection = folded(bijection, KINDS).to(like).eval().requires_grad_(False)
+        self._consistency = folded(consistency, {Step: WholeStep})
         self._groups = groups
 
     def __call__(self, mel: Tensor, noise: Tensor, synthesis: SynthesisConfig) -> Tensor:
@@ -64,20 +58,3 @@ class Whole:
             sample = cast(Bijection, self._bijection).inverse(latent, self._context_net(mel))
             full, rest = synthesis.schedule
             return self._consistency(sample, mel, full + rest, full)
-
-
-class _Product(Product):
-    """In one operator."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, self.weight.expand(len(x), -1, -1), x)
-
-
-_FOLDED: dict[type[nn.Module], type[nn.Module]] = {
-    ActNorm: Scaling,
-    InvertibleConv1x1: Mixing,
-    Lapped: FoldedLapped,
-    PLUConv1x1: Mixing,
-    Pointwise: _Product,
-}
-"""What takes the place of a module; a long-term predictor stays."""
