@@ -32,7 +32,6 @@ from waveflow.bijections import (
     Scale,
 )
 from waveflow.cli import main
-from waveflow.devices import exact_convolutions
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
@@ -41,6 +40,7 @@ from waveflow.inference.whole_consistency import WholeStep
 from waveflow.inference.whole_flow import KINDS
 from waveflow.nets import WaveNet
 from waveflow.nets.bounded import Bounded
+from waveflow.precision import exact_convolutions
 from waveflow.training.callbacks import StopInTime
 from waveflow.training.config import TrainingConfig
 from waveflow.training.module import LikelihoodTraining

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-
-from waveflow.devices import exact_convolutions
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
@@ -21,6 +20,42 @@ _Module = TypeVar("_Module", bound=nn.Module)
 def full_precision(x: Tensor) -> AbstractContextManager[None]:
     """Switch mixed precision off for arithmetic on which exact inversion depends."""
     return torch.autocast(x.device.type, enabled=False)
+
+
+@contextmanager
+def exact_convolutions(device: torch.device) -> Iterator[None]:
+    """Convolutions of float32 in float32, as long as this lasts, on a CUDA device.
+
+    cuDNN rounds their inputs to TF32, which has three digits, unless it is told not to. A bijection
+    then undoes what it did by three digits as well.
+
+    Args:
+        device: where is computed; nothing changes for others than CUDA.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    with _Exact.lock:
+        if not _Exact.users:
+            _Exact.before = convolutions.fp32_precision
+            convolutions.fp32_precision = "ieee"
+        _Exact.users += 1
+    try:
+        yield
+    finally:
+        with _Exact.lock:
+            _Exact.users -= 1
+            if not _Exact.users:
+                convolutions.fp32_precision = _Exact.before
+
+
+class _Exact:
+    """Who needs exact convolutions: torch's switch is one for all threads."""
+
+    lock = threading.Lock()
+    users = 0
+    before = ""
 
 
 def single_or_better(dtype: torch.dtype) -> torch.dtype:

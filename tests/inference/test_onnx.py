@@ -248,7 +248,7 @@ def test_what_does_not_fit_is_refused(tmp_path, monkeypatch, capsys):
     vocoder = small_vocoder("nice")
     with pytest.raises(ValueError, match="expected noise 'input' or 'graph'; got 'none'"):
         onnx_model(vocoder, noise="none")
-    with pytest.raises(ValueError, match="expected consistency of 0 or more; got -1"):
+    with pytest.raises(ValueError, match=r"expected synthesis\.consistency of 0 or more; got -1"):
         onnx_model(vocoder, consistency=-1)
     with pytest.raises(ValueError, match="no ONNX form of Linear"):
         network(nn.Linear(2, 2), OnnxBuilder(), "x", "", 1)

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from waveflow.audio.consistency import MelConsistency, Step
 from waveflow.bijections import Bijection
 from waveflow.config import SynthesisConfig
-from waveflow.devices import exact_convolutions
 from waveflow.inference.export.graph import folded
 from waveflow.inference.whole_consistency import WholeStep
 from waveflow.inference.whole_flow import KINDS
-from waveflow.precision import full_precision
+from waveflow.precision import exact_convolutions, full_precision
 
 
 class Whole:
