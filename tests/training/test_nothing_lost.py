@@ -129,14 +129,11 @@ def test_a_signal_stops_after_the_step_and_the_run_goes_on(config, tmp_path, num
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "passed on as well"])
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_signal_to_all_processes_of_a_run_stops_it_after_the_step(
-    config, tmp_path, workers, times
-):
+def test_a_signal_to_all_processes_of_a_run_stops_it_after_the_step(config, tmp_path, times):
     """Schedulers signal a script, the run that it has started, and the run's workers."""
     config = replace(
         config,
-        data=replace(config.data, workers=workers),
+        data=replace(config.data, workers=2),
         optimizer=replace(config.optimizer, max_steps=100_000),
         run=replace(config.run, checkpoint_every=100_000, validate_every=100_000),
     )
