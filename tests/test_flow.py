@@ -9,17 +9,20 @@ from tests.conftest import randomise
 from waveflow.bijections import Polyphase
 from waveflow.flow import Flow, Gaussian
 from waveflow.models import glow, nice, realnvp
+from waveflow.nets import WaveNet
 
-SIZES = {"groups": 2, "context_channels": 1, "channels": 8, "layers": 1, "kernel_size": 1}
+
+def conditioner(kept, parameters):
+    return WaveNet(kept, parameters, 1, channels=8, layers=1, kernel_size=1)
 
 
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     "bijection",
     [
-        lambda: nice(flows=4, **SIZES),
-        lambda: realnvp(scales=1, couplings=2, **SIZES),
-        lambda: glow(levels=1, flows=3, **SIZES),
+        lambda: nice(conditioner, groups=2, flows=4),
+        lambda: realnvp(conditioner, groups=2, scales=1, couplings=2),
+        lambda: glow(conditioner, groups=2, levels=1, flows=3),
     ],
     ids=["nice", "realnvp", "glow"],
 )
