@@ -125,10 +125,7 @@ class LongTermPredictor(Bijection, Durable):
         low_pass = self._low_pass.to(torch.empty(0).device, copy=True)
         self.register_buffer("low_pass", low_pass, persistent=False)
 
-    def x_shape(self) -> Shape:
-        return "batch", Axis("time", multiple_of=self.block)
-
-    def context_shape(self, x: Tensor) -> Shape:
+    def context_shape(self, x: Tensor) -> Shape:  # the context tells the length: see ``read``
         channels = getattr(self.network, "in_channels", None)
         return (
             (x.shape[0], ...)
