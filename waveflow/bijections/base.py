@@ -133,8 +133,8 @@ def require_shape(module: nn.Module, what: str, value: Tensor | None, shape: Sha
     ...
     ValueError: Identity: expected x of shape (batch, time), time a multiple of 4; got (2, 9)
     """
-    if torch.jit.is_tracing():  # sizes are recorded values, which no program may depend on
-        return
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return  # sizes are recorded values, which no program may depend on
     name = type(module).__name__
     if value is None:
         raise ValueError(f"{name}: expected {what}; got None (shape {_in_words(shape)})")

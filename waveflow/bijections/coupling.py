@@ -56,8 +56,9 @@ class Coupling(Bijection):
     def x_shape(self) -> Shape:
         kept = getattr(self.conditioner, "in_channels", None)
         moved = _channels(self.conditioner, self.elementwise)
-        known = kept is not None and moved is not None
-        return "batch", kept + moved if known else "channels", "steps"
+        if kept is None or moved is None:
+            return "batch", "channels", "steps"
+        return "batch", kept + moved, "steps"
 
     def context_shape(self, x: Tensor) -> Shape | None:
         channels = getattr(self.conditioner, "context_channels", None)
