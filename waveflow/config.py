@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from torch import nn
 
@@ -13,8 +14,17 @@ from waveflow.audio.fields import Section, from_plain, number, relation
 from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import Bijection, LongTermPredictor
 from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
-from waveflow.nets import BlockNetwork, MelEncoder, TransposedUpsampler
+from waveflow.nets import (
+    BlockNetwork,
+    MelEncoder,
+    SeparableWaveNet,
+    TransposedUpsampler,
+    WaveNet,
+)
 from waveflow.nets.mel_encoder import STANDARD
+
+Conditioner: TypeAlias = Callable[[int, int], nn.Module]
+"""What makes the network of a coupling, given the numbers of its input and output channels."""
 
 WIDEST = 2**14
 """Channels of a layer, or taps of a kernel, at most."""
@@ -110,15 +120,8 @@ class _EncodedConfig(ModelConfig):
             with_mel=with_mel,
         )
 
-    def _sizes(self) -> dict[str, int]:
-        """The arguments that every builder of these models takes."""
-        return {
-            "groups": self.groups,
-            "context_channels": self.context_channels,
-            "channels": self.channels,
-            "layers": self.layers,
-            "kernel_size": self.kernel_size,
-        }
+    def _conditioner(self, context_net: MelEncoder) -> Conditioner:
+        return _conditioner(WaveNet, self, context_net.out_channels)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ class NiceConfig(_EncodedConfig):
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
-        return context_net, models.nice(flows=self.flows, causal=self.causal, **self._sizes())
+        conditioner = self._conditioner(context_net)
+        return context_net, models.nice(conditioner, groups=self.groups, flows=self.flows)
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,10 @@ class RealNVPConfig(_EncodedConfig):
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
         flow = models.realnvp(
-            scales=self.scales, couplings=self.couplings, causal=self.causal, **self._sizes()
+            self._conditioner(context_net),
+            groups=self.groups,
+            scales=self.scales,
+            couplings=self.couplings,
         )
         return context_net, flow
 
@@ -168,7 +175,10 @@ class GlowConfig(_EncodedConfig):
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
         flow = models.glow(
-            levels=self.levels, flows=self.flows, causal=self.causal, **self._sizes()
+            self._conditioner(context_net),
+            groups=self.groups,
+            levels=self.levels,
+            flows=self.flows,
         )
         return context_net, flow
 
@@ -205,10 +215,11 @@ class LapflowConfig(_WhitenedConfig):
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
         flow = models.lapflow(
+            self._conditioner(context_net),
             whitening_groups=self.whitening_groups,
+            groups=self.groups,
             flows=self.flows,
-            causal=self.causal,
-            **self._sizes(),
+            context_channels=context_net.out_channels,
         )
         return context_net, flow
 
@@ -263,13 +274,13 @@ class SourceFilterConfig(_WhitenedConfig):
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel, with_mel=True)
-        sizes = {**self._sizes(), "context_channels": context_net.out_channels}
         flow = models.source_filter(
+            self._conditioner(context_net),
             envelope=STANDARD * level_weights(mel, self.whitening_groups),
             long_term=self._predictor(mel, context_net.out_channels) if self.long_term else None,
+            groups=self.groups,
             flows=self.flows,
-            causal=self.causal,
-            **sizes,
+            context_channels=context_net.out_channels,
         )
         return context_net, flow
 
@@ -335,15 +346,11 @@ class WaveGlowConfig(ModelConfig):
             kernel_size=self.upsampler_kernel_size,
         )
         flow = models.waveglow(
+            _conditioner(WaveNet, self, upsampler.out_channels),
             groups=self.groups,
             flows=self.flows,
             early_every=self.early_every,
             early_size=self.early_size,
-            context_channels=mel.n_mels * self.groups,
-            channels=self.channels,
-            layers=self.layers,
-            kernel_size=self.kernel_size,
-            causal=self.causal,
             swap_odd=self.swap_odd,
         )
         return upsampler, flow
@@ -377,13 +384,29 @@ class SqueezeWaveConfig(_EncodedConfig):
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
         flow = models.squeezewave(
+            _conditioner(SeparableWaveNet, self, context_net.out_channels),
+            groups=self.groups,
             flows=self.flows,
             early_every=self.early_every,
             early_size=self.early_size,
-            causal=self.causal,
-            **self._sizes(),
         )
         return context_net, flow
+
+
+def _conditioner(
+    network: type[WaveNet | SeparableWaveNet],
+    config: _EncodedConfig | WaveGlowConfig,
+    context_channels: int,
+) -> Conditioner:
+    """What makes the networks of a model's couplings, all of the sizes in its config."""
+    return functools.partial(
+        network,
+        context_channels=context_channels,
+        channels=config.channels,
+        layers=config.layers,
+        kernel_size=config.kernel_size,
+        causal=config.causal,
+    )
 
 
 def _early_outputs(config: WaveGlowConfig | SqueezeWaveConfig) -> str | None:

@@ -1,5 +1,7 @@
 """Every bijection, by name: (constructor, shape of x, shape of the context or None)."""
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -35,24 +37,17 @@ def _coupling(partition, elementwise, channels, context_channels=3):
     )
 
 
-def _causal_coupling(conditioner, channels, context_channels=3):
+def _causal(network):
+    return partial(network, context_channels=3, channels=4, layers=2, causal=True)
+
+
+def _causal_coupling(network, channels):
     kept, moved = Channels().sizes(channels)
-    outputs = Affine.n_params * moved
-    network = conditioner(kept, outputs, context_channels, channels=4, layers=2, causal=True)
-    return Coupling(Channels(), network, Affine())
+    return Coupling(Channels(), _causal(network)(kept, Affine.n_params * moved), Affine())
 
 
 def _causal_lapflow():
-    return lapflow(
-        whitening_groups=16,
-        groups=8,
-        flows=2,
-        context_channels=3,
-        channels=4,
-        layers=2,
-        kernel_size=3,
-        causal=True,
-    )
+    return lapflow(_causal(WaveNet), whitening_groups=16, groups=8, flows=2, context_channels=3)
 
 
 def _long_term(block, lags, kernel_size, window, blocks):

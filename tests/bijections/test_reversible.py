@@ -12,6 +12,7 @@ from waveflow import Vocoder
 from waveflow.bijections import Chain, Coupling, Reversible
 from waveflow.bijections.reversible import flatten
 from waveflow.models import lapflow, waveglow
+from waveflow.nets import WaveNet
 
 
 def lean(chain):
@@ -138,12 +139,17 @@ def peak(work):
     return highest
 
 
-SIZES = {"context_channels": 16, "channels": 16, "layers": 3, "kernel_size": 3}
+def conditioner(kept, parameters):
+    return WaveNet(kept, parameters, 16, channels=16, layers=3)
+
+
 DEEP = {
     "waveglow": lambda flows: waveglow(
-        groups=8, flows=flows, early_every=100, early_size=2, **SIZES
+        conditioner, groups=8, flows=flows, early_every=100, early_size=2
     ),
-    "lapflow": lambda flows: lapflow(whitening_groups=32, groups=8, flows=flows, **SIZES),
+    "lapflow": lambda flows: lapflow(
+        conditioner, whitening_groups=32, groups=8, flows=flows, context_channels=16
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, zero_log_det
+from waveflow.bijections.base import Bijection, Shape, zero_log_det
 from waveflow.bijections.kept import Known
 from waveflow.precision import full_precision
 
@@ -22,6 +22,15 @@ class ActNorm(Bijection):
     Args:
         channels: the map takes (batch, channels, steps).
         floor: the smallest standard deviation believed.
+
+    >>> import torch
+    >>> actnorm = ActNorm(2)
+    >>> x = 5 + 3 * torch.randn(4, 2, 100)
+    >>> z, log_det = actnorm(x)
+    >>> torch.allclose(z.std((0, 2), correction=0), torch.ones(2), atol=1e-3)
+    True
+    >>> torch.allclose(actnorm.inverse(z), x, atol=1e-4), log_det.shape
+    (True, torch.Size([4]))
     """
 
     initialized: Tensor
@@ -33,6 +42,9 @@ class ActNorm(Bijection):
         self.log_scale = nn.Parameter(torch.zeros(channels, 1))
         self.register_buffer("initialized", torch.tensor(False))
         self._is_set = Known()
+
+    def x_shape(self) -> Shape:
+        return "batch", self.shift.shape[0], "steps"
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.training and not self._is_set.read(self.initialized):

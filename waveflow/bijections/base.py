@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-from typing import cast
+import functools
+from collections.abc import Callable
+from types import EllipsisType
+from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+
+
+class Axis(NamedTuple):
+    """An axis of a shape whose size is no single number.
+
+    Attributes:
+        name: what its steps are.
+        multiple_of: a number that divides its size.
+        divides: a number that its size divides; None for any size.
+        least: its smallest size.
+    """
+
+    name: str
+    multiple_of: int = 1
+    divides: int | None = None
+    least: int = 0
+
+    def fits(self, size: int) -> bool:
+        """Whether the axis may have that size."""
+        if size < self.least or size % self.multiple_of:
+            return False
+        return self.divides is None or (size > 0 and self.divides % size == 0)
+
+
+Shape: TypeAlias = tuple[int | str | Axis | EllipsisType, ...]
+"""A number for an axis of that size, a word for one of any size, ``...`` for any more axes."""
 
 
 class Bijection(nn.Module):
@@ -25,13 +54,38 @@ class Bijection(nn.Module):
     3. keep the arithmetic of the map itself out of mixed precision with
        ``waveflow.precision.full_precision``;
     4. set ``volume_preserving = True`` if ``log_det`` is zero whatever the input;
-    5. add one line to ``tests/bijections/cases.py``: every law test then covers it.
+    5. say what it takes: ``x_shape``, ``z_shape`` if that is another, and ``context_shape`` if it
+       needs a context. This class then checks every call of ``forward`` and ``inverse``;
+    6. add one line to ``tests/bijections/cases.py``: every law test then covers it.
 
     See Papamakarios et al., *Normalizing Flows for Probabilistic Modeling and Inference*
     (https://arxiv.org/abs/1912.02762), and ``docs/theory.md``.
     """
 
     volume_preserving: bool = False
+    _context_name: ClassVar[str] = "a context"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, checked in _CHECKED.items():
+            if name in cls.__dict__:
+                setattr(cls, name, checked(cls.__dict__[name]))
+
+    def x_shape(self) -> Shape | None:
+        """The shape of the data; None if any will do."""
+        return None
+
+    def z_shape(self) -> Shape | None:
+        """The shape of the latent; by default that of the data."""
+        return self.x_shape()
+
+    def context_shape(self, x: Tensor) -> Shape | None:
+        """The shape of the context; None if none is needed.
+
+        Args:
+            x: the data or the latent that comes with it.
+        """
+        return None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map data to latent.
@@ -42,12 +96,117 @@ class Bijection(nn.Module):
 
         Returns:
             ``z`` and ``log_det``, the latter of shape (batch,).
+
+        Raises:
+            ValueError: data or a context of another shape than the bijection takes.
         """
         raise NotImplementedError
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """Map latent back to data: ``inverse(forward(x, context)[0], context) == x``."""
+        """Map latent back to data: ``inverse(forward(x, context)[0], context) == x``.
+
+        Raises:
+            ValueError: a latent or a context of another shape than the bijection takes.
+        """
         raise NotImplementedError
+
+    def _require(self, name: str, shape: Shape | None, x: Tensor, context: Tensor | None) -> None:
+        """Raise ValueError if data or latent, or the context, are none that the map takes."""
+        if shape is not None:
+            require_shape(self, name, x, shape)
+        shape = self.context_shape(x)
+        if shape is not None:
+            require_shape(self, self._context_name, context, shape)
+
+
+def require_shape(module: nn.Module, what: str, value: Tensor | None, shape: Shape) -> None:
+    """Raise ValueError if a tensor is missing, or has another shape.
+
+    Args:
+        module: that takes it.
+        what: it is.
+        value: the tensor.
+        shape: that it should have.
+
+    >>> require_shape(nn.Identity(), "x", torch.ones(2, 9), ("batch", Axis("time", multiple_of=4)))
+    Traceback (most recent call last):
+    ...
+    ValueError: Identity: expected x of shape (batch, time), time a multiple of 4; got (2, 9)
+    """
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return  # sizes are recorded values, which no program may depend on
+    name = type(module).__name__
+    if value is None:
+        raise ValueError(f"{name}: expected {what}; got None (shape {_in_words(shape)})")
+    if not _fits(value.shape, shape):
+        raise ValueError(
+            f"{name}: expected {what} of shape {_in_words(shape)}; got {tuple(value.shape)}"
+        )
+
+
+def _fits(sizes: tuple[int, ...], shape: Shape) -> bool:
+    if shape[-1] is ...:
+        shape = shape[:-1]
+        sizes = sizes[: len(shape)]
+    if len(sizes) != len(shape):
+        return False
+    for size, axis in zip(sizes, shape, strict=True):
+        if isinstance(axis, Axis):
+            if not axis.fits(size):
+                return False
+        elif not isinstance(axis, str) and size != axis:
+            return False
+    return True
+
+
+def _in_words(shape: Shape) -> str:
+    names, rules = [], ""
+    for axis in shape:
+        if isinstance(axis, Axis):
+            names.append(axis.name)
+            if axis.multiple_of > 1:
+                rules += f", {axis.name} a multiple of {axis.multiple_of}"
+            if axis.least > 0:
+                rules += f", {axis.name} at least {axis.least}"
+            if axis.divides is not None:
+                rules += f", {axis.name} a divisor of {axis.divides}"
+        else:
+            names.append("..." if axis is ... else str(axis))
+    return f"({', '.join(names)}{',' * (len(names) == 1)}){rules}"
+
+
+def _checked_forward(method: Callable[..., Any]) -> Callable[..., Any]:
+    """``forward`` behind a check of what it is given."""
+
+    @functools.wraps(method)
+    def forward(self: Bijection, x: Tensor, context: Tensor | None = None) -> Any:
+        # a subclass may call this one with what it made of its own data
+        if type(self).forward is forward:
+            self._require("x", self.x_shape(), x, context)
+        return method(self, x, context)
+
+    return _apart(forward)
+
+
+def _checked_inverse(method: Callable[..., Any]) -> Callable[..., Any]:
+    """``inverse`` behind a check of what it is given."""
+
+    @functools.wraps(method)
+    def inverse(self: Bijection, z: Tensor, context: Tensor | None = None) -> Any:
+        if type(self).inverse is inverse:
+            self._require("z", self.z_shape(), z, context)
+        return method(self, z, context)
+
+    return _apart(inverse)
+
+
+def _apart(method: Any) -> Any:
+    """A method with code of its own: torch's compiler counts the programs that it makes of one."""
+    method.__code__ = method.__code__.replace()
+    return method
+
+
+_CHECKED = {"forward": _checked_forward, "inverse": _checked_inverse}
 
 
 class Chain(Bijection):
@@ -66,6 +225,12 @@ class Chain(Bijection):
     def __init__(self, *bijections: Bijection):
         super().__init__()
         self.bijections = nn.ModuleList(bijections)
+
+    def x_shape(self) -> Shape | None:
+        return cast(Bijection, self.bijections[0]).x_shape() if len(self.bijections) else None
+
+    def z_shape(self) -> Shape | None:
+        return cast(Bijection, self.bijections[-1]).z_shape() if len(self.bijections) else None
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         total = zero_log_det(x)
@@ -96,6 +261,12 @@ class Inverse(Bijection):
         super().__init__()
         self.bijection = bijection
         self.volume_preserving = bijection.volume_preserving
+
+    def x_shape(self) -> Shape | None:
+        return self.bijection.z_shape()
+
+    def z_shape(self) -> Shape | None:
+        return self.bijection.x_shape()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.bijection.inverse(x, context)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection
+from waveflow.bijections.base import Bijection, Shape
 from waveflow.bijections.kept import Kept
 from waveflow.precision import default_precision, full_precision
 
@@ -21,12 +21,21 @@ class InvertibleConv1x1(Bijection):
 
     Args:
         channels: the number of channels mixed; the map takes (batch, channels, steps).
+
+    >>> import torch
+    >>> mixing, x = InvertibleConv1x1(4), torch.randn(2, 4, 5)
+    >>> z, log_det = mixing(x)
+    >>> z.shape, torch.allclose(mixing.inverse(z), x, atol=1e-5)
+    (torch.Size([2, 4, 5]), True)
     """
 
     def __init__(self, channels: int):
         super().__init__()
         self.weight = nn.Parameter(_weight(random_rotation(channels)))
         self._kept = Kept()
+
+    def x_shape(self) -> Shape:
+        return "batch", self.weight.shape[0], "steps"
 
     def matrix(self) -> Tensor:
         """W, (channels, channels)."""
@@ -52,6 +61,12 @@ class PLUConv1x1(Bijection):
 
     Args:
         channels: the number of channels mixed; the map takes (batch, channels, steps).
+
+    >>> import torch
+    >>> mixing, x = PLUConv1x1(4), torch.randn(2, 4, 5)
+    >>> z, log_det = mixing(x)
+    >>> z.shape, torch.allclose(mixing.inverse(z), x, atol=1e-5)
+    (torch.Size([2, 4, 5]), True)
     """
 
     permutation: Tensor
@@ -66,6 +81,9 @@ class PLUConv1x1(Bijection):
         self.log_diagonal = nn.Parameter(_weight(diagonal.abs().log()))
         self.lower = nn.Parameter(_weight(lower.tril(-1)))
         self.upper = nn.Parameter(_weight(upper.triu(1)))
+
+    def x_shape(self) -> Shape:
+        return "batch", self.lower.shape[0], "steps"
 
     def matrix(self) -> Tensor:
         """W, (channels, channels)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection
+from waveflow.bijections.base import Axis, Bijection, Shape, require_shape
 from waveflow.bijections.elementwise import Elementwise
 from waveflow.bijections.partition import Partition
 from waveflow.precision import full_precision
@@ -24,8 +24,26 @@ class Coupling(Bijection):
     Args:
         partition: how (batch, channels, steps) falls into ``kept`` and ``moved``.
         conditioner: ``(kept, context) -> parameters`` of the elementwise map,
-            (batch, n_params * moved channels, steps).
+            (batch, n_params * moved channels, steps). One that has the attributes
+            ``in_channels``, ``out_channels`` and ``context_channels``, as
+            :class:`waveflow.nets.WaveNet`, tells what data and context the coupling takes.
         elementwise: how ``moved`` moves.
+
+    >>> import torch
+    >>> from waveflow.bijections import Affine, Channels
+    >>> from waveflow.nets import WaveNet
+    >>> network = WaveNet(2, 4, 3, channels=8, layers=2)  # 2 kept channels, 2 * 2 parameters
+    >>> coupling = Coupling(Channels(), network, Affine())
+    >>> x, context = torch.randn(1, 4, 6), torch.randn(1, 3, 2)
+    >>> z, log_det = coupling(x, context)
+    >>> z.shape, torch.equal(z[:, :2], x[:, :2])
+    (torch.Size([1, 4, 6]), True)
+    >>> torch.allclose(coupling.inverse(z, context), x)
+    True
+    >>> coupling(x)
+    Traceback (most recent call last):
+    ...
+    ValueError: Coupling: expected a context; got None (shape (1, 3, frames), frames a divisor of 6)
     """
 
     def __init__(self, partition: Partition, conditioner: nn.Module, elementwise: Elementwise):
@@ -34,6 +52,19 @@ class Coupling(Bijection):
         self.conditioner = conditioner
         self.elementwise = elementwise
         self.volume_preserving = elementwise.volume_preserving
+
+    def x_shape(self) -> Shape:
+        kept = getattr(self.conditioner, "in_channels", None)
+        moved = _channels(self.conditioner, self.elementwise)
+        if kept is None or moved is None:
+            return "batch", "channels", "steps"
+        return "batch", kept + moved, "steps"
+
+    def context_shape(self, x: Tensor) -> Shape | None:
+        channels = getattr(self.conditioner, "context_channels", None)
+        if channels is None:
+            return None
+        return x.shape[0], channels, Axis("frames", divides=x.shape[2])
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, moved = self.partition.split(x)
@@ -60,6 +91,14 @@ class ContextAffine(Bijection):
         network: ``context -> parameters``, (batch, n_params * channels, steps / ratio) with a
             whole ``ratio``; slower parameters are repeated to the rate of the data.
         elementwise: how the data moves.
+
+    >>> import torch
+    >>> from waveflow.bijections import Scale
+    >>> whitening = ContextAffine(nn.Conv1d(3, 4, 1), Scale())
+    >>> x, context = torch.randn(1, 4, 6), torch.randn(1, 3, 2)
+    >>> z, log_det = whitening(x, context)
+    >>> z.shape, torch.allclose(whitening.inverse(z, context), x, atol=1e-5)
+    (torch.Size([1, 4, 6]), True)
     """
 
     def __init__(self, network: nn.Module, elementwise: Elementwise):
@@ -67,6 +106,18 @@ class ContextAffine(Bijection):
         self.network = network
         self.elementwise = elementwise
         self.volume_preserving = elementwise.volume_preserving
+
+    def x_shape(self) -> Shape:
+        channels = _channels(self.network, self.elementwise)
+        return "batch", "channels" if channels is None else channels, "steps"
+
+    def context_shape(self, x: Tensor) -> Shape:
+        channels = getattr(self.network, "in_channels", None)
+        return (
+            (x.shape[0], ...)
+            if channels is None
+            else (x.shape[0], channels, Axis("frames", least=1))
+        )
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         parameters = self._read(x, context)
@@ -79,7 +130,15 @@ class ContextAffine(Bijection):
             return self.elementwise.inverse(z, parameters)
 
     def _read(self, x: Tensor, context: Tensor | None) -> Tensor:
-        if context is None:
-            raise ValueError("ContextAffine: expected a context; got None")
         parameters = self.network(context)
-        return parameters.repeat_interleave(x.shape[-1] // parameters.shape[-1], dim=-1)
+        steps = x.shape[-1]
+        channels = self.elementwise.n_params * x.shape[1]
+        shape = x.shape[0], channels, Axis("frames", divides=steps)
+        require_shape(self, "a context whose parameters are", parameters, shape)
+        return parameters.repeat_interleave(steps // parameters.shape[-1], dim=-1)
+
+
+def _channels(network: nn.Module, elementwise: Elementwise) -> int | None:
+    """The channels that move, if the network that gives their parameters tells."""
+    parameters = getattr(network, "out_channels", None)
+    return None if parameters is None else parameters // elementwise.n_params

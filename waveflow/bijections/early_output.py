@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection
+from waveflow.bijections.base import Bijection, Shape
 
 
 class EarlyOutput(Bijection):
@@ -18,6 +18,15 @@ class EarlyOutput(Bijection):
     Args:
         channels: how many channels leave.
         rest: what happens to the others.
+
+    >>> import torch
+    >>> from waveflow.bijections import InvertibleConv1x1
+    >>> early, x = EarlyOutput(2, InvertibleConv1x1(4)), torch.randn(1, 6, 5)
+    >>> z, log_det = early(x)
+    >>> z.shape, torch.equal(z[:, :2], x[:, :2])
+    (torch.Size([1, 6, 5]), True)
+    >>> torch.allclose(early.inverse(z), x, atol=1e-5)
+    True
     """
 
     def __init__(self, channels: int, rest: Bijection):
@@ -25,6 +34,19 @@ class EarlyOutput(Bijection):
         self.channels = channels
         self.rest = rest
         self.volume_preserving = rest.volume_preserving
+
+    def x_shape(self) -> Shape | None:
+        return self._widened(self.rest.x_shape())
+
+    def z_shape(self) -> Shape | None:
+        return self._widened(self.rest.z_shape())
+
+    def _widened(self, rest: Shape | None) -> Shape | None:
+        """The shape of all channels, given that of the others."""
+        if rest is None:
+            return None
+        batch, channels, *others = rest
+        return batch, channels + self.channels if isinstance(channels, int) else "channels", *others
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, log_det = self.rest(x[:, self.channels :], context)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, sum_per_example, zero_log_det
+from waveflow.bijections.base import Bijection, Shape, sum_per_example, zero_log_det
 
 
 class Elementwise(Bijection):
@@ -16,37 +18,58 @@ class Elementwise(Bijection):
     """
 
     n_params: int
+    _context_name = "parameters"
+
+    def x_shape(self) -> Shape:
+        return "batch", "channels", ...
+
+    def context_shape(self, x: Tensor) -> Shape:
+        return x.shape[0], self.n_params * x.shape[1], *x.shape[2:]
 
 
 class Additive(Elementwise):
     r"""NICE's additive map, :math:`z = x + \text{shift}`; volume preserving.
 
     Dinh et al., *NICE* (https://arxiv.org/abs/1410.8516), section 3.2.
+
+    >>> import torch
+    >>> x, shift = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[10.0, 20.0]]])
+    >>> z, log_det = Additive()(x, shift)
+    >>> z.tolist(), log_det.item(), Additive().inverse(z, shift).tolist()
+    ([[[11.0, 22.0]]], 0.0, [[[1.0, 2.0]]])
     """
 
     n_params = 1
     volume_preserving = True
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return x + _parameters(self, context, x), zero_log_det(x)
+        return x + _like(x, context), zero_log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        return z - _parameters(self, context, z)
+        return z - _like(z, context)
 
 
 class Scale(Elementwise):
     r"""A zero-mean scaling, :math:`z = x\,e^{\text{log\_scale}}`,
     :math:`\log|\det J| = \sum \text{log\_scale}`.
+
+    >>> import torch
+    >>> x, log_scale = torch.ones(1, 1, 2), torch.tensor([2.0, 8.0]).log().view(1, 1, 2)
+    >>> z, log_det = Scale()(x, log_scale)
+    >>> z.round().tolist(), log_det.exp().round().item()
+    ([[[2.0, 8.0]]], 16.0)
+    >>> Scale().inverse(z, log_scale).round().tolist()
+    [[[1.0, 1.0]]]
     """
 
     n_params = 1
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        log_scale = _parameters(self, context, x)
+        log_scale = _like(x, context)
         return x * log_scale.exp(), sum_per_example(log_scale)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        return z * (-_parameters(self, context, z)).exp()
+        return z * (-_like(z, context)).exp()
 
 
 class Affine(Elementwise):
@@ -55,24 +78,27 @@ class Affine(Elementwise):
 
     The parameters are ``[shift, log_scale]`` along the channel axis, WaveGlow's order.
     Dinh et al., *Real NVP* (https://arxiv.org/abs/1605.08803), section 3.2.
+
+    >>> import torch
+    >>> x, parameters = torch.randn(2, 3, 4), torch.randn(2, 6, 4)
+    >>> z, log_det = Affine()(x, parameters)
+    >>> z.shape, torch.allclose(log_det, parameters[:, 3:].sum((1, 2)), atol=1e-5)
+    (torch.Size([2, 3, 4]), True)
+    >>> torch.allclose(Affine().inverse(z, parameters), x, atol=1e-5)
+    True
     """
 
     n_params = 2
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        shift, log_scale = _parameters(self, context, x).chunk(2, dim=1)
+        shift, log_scale = _like(x, context).chunk(2, dim=1)
         return x * log_scale.exp() + shift, sum_per_example(log_scale)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        shift, log_scale = _parameters(self, context, z).chunk(2, dim=1)
+        shift, log_scale = _like(z, context).chunk(2, dim=1)
         return (z - shift) * (-log_scale).exp()
 
 
-def _parameters(elementwise: Elementwise, context: Tensor | None, x: Tensor) -> Tensor:
-    """The parameters in the precision of ``x``, once their shape is known to fit."""
-    expected = (x.shape[0], elementwise.n_params * x.shape[1], *x.shape[2:])
-    if context is None or context.shape != expected:
-        got = None if context is None else tuple(context.shape)
-        name = type(elementwise).__name__
-        raise ValueError(f"{name}: expected parameters of shape {expected}; got {got}")
-    return context.to(x.dtype)
+def _like(x: Tensor, parameters: Tensor | None) -> Tensor:
+    """The parameters in the precision of ``x``."""
+    return cast(Tensor, parameters).to(x.dtype)

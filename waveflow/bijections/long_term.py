@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from waveflow.bijections.base import Bijection, sum_per_example
+from waveflow.bijections.base import Axis, Bijection, Shape, sum_per_example
 from waveflow.precision import Durable, default_precision, full_precision
 
 LOW_PASS_TAPS = 24
@@ -124,6 +124,14 @@ class LongTermPredictor(Bijection, Durable):
         self._low_pass = _low_pass(cutoff).to(default_precision())  # for the loops: on the CPU
         low_pass = self._low_pass.to(torch.empty(0).device, copy=True)
         self.register_buffer("low_pass", low_pass, persistent=False)
+
+    def context_shape(self, x: Tensor) -> Shape:  # the context tells the length: see ``read``
+        channels = getattr(self.network, "in_channels", None)
+        return (
+            (x.shape[0], ...)
+            if channels is None
+            else (x.shape[0], channels, Axis("frames", least=1))
+        )
 
     @property
     def shortest(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, zero_log_det
+from waveflow.bijections.base import Axis, Bijection, Shape, zero_log_det
 
 
 class Polyphase(Bijection):
@@ -14,8 +14,11 @@ class Polyphase(Bijection):
     Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), section 2.
 
     >>> import torch
-    >>> Polyphase(2)(torch.arange(6.0)[None])[0].tolist()
+    >>> z, log_det = Polyphase(2)(torch.arange(6.0)[None])
+    >>> z.tolist()
     [[[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]]
+    >>> Polyphase(2).inverse(z).tolist()
+    [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]
     """
 
     volume_preserving = True
@@ -24,18 +27,14 @@ class Polyphase(Bijection):
         super().__init__()
         self.groups = groups
 
+    def x_shape(self) -> Shape:
+        return "batch", Axis("time", multiple_of=self.groups)
+
+    def z_shape(self) -> Shape:
+        return "batch", self.groups, "steps"
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return blocks(x, self.groups).mT, zero_log_det(x)
+        return x.unflatten(1, (-1, self.groups)).mT, zero_log_det(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return z.mT.flatten(1)
-
-
-def blocks(audio: Tensor, groups: int) -> Tensor:
-    """(batch, time) -> (batch, time / groups, groups), ``time`` being a whole number of groups."""
-    if audio.dim() != 2 or audio.shape[-1] % groups:
-        raise ValueError(
-            f"expected audio of shape (batch, time) with time a multiple of {groups}; "
-            f"got {tuple(audio.shape)}"
-        )
-    return audio.unflatten(1, (-1, groups))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import nn
+
 from waveflow.bijections import (
     ActNorm,
     Affine,
@@ -13,19 +17,14 @@ from waveflow.bijections import (
     PLUConv1x1,
     Polyphase,
 )
-from waveflow.nets import WaveNet
 
 
 def glow(
+    conditioner: Callable[[int, int], nn.Module],
     *,
     groups: int,
     levels: int,
     flows: int,
-    context_channels: int,
-    channels: int,
-    layers: int,
-    kernel_size: int,
-    causal: bool = False,
 ) -> Bijection:
     """Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039), figure 2, on squeezed audio.
 
@@ -33,30 +32,19 @@ def glow(
     levels half of the channels leave. (batch, time) -> (batch, groups, time / groups).
 
     Args:
+        conditioner: makes the network of a coupling, given the numbers of its input and output
+            channels, such as a :class:`waveflow.nets.WaveNet`.
         groups: samples a step; a multiple of 2 ** levels.
         levels: number of levels.
         flows: steps a level.
-        context_channels: channels of the context.
-        channels: hidden channels of a coupling's WaveNet.
-        layers: its gated layers.
-        kernel_size: its kernel.
-        causal: whether it sees no step after its own.
     """
     if groups % 2**levels:
         raise ValueError(f"glow: expected groups to be a multiple of 2 ** {levels}; got {groups}")
 
     def step(size: int) -> Bijection:
         kept, moved = Channels().sizes(size)
-        conditioner = WaveNet(
-            kept,
-            Affine.n_params * moved,
-            context_channels,
-            channels=channels,
-            layers=layers,
-            kernel_size=kernel_size,
-            causal=causal,
-        )
-        return Chain(ActNorm(size), PLUConv1x1(size), Coupling(Channels(), conditioner, Affine()))
+        network = conditioner(kept, Affine.n_params * moved)
+        return Chain(ActNorm(size), PLUConv1x1(size), Coupling(Channels(), network, Affine()))
 
     def level(remaining: int, size: int) -> Bijection:
         steps = [step(size) for _ in range(flows)]

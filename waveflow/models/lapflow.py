@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
 from waveflow.bijections import (
@@ -17,15 +19,12 @@ from waveflow.models.source_filter import glow_steps
 
 
 def lapflow(
+    conditioner: Callable[[int, int], nn.Module],
     *,
     whitening_groups: int,
     groups: int,
     flows: int,
     context_channels: int,
-    channels: int,
-    layers: int,
-    kernel_size: int,
-    causal: bool = False,
 ) -> Bijection:
     """A source-filter flow on audio, (batch, time) -> (batch, groups, time / groups).
 
@@ -34,14 +33,12 @@ def lapflow(
     squeezes that whitened excitation into wider bands, with finer steps, and runs Glow steps on it.
 
     Args:
+        conditioner: makes the network of a coupling, given the numbers of its input and output
+            channels, such as a :class:`waveflow.nets.WaveNet`.
         whitening_groups: bands of the whitening; as many as samples a context frame, or a divisor.
         groups: bands of the couplings; likewise.
         flows: number of Glow steps.
         context_channels: channels of the context.
-        channels: hidden channels of a coupling's WaveNet.
-        layers: its gated layers.
-        kernel_size: its kernel.
-        causal: whether it sees no step after its own.
     """
     whitening = Chain(
         Lapped(whitening_groups),
@@ -49,15 +46,7 @@ def lapflow(
         ContextAffine(_linear(context_channels, whitening_groups), Scale()),
         Inverse(Lapped(whitening_groups)),
     )
-    steps = glow_steps(
-        groups=groups,
-        flows=flows,
-        context_channels=context_channels,
-        channels=channels,
-        layers=layers,
-        kernel_size=kernel_size,
-        causal=causal,
-    )
+    steps = glow_steps(conditioner, groups=groups, flows=flows)
     return Chain(whitening, Lapped(groups), *steps)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from torch import nn
+
 from waveflow.bijections import (
     ActNorm,
     Affine,
@@ -14,19 +18,14 @@ from waveflow.bijections import (
     Partition,
     Polyphase,
 )
-from waveflow.nets import WaveNet
 
 
 def realnvp(
+    conditioner: Callable[[int, int], nn.Module],
     *,
     groups: int,
     scales: int,
     couplings: int,
-    context_channels: int,
-    channels: int,
-    layers: int,
-    kernel_size: int,
-    causal: bool = False,
 ) -> Bijection:
     """Dinh et al., *Real NVP* (https://arxiv.org/abs/1605.08803), on squeezed audio.
 
@@ -35,14 +34,11 @@ def realnvp(
     the channels leave (section 3.6). (batch, time) -> (batch, groups, time / groups).
 
     Args:
+        conditioner: makes the network of a coupling, given the numbers of its input and output
+            channels, such as a :class:`waveflow.nets.WaveNet`.
         groups: samples a step; a multiple of 2 ** scales.
         scales: number of scales.
         couplings: couplings of either kind a scale.
-        context_channels: channels of the context.
-        channels: hidden channels of a coupling's WaveNet.
-        layers: its gated layers.
-        kernel_size: its kernel.
-        causal: whether it sees no step after its own.
     """
     if groups % 2**scales:
         raise ValueError(
@@ -51,16 +47,8 @@ def realnvp(
 
     def affine_coupling(partition: Partition, size: int) -> Bijection:
         kept, moved = partition.sizes(size)
-        conditioner = WaveNet(
-            kept,
-            Affine.n_params * moved,
-            context_channels,
-            channels=channels,
-            layers=layers,
-            kernel_size=kernel_size,
-            causal=causal,
-        )
-        return Chain(ActNorm(size), Coupling(partition, conditioner, Affine()))
+        network = conditioner(kept, Affine.n_params * moved)
+        return Chain(ActNorm(size), Coupling(partition, network, Affine()))
 
     def scale(remaining: int, size: int) -> Bijection:
         swaps = [index % 2 == 1 for index in range(couplings)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -19,20 +21,16 @@ from waveflow.bijections import (
     LongTermPredictor,
     Scale,
 )
-from waveflow.nets import WaveNet
 
 
 def source_filter(
+    conditioner: Callable[[int, int], nn.Module],
     *,
     envelope: Tensor,
     long_term: LongTermPredictor | None,
     groups: int,
     flows: int,
     context_channels: int,
-    channels: int,
-    layers: int,
-    kernel_size: int,
-    causal: bool = False,
 ) -> Bijection:
     """Filter, source and innovation, (batch, time) -> (batch, groups, time / groups).
 
@@ -53,6 +51,8 @@ def source_filter(
     - *Innovation*: the residual is squeezed into wider bands, with finer steps.
 
     Args:
+        conditioner: makes the network of a coupling, given the numbers of its input and output
+            channels, such as a :class:`waveflow.nets.WaveNet`.
         envelope: the log-level of each band of the whitening as a linear map of the last channels
             of the context, which the whitening starts from, (bands, those channels); bands are as
             many as samples a context frame, or a divisor.
@@ -60,10 +60,6 @@ def source_filter(
         groups: bands of the couplings; as many as samples a context frame, or a divisor.
         flows: number of Glow steps.
         context_channels: channels of the context.
-        channels: hidden channels of a coupling's WaveNet.
-        layers: gated layers of a coupling's WaveNet.
-        kernel_size: kernel of a coupling's WaveNet.
-        causal: whether a WaveNet sees no step after its own.
     """
     bands = len(envelope)
     whitening = Chain(
@@ -73,27 +69,15 @@ def source_filter(
         Inverse(Lapped(bands)),
     )
     source = [] if long_term is None else [long_term]
-    innovation = glow_steps(
-        groups=groups,
-        flows=flows,
-        context_channels=context_channels,
-        channels=channels,
-        layers=layers,
-        kernel_size=kernel_size,
-        causal=causal,
-    )
+    innovation = glow_steps(conditioner, groups=groups, flows=flows)
     return Chain(whitening, *source, Lapped(groups), *innovation)
 
 
 def glow_steps(
+    conditioner: Callable[[int, int], nn.Module],
     *,
     groups: int,
     flows: int,
-    context_channels: int,
-    channels: int,
-    layers: int,
-    kernel_size: int,
-    causal: bool,
 ) -> list[Bijection]:
     """Glow steps whose couplings move one half of the bands, then the other; arguments are those
     of :func:`source_filter`.
@@ -102,19 +86,11 @@ def glow_steps(
     for flow in range(flows):
         partition = Channels(swap=flow % 2 == 1)
         kept, moved = partition.sizes(groups)
-        conditioner = WaveNet(
-            kept,
-            Affine.n_params * moved,
-            context_channels,
-            channels=channels,
-            layers=layers,
-            kernel_size=kernel_size,
-            causal=causal,
-        )
+        network = conditioner(kept, Affine.n_params * moved)
         steps += [
             ActNorm(groups),
             InvertibleConv1x1(groups),
-            Coupling(partition, conditioner, Affine()),
+            Coupling(partition, network, Affine()),
         ]
     return steps
 

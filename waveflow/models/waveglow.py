@@ -16,20 +16,15 @@ from waveflow.bijections import (
     InvertibleConv1x1,
     Polyphase,
 )
-from waveflow.nets import WaveNet
 
 
 def waveglow(
+    conditioner: Callable[[int, int], nn.Module],
     *,
     groups: int,
     flows: int,
     early_every: int,
     early_size: int,
-    context_channels: int,
-    channels: int,
-    layers: int,
-    kernel_size: int,
-    causal: bool = False,
     swap_odd: bool = False,
 ) -> Bijection:
     """Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), figure 1.
@@ -39,59 +34,14 @@ def waveglow(
     (batch, time) -> (batch, groups, time / groups).
 
     Args:
-        groups: samples a step.
-        flows: number of flows.
-        early_every: flows between early outputs.
-        early_size: channels of an early output.
-        context_channels: channels of the context, which comes at the squeezed rate.
-        channels: hidden channels of a coupling's WaveNet.
-        layers: its gated layers; layer i is dilated by 2 ** i.
-        kernel_size: its kernel.
-        causal: whether it sees no step after its own.
-        swap_odd: whether every second flow moves the first half of the channels instead, as in
-            the public project's ``glow_old.py``.
-    """
-
-    def conditioner(kept: int, parameters: int) -> nn.Module:
-        return WaveNet(
-            kept,
-            parameters,
-            context_channels,
-            channels=channels,
-            layers=layers,
-            kernel_size=kernel_size,
-            causal=causal,
-        )
-
-    return affine_flows(
-        conditioner,
-        groups=groups,
-        flows=flows,
-        early_every=early_every,
-        early_size=early_size,
-        swap_odd=swap_odd,
-    )
-
-
-def affine_flows(
-    conditioner: Callable[[int, int], nn.Module],
-    *,
-    groups: int,
-    flows: int,
-    early_every: int,
-    early_size: int,
-    swap_odd: bool = False,
-) -> Bijection:
-    """WaveGlow's flows around any network, (batch, time) -> (batch, groups, time / groups).
-
-    Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
-            channels.
+            channels, such as a :class:`waveflow.nets.WaveNet`.
         groups: samples a step.
         flows: number of flows.
         early_every: flows between early outputs.
         early_size: channels of an early output.
-        swap_odd: whether every second flow, from the second on, moves the first half.
+        swap_odd: whether every second flow, from the second on, moves the first half of the
+            channels instead, as in the public project's ``glow_old.py``.
 
     Raises:
         ValueError: the early outputs leave fewer than 2 channels.

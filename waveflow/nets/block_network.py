@@ -22,6 +22,10 @@ class BlockNetwork(nn.Module):
         channels: channels of the hidden layer.
         blocks: blocks of a frame.
 
+    Attributes:
+        in_channels: channels of the context.
+        out_channels: parameters of a block.
+
     >>> import torch
     >>> network = BlockNetwork(4, bias=[0.0, 1.0, 2.0], channels=8, blocks=2)
     >>> network(torch.randn(1, 4, 5)).shape
@@ -30,6 +34,8 @@ class BlockNetwork(nn.Module):
 
     def __init__(self, in_channels: int, *, bias: Sequence[float], channels: int, blocks: int):
         super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = len(bias)
         self.blocks = blocks
         self.start = Pointwise(in_channels, channels)
         self.end = Pointwise(channels, len(bias) * blocks)

@@ -36,6 +36,11 @@ class MelEncoder(nn.Module):
 
     Raises:
         ValueError: ``kernel_size`` is even.
+
+    >>> import torch
+    >>> encoder = MelEncoder(80, channels=16, layers=2)
+    >>> encoder(torch.randn(1, 80, 5)).shape
+    torch.Size([1, 16, 5])
     """
 
     def __init__(

@@ -33,8 +33,11 @@ class Padded(nn.Conv1d):
     Raises:
         ValueError: the sides cannot be equal, ``dilation * (kernel_size - 1)`` being odd.
 
+    >>> import torch
     >>> Padded(4, 4, 3, dilation=2).future, Padded(4, 4, 3, dilation=2, causal=True).future
     (2, 0)
+    >>> Padded(4, 6, 3, dilation=2)(torch.randn(1, 4, 9)).shape
+    torch.Size([1, 6, 9])
     """
 
     def __init__(

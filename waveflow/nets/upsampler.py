@@ -18,6 +18,14 @@ class TransposedUpsampler(nn.Module):
         hop_length: samples a frame; a multiple of ``groups``.
         groups: samples a step of the flow.
         kernel_size: samples that one frame reaches.
+
+    Attributes:
+        out_channels: channels of the context.
+
+    >>> import torch
+    >>> upsampler = TransposedUpsampler(80, hop_length=256, groups=8)
+    >>> upsampler(torch.randn(1, 80, 5)).shape  # 256 / 8 steps a frame, 8 samples of 80 bands each
+    torch.Size([1, 640, 160])
     """
 
     def __init__(self, n_mels: int, *, hop_length: int, groups: int, kernel_size: int = 1024):
@@ -29,6 +37,7 @@ class TransposedUpsampler(nn.Module):
             )
         self.hop_length = hop_length
         self.groups = groups
+        self.out_channels = n_mels * groups
         self.convolution = nn.ConvTranspose1d(n_mels, n_mels, kernel_size, hop_length)
 
     def forward(self, mel: Tensor) -> Tensor:

@@ -39,8 +39,18 @@ class WaveNet(nn.Module):
         causal: whether a step of the output sees no step of ``x`` after its own; by default it
             sees as many after as before.
 
+    Attributes:
+        in_channels: channels of ``x``.
+        out_channels: channels of the output.
+        context_channels: channels of the context.
+
     Raises:
         ValueError: ``kernel_size`` is even.
+
+    >>> import torch
+    >>> network = WaveNet(2, 4, 3, channels=8, layers=2)
+    >>> network(torch.randn(1, 2, 6), torch.randn(1, 3, 2)).shape  # a frame is 3 steps
+    torch.Size([1, 4, 6])
     """
 
     def __init__(
@@ -58,6 +68,9 @@ class WaveNet(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"WaveNet: expected an odd kernel_size; got {kernel_size}")
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.context_channels = context_channels
         self.channels = channels
         self.start = normalised(Pointwise(in_channels, channels))
         self.condition = normalised(Pointwise(context_channels, 2 * channels * layers))
