@@ -1,8 +1,8 @@
 # Needs Python 3.10 or newer with venv; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# Processes that share the tests; each computes with one thread.
-WORKERS ?= 2
+# Processes that share the tests; each computes with one thread, and waits much for what it starts.
+WORKERS ?= 3
 
 .PHONY: demo test smoke lint docs fuzz load screenshots clean
 
