@@ -31,12 +31,12 @@ napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
 nitpicky = True
-_OTHERS = (
-    "argparse|collections|datetime|jsonargparse|lightning|nn|np|numpy|onnx|os|pathlib|torch|typing"
-)
+_OTHERS = "argparse|collections|datetime|jsonargparse|lightning|nn|np|numpy|onnx|os|pathlib|torch|types|typing"
 nitpick_ignore_regex = [  # a build without a network cannot see the pages of other packages
     ("py:.*", rf"({_OTHERS})\..*"),
     ("py:class", "Path"),
     ("py:class", r"dict\[str"),  # of a signature with a default that has no spelling
     ("py:class", "Noise"),  # an alias of Literal["input", "graph"]
+    ("py:class", r"waveflow\.bijections\.base\.Axis"),  # an alias of int | str | None
+    ("py:class", r"waveflow\.audio\.fields\.Section"),  # the base of configs, which has no page
 ]

@@ -503,7 +503,7 @@ class VocoderConfig:
         """Read plain values.
 
         Raises:
-            ValueError: as :func:`parse` raises it.
+            ValueError: as ``parse`` raises it.
         """
         sections: dict[str, type[Section]]
         sections = {"model": ModelConfig, "mel": MelConfig, "synthesis": SynthesisConfig}

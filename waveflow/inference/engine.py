@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from waveflow.inference.whole import Whole
 
 FRAMES = 2**14
-"""Mel frames, of all mels together, that a GPU makes at a time: it bounds the memory."""
+"""How many mel frames a GPU makes at a time, which bounds the memory."""
 
 ROWS = 2048
 """Steps of the flow that are worked on at a time, unless the caller says otherwise; enough for fast
