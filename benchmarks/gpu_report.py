@@ -18,7 +18,7 @@ import torch
 import train
 from machine import describe
 
-from waveflow.files import write_atomically
+from waveflow.files import read_json, write_atomically
 
 PACKAGES = ("torch", "numpy", "lightning", "vocos", "transformers")
 FLAGSHIP = {
@@ -80,7 +80,7 @@ def gather(out: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text()) if path.is_file() else None
+    return read_json(path) if path.is_file() else None
 
 
 def _progress(log: str) -> dict[str, float | None]:

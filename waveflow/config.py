@@ -295,6 +295,20 @@ class SourceFilterConfig(_WhitenedConfig):
         return LongTermPredictor(network, lags=lags, block=self.block)
 
 
+@relation("groups", "flows", "early_every", "early_size")
+def _early_outputs(config: WaveGlowConfig | SqueezeWaveConfig) -> str | None:
+    """What is wrong where channels leave between flows."""
+    outputs = (config.flows - 1) // config.early_every
+    left = config.groups - config.early_size * outputs
+    if left >= 2:
+        return None
+    return (
+        f"expected model.groups to leave 2 channels or more behind {outputs} early outputs of "
+        f"model.early_size {config.early_size}, one every model.early_every "
+        f"{config.early_every} of model.flows {config.flows}; got {config.groups}"
+    )
+
+
 @dataclass(frozen=True)
 class WaveGlowConfig(ModelConfig):
     """:func:`waveflow.models.waveglow`, with the public model's sizes.
@@ -326,9 +340,7 @@ class WaveGlowConfig(ModelConfig):
     causal: bool = False
     swap_odd: bool = False
 
-    @relation("groups", "flows", "early_every", "early_size")
-    def _channels_are_left(self) -> str | None:
-        return _early_outputs(self)
+    _channels_are_left = _early_outputs
 
     def misfits(self, mel: MelConfig) -> Iterator[str]:
         yield from super().misfits(mel)
@@ -377,9 +389,7 @@ class SqueezeWaveConfig(_EncodedConfig):
     early_every: int = number(2, 1, MOST_FLOWS)
     early_size: int = number(16, 1, WIDEST)
 
-    @relation("groups", "flows", "early_every", "early_size")
-    def _channels_are_left(self) -> str | None:
-        return _early_outputs(self)
+    _channels_are_left = _early_outputs
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
@@ -406,19 +416,6 @@ def _conditioner(
         layers=config.layers,
         kernel_size=config.kernel_size,
         causal=config.causal,
-    )
-
-
-def _early_outputs(config: WaveGlowConfig | SqueezeWaveConfig) -> str | None:
-    """What is wrong where channels leave between flows."""
-    outputs = (config.flows - 1) // config.early_every
-    left = config.groups - config.early_size * outputs
-    if left >= 2:
-        return None
-    return (
-        f"expected model.groups to leave 2 channels or more behind {outputs} early outputs of "
-        f"model.early_size {config.early_size}, one every model.early_every "
-        f"{config.early_every} of model.flows {config.flows}; got {config.groups}"
     )
 
 
