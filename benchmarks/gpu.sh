@@ -5,11 +5,11 @@ usage() {
   cat <<'END'
 Usage: benchmarks/gpu.sh [OPTION ...]
 
-Everything that is to be measured on a GPU, in about half an hour: the tests on CUDA, synthesis beside
+Measures everything on a GPU, in about half an hour: the tests on CUDA, synthesis beside
 the peers, training steps against the best matrix product, ten minutes of the flagship. Writes
 OUT/results.json and OUT/results.md, the tables of docs/performance.md.
-A stage that is done leaves OUT/NAME.done and is skipped; one that fails or takes too long is told,
-and the others go on. The same command again does what is missing.
+A finished stage leaves OUT/NAME.done and is skipped later; one that fails or takes too long is
+reported, and the others run. The same command again runs what is missing.
 
   --out DIR        folder of the results (runs/gpu_benchmark)
   --data DIR       recordings for the flagship, such as LJSpeech-1.1 (the clips in data/)
