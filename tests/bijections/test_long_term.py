@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.conftest import randomise
+from tests.conftest import randomise, small_config
+from waveflow import Vocoder
 from waveflow.bijections import LongTermPredictor
 from waveflow.bijections.long_term import initial_parameters, pitch_lags, sharpened
 from waveflow.nets import BlockNetwork
@@ -30,14 +31,40 @@ def drawn(predictor, blocks=14):
     return z, parameters, torch.randn(2, predictor.memory)
 
 
+def in_torch(predictor, z, parameters, past):
+    """``synthesise`` by the formulas, block after block."""
+    done = []
+    for block, own in zip(z.split(predictor.block, dim=1), parameters.unbind(1), strict=True):
+        past, audio = predictor.advance(past, block, own)
+        done.append(audio)
+    return torch.cat(done, dim=1)
+
+
 def loops_and_torch(predictor):
-    """The two ways of ``synthesise``; the one in torch is taken where gradients are recorded."""
-    z, parameters, past = drawn(predictor)
-    by_loops = predictor.synthesise(z, parameters, past)
-    in_torch = predictor.synthesise(z, parameters.requires_grad_(), past)
-    assert in_torch.requires_grad
-    assert not by_loops.requires_grad
-    return by_loops, in_torch.detach()
+    """The two ways of ``synthesise``."""
+    given = drawn(predictor)
+    return predictor.synthesise(*given), in_torch(predictor, *given)
+
+
+def gradients(synthesise, given):
+    """Of a loss that weighs every sample otherwise, with respect to z, parameters and past."""
+    given = [x.detach().requires_grad_() for x in given]
+    audio = synthesise(*given)
+    assert audio.requires_grad
+    loss = (audio * torch.linspace(-1, 2, audio.numel()).view_as(audio).cos()).sum()
+    return torch.autograd.grad(loss + audio.square().sum() / 2, given)
+
+
+def difference(gradients, others):
+    """The largest, relative to the largest gradient of its kind."""
+    pairs = zip(gradients, others, strict=True)
+    return max((one - other).abs().max() / other.abs().max() for one, other in pairs)
+
+
+def constant_correlation(predictor, monkeypatch):
+    """Have autograd take the correlation for a constant."""
+    correlation = predictor._correlation
+    monkeypatch.setattr(predictor, "_correlation", lambda low: correlation(low).detach())
 
 
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
@@ -54,17 +81,188 @@ def test_compiled_loops_equal_torch_in_float64(sizes, double):
     assert (by_loops - in_torch).abs().max() < 1e-12 * in_torch.abs().max().clamp_min(1)
 
 
-@pytest.mark.parametrize("recorded", [False, True], ids=["loops", "torch"])
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_two_calls_that_carry_the_past_equal_one(sizes, recorded, double):
     predictor = predictor_of(**sizes)
     z, parameters, past = drawn(predictor)
     parameters.requires_grad_(recorded)
-    whole = predictor.synthesise(z, parameters, past)
-    first = predictor.synthesise(z[:, : 4 * predictor.block], parameters[:, :4], past)
-    past = torch.cat([past, first], dim=1)[:, -predictor.memory :]
-    rest = predictor.synthesise(z[:, 4 * predictor.block :], parameters[:, 4:], past)
-    assert (torch.cat([first, rest], dim=1) - whole).abs().max() < 1e-12 * whole.abs().max()
+
+    def in_two(z, parameters, past):
+        first = predictor.synthesise(z[:, : 4 * predictor.block], parameters[:, :4], past)
+        past = torch.cat([past, first], dim=1)[:, -predictor.memory :]
+        rest = predictor.synthesise(z[:, 4 * predictor.block :], parameters[:, 4:], past)
+        return torch.cat([first, rest], dim=1)
+
+    whole, twice = predictor.synthesise(z, parameters, past), in_two(z, parameters, past)
+    assert whole.requires_grad == recorded
+    assert (twice - whole).abs().max() < 1e-12 * whole.abs().max()
+    if recorded:
+        given = z, parameters, past
+        assert difference(gradients(in_two, given), gradients(predictor.synthesise, given)) < 1e-10
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["through", "constant correlation"])
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_gradients_are_those_of_torch(sizes, through, double, monkeypatch):
+    predictor = predictor_of(**sizes)
+    z, parameters, past = drawn(predictor)
+    parameters = parameters + 0.3 * torch.randn_like(parameters)  # kernels of any size
+    given = z, parameters, past
+    predictor.through_correlation = through
+    by_loops = gradients(predictor.synthesise, given)
+    if not through:
+        constant_correlation(predictor, monkeypatch)
+    expected = gradients(lambda *given: in_torch(predictor, *given), given)
+    assert difference(by_loops, expected) < 1e-9
+    assert all((x != 0).any(-1).all() for x in expected)
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_gradients_in_float32_are_close_to_those_in_float64(sizes):
+    predictor = predictor_of(**sizes)
+    given = drawn(predictor)
+    single = gradients(predictor.synthesise, given)
+    assert all(x.dtype == torch.float32 for x in single)
+    double = gradients(predictor.synthesise, [x.double() for x in given])
+    assert all(x.dtype == torch.float64 for x in double)
+    assert difference(single, double) < 1e-3
+
+
+@pytest.mark.parametrize("scale", [0.3, 3.0], ids=["small kernels", "large kernels"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"lags": range(10, 16), "block": 16, "kernel_size": 3, "window": 32},
+        {"lags": range(4, 7), "block": 19, "kernel_size": 5, "window": 7},
+    ],
+    ids=["pieces", "odd sizes"],
+)
+def test_gradients_are_finite_differences(sizes, scale, double):
+    predictor = predictor_of(**sizes)
+    z, parameters, past = drawn(predictor, blocks=4)
+    kernels = slice(len(predictor.lags), len(predictor.lags) + predictor.kernel_size)
+    parameters[..., kernels] = (
+        scale / predictor.kernel_size * (0.5 + torch.rand(2, 4, kernels.stop - kernels.start))
+    )
+    given = [x.requires_grad_() for x in (z, parameters, past)]
+    assert torch.autograd.gradcheck(predictor.synthesise, given, atol=1e-6, fast_mode=True)
+
+
+def test_gradients_of_kernels_at_the_start_are_those_of_torch(double):
+    """Their sum is 1, where it begins to be bounded, and most of their taps are zero."""
+    predictor = predictor_of(**SIZES["usual"])
+    z, parameters, past = drawn(predictor, blocks=4)
+    start = torch.tensor(initial_parameters(predictor.lags, 9)).expand_as(parameters)
+    by_loops = gradients(predictor.synthesise, (z, start, past))
+    expected = gradients(lambda *given: in_torch(predictor, *given), (z, start, past))
+    assert difference(by_loops, expected) < 1e-9
+
+
+def test_gradients_behind_silence_are_those_of_torch(double):
+    predictor = predictor_of(**SIZES["one piece a block"])
+    z, parameters, past = drawn(predictor)
+    given = torch.cat([0 * z[:, :40], z[:, 40:]], dim=1), parameters, 0 * past
+    by_loops = gradients(predictor.synthesise, given)
+    expected = gradients(lambda *given: in_torch(predictor, *given), given)
+    assert difference(by_loops, expected) < 1e-9
+
+
+def apart(x):
+    """The same values, not one after another."""
+    return x.repeat_interleave(2, dim=-1)[..., ::2]
+
+
+UNUSUAL = {
+    "one example": lambda z, parameters, past: (z[:1], parameters[:1], past[:1]),
+    "no example": lambda z, parameters, past: (z[:0], parameters[:0], past[:0]),
+    "no blocks": lambda z, parameters, past: (z[:, :0], parameters[:, :0], past),
+    "views": lambda *given: tuple(map(apart, given)),
+    "one past for all": lambda z, parameters, past: (z, parameters, past[:1].expand(2, -1)),
+    "forty examples": lambda *given: tuple(x.repeat(20, *[1] * (x.dim() - 1)) for x in given),
+}
+
+
+@pytest.mark.parametrize("change", UNUSUAL.values(), ids=UNUSUAL)
+def test_gradients_of_unusual_inputs(change, double):
+    predictor = predictor_of(**SIZES["one piece a block"])
+    given = change(*drawn(predictor))
+    seen = [x.detach().requires_grad_() for x in given]
+    audio = predictor.synthesise(*seen)
+    assert audio.shape == given[0].shape
+    seen_gradients = torch.autograd.grad(audio.sum(), seen)
+    for x, gradient in zip(seen, seen_gradients, strict=True):
+        assert gradient.shape == x.shape
+    if audio.numel():
+        expected = torch.autograd.grad(in_torch(predictor, *seen).sum(), seen)
+        assert difference(seen_gradients, expected) < 1e-9
+    with torch.inference_mode():
+        assert torch.equal(predictor.synthesise(*given), audio)
+
+
+def test_gradients_of_tensors_of_inference_mode_and_of_mixed_types():
+    predictor = predictor_of(**SIZES["one piece a block"])
+    with torch.inference_mode():
+        z, parameters, past = drawn(predictor)
+    parameters = parameters.double().requires_grad_()
+    audio = predictor.synthesise(z, parameters, past)
+    assert audio.dtype == torch.float32
+    audio.sum().backward()
+    assert parameters.grad.dtype == torch.float64
+    assert (parameters.grad != 0).any()
+
+
+def test_inputs_and_outputs_may_change_before_the_gradient_is_asked_for(double):
+    predictor = predictor_of(**SIZES["one piece a block"])
+    given = drawn(predictor)
+    expected = gradients(predictor.synthesise, given)
+
+    def changed(*given):
+        copies = [x.clone() for x in given]
+        audio = predictor.synthesise(*copies)
+        kept = audio.clone()
+        with torch.no_grad():
+            for x in (*copies, audio):
+                x.zero_()
+        return kept
+
+    assert difference(gradients(changed, given), expected) == 0
+
+
+def test_a_gradient_of_the_gradient_is_refused(double):
+    predictor = predictor_of(**SIZES["one piece a block"])
+    given = [x.requires_grad_() for x in drawn(predictor)]
+    audio = predictor.synthesise(*given).square().sum()
+    (gradient,) = torch.autograd.grad(audio, given[:1], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["through", "constant correlation"])
+def test_gradients_of_decoded_audio_are_those_of_torch(through, monkeypatch):
+    vocoder = Vocoder(small_config("source_filter")).double()
+    randomise(vocoder, 0.1)
+    (predictor,) = (x for x in vocoder.modules() if isinstance(x, LongTermPredictor))
+    predictor.through_correlation = through
+    mel = (torch.randn(2, 4, 5).double() - 5).requires_grad_()
+    z = (
+        torch.randn(vocoder.encode(torch.zeros(2, 80).double(), mel).shape)
+        .double()
+        .requires_grad_()
+    )
+    of = [z, mel, *vocoder.parameters()]
+
+    def found():
+        loss = vocoder.decode(z, mel).square().sum()
+        return torch.autograd.grad(loss, of, materialize_grads=True)
+
+    by_loops = found()
+    monkeypatch.setattr(predictor, "synthesise", lambda *given: in_torch(predictor, *given))
+    if not through:
+        constant_correlation(predictor, monkeypatch)
+    for one, other in zip(by_loops, found(), strict=True):
+        assert (one - other).abs().max() <= 1e-9 * other.abs().max()
+    assert sum(bool((x != 0).any()) for x in by_loops) > len(of) / 2
 
 
 def test_one_block_leads_to_the_past_of_the_next(double):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from waveflow.bijections.base import Axis, Bijection, Shape, sum_per_example
@@ -98,6 +99,13 @@ class LongTermPredictor(Bijection, Durable):
 
     low_pass: Tensor
 
+    through_correlation: bool = True
+    """Whether gradients of the inverse pass through r, back to the samples that it is made of.
+
+    They say how the choice of a lag changes with all samples before it, and over thousands of
+    samples they may grow without bound. Without them, r is a constant of the backward pass.
+    """
+
     def __init__(
         self,
         network: nn.Module,
@@ -169,6 +177,8 @@ class LongTermPredictor(Bijection, Durable):
     def synthesise(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
         """The inverse behind samples that are known, block after block.
 
+        Differentiable once: gradients are loops of their own, which autograd cannot record.
+
         Args:
             z: whole blocks, (batch, blocks * block).
             parameters: of the blocks, (batch, blocks, n_params).
@@ -178,10 +188,11 @@ class LongTermPredictor(Bijection, Durable):
             x, (batch, blocks * block).
         """
         recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (z, parameters, past))
-        if not recorded and (z.device.type == "cpu" or len(z) <= FEW):
-            return self._synthesise_by_loops(z, parameters, past)
-        done = []
-        for block, own in zip(z.split(self.block, dim=1), parameters.unbind(1), strict=True):
+        if recorded or z.device.type == "cpu" or len(z) <= FEW:
+            return cast(Tensor, _Loops.apply(self, past, z, parameters))
+        done = [z[:, :0]]
+        blocks = z.reshape(len(z), parameters.shape[1], self.block)
+        for block, own in zip(blocks.unbind(1), parameters.unbind(1), strict=True):
             past, audio = self.advance(past, block, own)
             done.append(audio)
         return torch.cat(done, dim=1)
@@ -208,37 +219,11 @@ class LongTermPredictor(Bijection, Durable):
             past = torch.cat([past, piece], dim=1)
         return past[:, z.shape[1] :], past[:, self.memory :]
 
-    def _synthesise_by_loops(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
-        """The same by compiled loops, which take a hundredth of the time; on the CPU, to which
-        another device hands all in one copy.
-        """
-        from waveflow.bijections.recursion import synthesise  # imported late: it brings numba along
-
-        inputs = past, z, parameters.flatten(1)
-        if z.device.type != "cpu":
-            sizes = [x.shape[1] for x in inputs]
-            inputs = torch.cat([x.to(z.dtype) for x in inputs], dim=1).cpu().split(sizes, dim=1)
-        low_pass = self._low_pass.to(z.dtype).numpy()
-
-        def one(before: _Array, own_z: _Array, own: _Array) -> _Array:
-            audio = synthesise(
-                np.ascontiguousarray(before),
-                np.ascontiguousarray(own_z).reshape(-1, self.block),
-                np.ascontiguousarray(own).reshape(tuple(parameters.shape[1:])),
-                low_pass,
-                (self.lags.start, self.lags.stop),
-                self.kernel_size,
-                self.window,
-                FLOOR,
-            )
-            return audio[self.memory :]
-
-        arrays = [x.detach().numpy() for x in inputs]
-        result = torch.empty_like(inputs[1])
-        with _threads(min(len(z), torch.get_num_threads())) as each:
-            for example, audio in enumerate(each(one, *arrays)):
-                result[example] = torch.from_numpy(audio)
-        return result.to(z.device)
+    def _options(self, dtype: torch.dtype) -> tuple[Any, ...]:
+        """What the compiled loops are told of the predictor."""
+        low_pass = self._low_pass.to(dtype).numpy()
+        lags = self.lags.start, self.lags.stop
+        return low_pass, lags, self.kernel_size, self.window, FLOOR
 
     def local_log_det(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The parts of the log-determinant, one a block: (batch, blocks)."""
@@ -374,14 +359,78 @@ def fft_size(least: int) -> int:
     return -(-least // 64) * 64
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """A ``map`` of so many threads: the loops leave Python to the others meanwhile."""
-    if count < 2:
-        yield map
-        return
-    with ThreadPoolExecutor(count) as pool:
-        yield pool.map
+class _Loops(torch.autograd.Function):
+    """``synthesise`` by compiled loops, and its gradient by others, a thread an example.
+
+    They take a hundredth of the time of torch. They run on the CPU: another device hands over all
+    in one copy, forward as backward, and gets all in one.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, predictor: LongTermPredictor, past: Tensor, z: Tensor, parameters: Tensor
+    ) -> Tensor:
+        from waveflow.bijections import recursion  # imported late: it brings numba along
+
+        ctx.shape, ctx.block = tuple(parameters.shape[1:]), predictor.block
+        ctx.options = predictor._options(z.dtype)
+        ctx.through_correlation = predictor.through_correlation
+        ctx.threads = min(len(z), torch.get_num_threads())
+        inputs = [x.detach().to(z.dtype) for x in (past, z, parameters.flatten(1))]
+        ctx.ends = past.shape[1], past.shape[1] + z.shape[1]
+        given = torch.cat(inputs, dim=1).cpu()
+
+        def one(given: _Array) -> tuple[_Array, ...]:
+            before, z, parameters = np.split(given, ctx.ends)
+            return recursion.synthesise(
+                before,
+                z.reshape(ctx.shape[0], ctx.block),
+                parameters.reshape(ctx.shape),
+                *ctx.options,
+            )
+
+        made = given.new_empty(len(z), ctx.ends[1] + parameters.shape[1] * len(predictor.lags))
+        _each(one, made, [given], ctx.threads)
+        ctx.save_for_backward(given, made)
+        return made[:, slice(*ctx.ends)].to(z.device, copy=True)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        from waveflow.bijections import recursion
+
+        def one(slope: _Array, given: _Array, made: _Array) -> tuple[_Array, ...]:
+            before, z, parameters = np.split(given, ctx.ends)
+            audio, correlations = np.split(made, [len(before) + len(z)])
+            return recursion.differentiate(
+                slope,
+                audio,
+                correlations,
+                z.reshape(ctx.shape[0], ctx.block),
+                parameters.reshape(ctx.shape),
+                *ctx.options,
+                ctx.through_correlation,
+            )
+
+        given, made = ctx.saved_tensors
+        result = torch.empty_like(given)
+        _each(one, result, [slope.contiguous().cpu(), given, made], ctx.threads)
+        past, z, parameters = result.to(slope.device).tensor_split(ctx.ends, dim=1)
+        return None, past, z, parameters.reshape(len(slope), *ctx.shape)
+
+
+def _each(
+    one: Callable[..., tuple[_Array, ...]], results: Tensor, inputs: list[Tensor], threads: int
+) -> None:
+    """Set the rows of ``results`` to what ``one`` makes of those of ``inputs``, put in a line.
+
+    The loops leave Python to other threads meanwhile.
+    """
+    rows = results.numpy()
+    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
+        made = (pool.map if pool else map)(one, *[x.numpy() for x in inputs])
+        for example, parts in enumerate(made):
+            np.concatenate([part.ravel() for part in parts], out=rows[example])
 
 
 def _low_pass(cutoff: float) -> Tensor:
