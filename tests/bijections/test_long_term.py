@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from tests.conftest import randomise, small_config
+from tests.pretend_cuda import pretend_cuda
 from waveflow import Vocoder
 from waveflow.bijections import LongTermPredictor
-from waveflow.bijections.long_term import initial_parameters, pitch_lags, sharpened
+from waveflow.bijections.long_term import FEW, initial_parameters, pitch_lags, sharpened
 from waveflow.nets import BlockNetwork
 
 SIZES = {
@@ -227,6 +228,27 @@ def test_inputs_and_outputs_may_change_before_the_gradient_is_asked_for(double):
         return kept
 
     assert difference(gradients(changed, given), expected) == 0
+
+
+@pytest.mark.parametrize("batch", [2, FEW + 1])
+def test_gradients_wait_for_a_gpu_once_each_way(batch, double):
+    predictor = predictor_of(**SIZES["one piece a block"])
+    given = [x[:1].expand(batch, *x.shape[1:]) for x in drawn(predictor)]
+    expected = gradients(predictor.synthesise, given)
+    with pretend_cuda() as gpu:
+        there = [x.detach().to("cuda").requires_grad_() for x in given]
+        gpu.clear()
+        audio = predictor.synthesise(*there)
+        assert audio.device.type == "cuda"
+        assert sum(gpu.waits.values()) == 1
+        weights = torch.linspace(-1, 2, audio.numel()).cos().to("cuda").view(audio.shape)
+        loss = (audio * weights).sum() + audio.square().sum() / 2
+        gpu.clear()
+        found = torch.autograd.grad(loss, there)
+        assert all(x.device.type == "cuda" for x in found)
+        assert sum(gpu.waits.values()) == 1
+        found = [x.cpu() for x in found]
+    assert difference(found, expected) < 1e-12
 
 
 def test_a_gradient_of_the_gradient_is_refused(double):

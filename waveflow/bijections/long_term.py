@@ -399,6 +399,8 @@ class _Loops(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         from waveflow.bijections import recursion
 
+        options = *ctx.options, ctx.through_correlation
+
         def one(slope: _Array, given: _Array, made: _Array) -> tuple[_Array, ...]:
             before, z, parameters = np.split(given, ctx.ends)
             audio, correlations = np.split(made, [len(before) + len(z)])
@@ -408,8 +410,7 @@ class _Loops(torch.autograd.Function):
                 correlations,
                 z.reshape(ctx.shape[0], ctx.block),
                 parameters.reshape(ctx.shape),
-                *ctx.options,
-                ctx.through_correlation,
+                *options,
             )
 
         given, made = ctx.saved_tensors
