@@ -191,6 +191,11 @@ class Vocoder(Saved):
         """Copies make their own engine."""
         return {**self.__dict__, "_frozen": None}
 
+    @property
+    def mel_consistency(self) -> MelConsistency:
+        """The iterations that end synthesis."""
+        return self._consistency
+
     def mel(self, audio: Tensor, *, sample_rate: int | None = None) -> Tensor:
         """The log-mel of audio, (batch, time) -> (batch, n_mels, frames).
 

@@ -174,6 +174,22 @@ class LongTermPredictor(Bijection, Durable):
         with full_precision(z):
             return self.synthesise(z, parameters, z.new_zeros(z.shape[0], self.memory))
 
+    def sharp_inverse(self, z: Tensor, context: Tensor | None, factor: float) -> Tensor:
+        """The inverse of the copy that :func:`sharpened` makes, with gradients of these weights."""
+        parameters = self.read(z, context)
+        with full_precision(z):
+            past = z.new_zeros(z.shape[0], self.memory)
+            return self.synthesise(z, parameters * self.sharpening(factor), past)
+
+    def sharpening(self, factor: float) -> Tensor:
+        """What multiplies the parameters of a block so that lags are weighed by the logits times
+        a factor, (n_params,).
+        """
+        logits, sharpness = len(self.lags), len(self.lags) + self.kernel_size + 1
+        factors = self.low_pass.new_ones(sharpness + 4)
+        factors[:logits] = factors[sharpness] = factor
+        return factors
+
     def synthesise(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
         """The inverse behind samples that are known, block after block.
 
@@ -341,10 +357,7 @@ def sharpened(bijection: Bijection, factor: float) -> Bijection:
     copied = copy.deepcopy(bijection)
     for part in copied.modules():
         if isinstance(part, LongTermPredictor):
-            logits, sharpness = len(part.lags), len(part.lags) + part.kernel_size + 1
-            factors = part.low_pass.new_ones(sharpness + 4)
-            factors[:logits] = factors[sharpness] = factor
-            cast(BlockwiseNetwork, part.network).scale_parameters(factors)
+            cast(BlockwiseNetwork, part.network).scale_parameters(part.sharpening(factor))
     return copied
 
 

@@ -88,6 +88,26 @@ class OptimizerConfig(Section):
 
 
 @dataclass(frozen=True)
+class AdversarialConfig(Section):
+    """Weights of the losses of :class:`waveflow.training.adversarial.AdversarialTraining`.
+
+    Attributes:
+        adversarial: of what the discriminators say; 0 trains by likelihood alone, without them.
+        features: of the distance of their features.
+        mel: of the distance of log-mels of three resolutions.
+        likelihood: of nats per sample.
+        learning_rate: peak learning rate of the discriminators.
+    """
+
+    section: ClassVar[str] = "adversarial"
+    adversarial: float = number(0.0, 0, 1e6)
+    features: float = number(2.0, 0, 1e6)
+    mel: float = number(45.0, 0, 1e6)
+    likelihood: float = number(1.0, 0, 1e6)
+    learning_rate: float = number(3e-4, 0, 10, above=True)
+
+
+@dataclass(frozen=True)
 class ComputeConfig(Section):
     """How the arithmetic is done. None of it changes what is learnt, up to rounding.
 
@@ -167,6 +187,7 @@ class TrainingConfig:
     mel: MelConfig = field(default_factory=MelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -200,6 +221,7 @@ class TrainingConfig:
             "mel": MelConfig,
             "data": DataConfig,
             "optimizer": OptimizerConfig,
+            "adversarial": AdversarialConfig,
             "compute": ComputeConfig,
             "synthesis": SynthesisConfig,
             "run": RunConfig,
@@ -232,6 +254,6 @@ class TrainingConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as :meth:`from_dict` takes them."""
-        sections = ("data", "optimizer", "compute", "run")
+        sections = ("data", "optimizer", "adversarial", "compute", "run")
         rest = {section: asdict(getattr(self, section)) for section in sections}
         return {**self.vocoder.to_dict(), **rest}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import lightning.pytorch as lightning
@@ -80,6 +81,14 @@ class LikelihoodTraining(lightning.LightningModule):
         """The vocoder to keep."""
         return cast(Vocoder, self.average.module)
 
+    def trained(self) -> list[nn.Module]:
+        """What the optimiser steps, the vocoder first; the gradient of each is clipped by itself."""
+        return [self.vocoder]
+
+    def rates(self) -> list[tuple[float, int]]:
+        """The peak learning rate of each of :meth:`trained`, and the steps of the rise to it."""
+        return [(self.config.optimizer.learning_rate, self.config.optimizer.warmup_steps)]
+
     def number(self, name: str) -> float:
         """What ``skipped_steps``, ``skipped_in_a_row`` or ``rate_scale`` holds; no GPU waits."""
         return self._numbers[name].read(getattr(self, name))
@@ -105,17 +114,17 @@ class LikelihoodTraining(lightning.LightningModule):
 
     def configure_gradient_clipping(self, *args: object, **kwargs: object) -> None:
         """Clip the gradient, or drop it if it is not finite."""
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.vocoder.parameters(), self.config.optimizer.clip_norm
-        )
-        if norm.isfinite():  # the one thing of a step that a GPU is waited for
+        limit = self.config.optimizer.clip_norm
+        norms = [nn.utils.clip_grad_norm_(part.parameters(), limit) for part in self.trained()]
+        norm = norms[0]
+        if torch.stack(norms).isfinite().all():  # the one thing of a step that a GPU is waited for
             if self.number("skipped_in_a_row"):
                 self.set_number("skipped_in_a_row", 0)
         else:
             for name in ("skipped_steps", "skipped_in_a_row"):
                 self.set_number(name, int(self.number(name)) + 1)
-            for parameter in self.vocoder.parameters():
-                parameter.grad = None
+            for part in self.trained():
+                part.zero_grad(set_to_none=True)
         self.log("train/grad_norm", norm)
         self.log("train/skipped_steps", self.skipped_steps.float())
 
@@ -147,19 +156,20 @@ class LikelihoodTraining(lightning.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.config.optimizer
+
+        def schedule(warmup_steps: int, step: int) -> float:
+            progress = min(1.0, step / config.max_steps)
+            warmup = min(1.0, (step + 1) / max(1, warmup_steps))
+            return self.number("rate_scale") * warmup * 0.5 * (1 + math.cos(math.pi * progress))
+
+        parts = zip(self.trained(), self.rates(), strict=True)
         optimizer = torch.optim.Adam(
-            self.vocoder.parameters(),
-            lr=config.learning_rate,
+            [{"params": list(part.parameters()), "lr": rate} for part, (rate, _) in parts],
             betas=(config.beta1, config.beta2),
             fused=True,
         )
-
-        def schedule(step: int) -> float:
-            progress = min(1.0, step / config.max_steps)
-            warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
-            return self.number("rate_scale") * warmup * 0.5 * (1 + math.cos(math.pi * progress))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+        schedules = [partial(schedule, warmup_steps) for _, warmup_steps in self.rates()]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},

@@ -18,6 +18,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from waveflow.devices import choose_device
 from waveflow.files import as_path, write_atomically
+from waveflow.training.adversarial import AdversarialTraining
 from waveflow.training.callbacks import Autotune, KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
@@ -141,7 +142,7 @@ def train(
     if config.run.init_from is not None and checkpoint is None:
         start = _read_start(config)
     torch.manual_seed(config.run.seed)
-    module = LikelihoodTraining(config, start=start)  # first: it may be refused, and soon
+    module = _module(config, start)  # first: it may be refused, and soon
     corpus = Corpus(data, config)
     stop = StopInTime(end)
     with warnings.catch_warnings():
@@ -199,6 +200,13 @@ def train(
         done = json.dumps({"steps": steps, "nats_per_sample": nats})
         write_atomically(out / DONE_FILE, f"{done}\n".encode())
     return Outcome(steps, None, nats, trainer.is_global_zero)
+
+
+def _module(config: TrainingConfig, start: Vocoder | None) -> LikelihoodTraining:
+    """What trains: by likelihood alone, or with discriminators."""
+    if not config.adversarial.adversarial:
+        return LikelihoodTraining(config, start=start)
+    return AdversarialTraining(config, start=start)
 
 
 def _strategy(processes: int) -> Strategy | str:

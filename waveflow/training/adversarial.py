@@ -1,0 +1,169 @@
+"""Training by exact likelihood and by discriminators together, as a Lightning module."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from waveflow.audio.mel import LogMel
+from waveflow.bijections import Bijection, Chain, LongTermPredictor
+from waveflow.nets.discriminators import Discriminators
+from waveflow.noise import noise_of
+from waveflow.training.config import TrainingConfig
+from waveflow.training.module import LikelihoodTraining
+from waveflow.vocoder import Vocoder
+
+MARGIN = 8
+"""Frames at both ends of a crop that the discriminators do not see: there the flow begins from
+silence, and the networks and iterations see only one side."""
+
+
+class AdversarialTraining(LikelihoodTraining):
+    r"""Maximises likelihood, and lets discriminators judge what the flow synthesises.
+
+    A flow is a generator as well: :math:`x = f^{-1}(\tau z; c)`. With nats per sample
+    :math:`\ell` of the recording and :math:`x` at the temperature of synthesis, the vocoder
+    minimises
+
+    .. math::
+        -\lambda_\ell\,\ell + \sum_k \Big(\mathbb E\,(1 - D_k(x))^2
+        + \lambda_f\,\mathrm{FM}_k\Big) + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
+
+    and the discriminators :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(x)^2`, with the
+    recording :math:`r` and the distance :math:`\mathrm{FM}` of the features of :math:`D_k`. Half
+    of each batch is the flow's sample as it is, the other half after the iterations of mel
+    consistency that synthesis has. All losses are one sum with one backward pass: the
+    discriminators see the vocoder's sample detached, the vocoder sees discriminators whose weights
+    take no gradient.
+
+    Grover, Dhar & Ermon, *Flow-GAN* (https://arxiv.org/abs/1705.08868); least squares and feature
+    matching as in Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646).
+
+    Args:
+        config: the recipe, with a section ``adversarial``.
+        start: a vocoder whose weights to start from.
+    """
+
+    def __init__(self, config: TrainingConfig, *, start: Vocoder | None = None):
+        super().__init__(config, start=start)
+        self.discriminators = Discriminators()
+        mel = config.mel
+        self.fronts = nn.ModuleList(
+            LogMel(
+                replace(
+                    mel,
+                    n_fft=n_fft,
+                    win_length=n_fft,
+                    hop_length=n_fft // 4,
+                    n_mels=n_fft // 16,
+                    f_min=0.0,
+                    f_max=mel.sample_rate / 2,
+                )
+            )
+            for n_fft in (512, 1024, 2048)
+        )
+
+    def trained(self) -> list[nn.Module]:
+        return [self.vocoder, self.discriminators]
+
+    def rates(self) -> list[tuple[float, int]]:
+        return [*super().rates(), (self.config.adversarial.learning_rate, 0)]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        audio, mel = batch
+        context = self.vocoder.context_net(mel)
+        nats = self.vocoder.flow.log_prob(audio, context).sum() / audio.numel()
+        made = self.synthesise(self._noise(audio, batch_index), mel, context)
+        real, made = self._inside(audio), self._inside(made)
+        judged, features = self._judge(real, made)
+        fooled, matched = self._convince(made, features)
+        levels = self._levels(real, made)
+        weights = self.config.adversarial
+        loss = (
+            judged
+            - weights.likelihood * nats
+            + weights.adversarial * fooled
+            + weights.features * matched
+            + weights.mel * levels
+        )
+        figures = {
+            "nats_per_sample": nats,
+            "discriminators": judged,
+            "adversarial": fooled,
+            "features": matched,
+            "mel": levels,
+        }
+        together = self.trainer.world_size > 1
+        for name, figure in figures.items():
+            self.log(f"train/{name}", figure, sync_dist=together, batch_size=len(audio))
+        return loss
+
+    def synthesise(self, z: Tensor, mel: Tensor, context: Tensor) -> Tensor:
+        """Audio of a batch, (batch, time); the second half after mel consistency.
+
+        Args:
+            z: as the bijection gives it, temperature included.
+            mel: (batch, n_mels, frames).
+            context: of the mel.
+        """
+        x, synthesis = z, self.config.synthesis
+        for bijection in reversed(_blocks(self.vocoder.flow.bijection)):
+            if isinstance(bijection, LongTermPredictor):
+                x = bijection.sharp_inverse(x, context, synthesis.sharpness)
+            else:
+                x = bijection.inverse(x, context)
+        half = len(x) // 2
+        done = self.vocoder.mel_consistency(
+            x[half:], mel[half:], synthesis.consistency, synthesis.full_band
+        )
+        return torch.cat([x[:half], done])
+
+    def _judge(self, real: Tensor, made: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
+        """The discriminators' loss, and the features of the recordings."""
+        outputs = self.discriminators(torch.cat([real, made.detach()]))
+        loss = real.new_zeros(())
+        features = []
+        for layers in outputs:
+            of_real, of_made = layers[-1].float().chunk(2)
+            loss = loss + (1 - of_real).square().mean() + of_made.square().mean()
+            features.append([layer.detach().chunk(2)[0] for layer in layers[:-1]])
+        return loss, features
+
+    def _convince(self, made: Tensor, features: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+        """The vocoder's losses: what the discriminators say, and how far their features are."""
+        self.discriminators.requires_grad_(False)
+        outputs = self.discriminators(made)
+        self.discriminators.requires_grad_(True)
+        fooled = matched = made.new_zeros(())
+        for layers, of_real in zip(outputs, features, strict=True):
+            fooled = fooled + (1 - layers[-1].float()).square().mean()
+            for one, other in zip(layers, of_real, strict=False):
+                matched = matched + (one.float() - other.float()).abs().mean()
+        return fooled, matched
+
+    def _levels(self, real: Tensor, made: Tensor) -> Tensor:
+        """The mean distance of log-mels of several resolutions, in nats."""
+        distances = [(front(made) - front(real)).abs().mean() for front in self.fronts]
+        return torch.stack(distances).mean()
+
+    def _noise(self, audio: Tensor, batch_index: int) -> Tensor:
+        """The latent of a step: a function of the seed, the step and the place in the batch."""
+        batch, time = audio.shape
+        parts, trainer = self.config.compute.accumulate, self.trainer
+        turn = (trainer.global_step * parts + batch_index % parts) * trainer.world_size
+        first = (turn + trainer.global_rank) * batch
+        examples = range(first, first + batch)
+        noise = noise_of(self.config.run.seed, examples, time, device=audio.device)
+        groups = self.config.model.groups
+        return self.config.synthesis.temperature * noise.to(audio.dtype).unflatten(1, (groups, -1))
+
+    def _inside(self, audio: Tensor) -> Tensor:
+        margin = MARGIN * self.config.mel.hop_length
+        return audio[:, margin:-margin]
+
+
+def _blocks(bijection: Bijection) -> list[Bijection]:
+    return [cast(Bijection, block) for block in cast(Chain, bijection).bijections]
