@@ -13,28 +13,24 @@ PACKAGE = Path(waveflow.__file__).parent
 ALLOWED = {
     "bijections": set(),
     "nets": set(),
-    "audio": {"files"},
+    "audio": {"io"},
     "models": {"bijections", "nets"},
     "flow": {"bijections"},
     "noise": set(),
     "devices": set(),
-    "files": set(),
-    "interrupts": set(),
-    "pickles": set(),
+    "io": set(),
     "version": set(),
-    "yaml_file": set(),
-    "archives": set(),
-    "config": {"audio", "models", "bijections", "nets", "yaml_file"},
+    "config": {"audio", "models", "bijections", "nets"},
     "limits": {"config"},
-    "mel_file": {"archives", "audio", "config", "files", "pickles"},
-    "inference": {"audio", "nets", "bijections", "models", "flow", "config", "files", "noise"}
+    "mel_file": {"audio", "config", "io"},
+    "inference": {"audio", "nets", "bijections", "models", "flow", "config", "io", "noise"}
     | {"devices", "version"},
-    "storage": {"config", "files", "yaml_file"},
+    "storage": {"config", "io"},
     "hub": {"storage"},
     "model_card": {"audio", "config", "version"},
-    "saved": {"config", "files", "hub", "limits", "model_card", "storage"},
+    "saved": {"config", "io", "hub", "limits", "model_card", "storage"},
     "latents": set(),
-    "vocoder": {"audio", "nets", "models", "flow", "config", "files", "noise", "inference"}
+    "vocoder": {"audio", "nets", "models", "flow", "config", "io", "noise", "inference"}
     | {"devices"}
     | {"limits", "saved"},
 }

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import CLIPS, TINY, small_config
 from waveflow import MODELS, Vocoder, VocoderConfig
 from waveflow.audio import read_audio
+from waveflow.io.yaml import read_yaml
 from waveflow.limits import most_weights, require_affordable
 from waveflow.mel_file import mel_frames, read_mel
-from waveflow.yaml_file import read_yaml
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from waveflow.archives import require_bounded
 from waveflow.audio.mel import MelConfig
 from waveflow.checks import tensor
 from waveflow.config import parse
-from waveflow.files import as_path, write_atomically
-from waveflow.pickles import read_tensors
+from waveflow.io.atomic import write_atomically
+from waveflow.io.npz import require_bounded
+from waveflow.io.paths import as_path
+from waveflow.io.torch_files import read_tensors
 
 Result = TypeVar("Result")
 

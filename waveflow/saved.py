@@ -15,7 +15,8 @@ import torch
 
 from waveflow import hub
 from waveflow.config import VocoderConfig
-from waveflow.files import as_path, write_atomically
+from waveflow.io.atomic import write_atomically
+from waveflow.io.paths import as_path
 from waveflow.limits import most_weights
 from waveflow.model_card import model_card
 from waveflow.precision import Durable

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from waveflow.config import VocoderConfig
-from waveflow.files import write_atomically
-from waveflow.yaml_file import read_yaml, shortened
+from waveflow.io.atomic import write_atomically
+from waveflow.io.yaml import read_yaml, shortened
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"

@@ -18,9 +18,9 @@ import soundfile
 import torch
 from torch import Tensor
 
-from waveflow import files
 from waveflow.audio import io, read_audio, resample, write_audio
 from waveflow.audio.io import write_audio_pieces
+from waveflow.io import pipes
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
 
@@ -162,7 +162,7 @@ def test_a_pipe_is_read_once(tmp_path, size) -> None:
 
 
 def test_a_pipe_without_end_is_refused(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(files, "MOST_PIPED", 2**21)
+    monkeypatch.setattr(pipes, "MOST_PIPED", 2**21)
     os.mkfifo(tmp_path / "pipe")
 
     def write() -> None:

@@ -14,7 +14,8 @@ from waveflow.audio import LogMel, MelConfig, read_audio
 from waveflow.cli import main
 from waveflow.cli.files import choose_clips, find_files
 from waveflow.config import VocoderConfig
-from waveflow.files import SOUNDS, files_below, read_text
+from waveflow.io.folders import SOUNDS, files_below
+from waveflow.io.text import read_text
 from waveflow.mel_file import write_mel
 from waveflow.storage import read_config
 from waveflow.training.config import DataConfig, TrainingConfig

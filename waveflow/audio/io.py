@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from waveflow.audio.containers import open_whole
 from waveflow.audio.quantise import quantise
 from waveflow.checks import whole
-from waveflow.files import as_path, atomic_path, seekable
+from waveflow.io.atomic import atomic_path
+from waveflow.io.paths import as_path
+from waveflow.io.pipes import seekable
 
 _LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples

@@ -53,8 +53,8 @@ from waveflow.cli.files import (
 )
 from waveflow.cli.messages import EXPECTED, say, tell
 from waveflow.devices import choose_device
-from waveflow.files import SOUNDS
-from waveflow.interrupts import sigterm_interrupts
+from waveflow.io.folders import SOUNDS
+from waveflow.io.signals import sigterm_interrupts
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -168,7 +168,7 @@ def _make(
     from tqdm import tqdm
 
     from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
-    from waveflow.files import remove_leftovers
+    from waveflow.io.atomic import remove_leftovers
 
     vocoder = load_vocoder(arguments.model)
     synthesis = Synthesis(

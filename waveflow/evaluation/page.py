@@ -20,7 +20,8 @@ from waveflow.evaluation.figures import FIGURES, Figure
 from waveflow.evaluation.recording import Recording, read_recording
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.white_noise import WHITE_NOISE, noise_copy
-from waveflow.files import as_path, write_atomically
+from waveflow.io.atomic import write_atomically
+from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
 _STYLE = """\

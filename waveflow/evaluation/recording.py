@@ -13,8 +13,8 @@ from torch import Tensor
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
-from waveflow.files import as_path
 from waveflow.inference.mel import mel_pieces
+from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
 

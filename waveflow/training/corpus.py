@@ -14,7 +14,9 @@ from waveflow.audio.check import check_mel
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import QUANTUM, quantise
-from waveflow.files import SOUNDS, as_path, files_below, read_text
+from waveflow.io.folders import SOUNDS, files_below
+from waveflow.io.paths import as_path
+from waveflow.io.text import read_text
 from waveflow.mel_file import read_mel
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig
@@ -45,7 +47,7 @@ def find_clips(folder: str | Path) -> dict[str, Path]:
     """Clips of a data set by id, sorted: the file name without its ending.
 
     The folder may have LJSpeech's layout (``metadata.csv`` beside ``wavs`` or ``flac``), or be
-    any tree of audio files; :func:`waveflow.files.files_below` says which of them are taken.
+    any tree of audio files; :func:`waveflow.io.folders.files_below` says which of them are taken.
 
     Raises:
         FileNotFoundError: no such folder, or a clip that ``metadata.csv`` names is missing.

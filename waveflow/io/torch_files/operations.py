@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from waveflow.pickles.machine import Machine
+    from waveflow.io.torch_files.machine import Machine
 
 
 def _protocol(machine: Machine) -> None:

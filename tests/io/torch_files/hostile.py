@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from tests.interop.reference_forms import NEMO_CONFIG
-from tests.pickles.by_hand import archive, name, program, row, saved, storage, tensor, text
+from tests.io.torch_files.by_hand import archive, name, program, row, saved, storage, tensor, text
 
 
 class Calls:
@@ -87,7 +87,7 @@ NAMES = [  # module and attribute that would be found by a careless look-up
     ("copy_reg", "_reconstructor"),
     ("numpy.core.multiarray", "_reconstruct"),
     ("functools", "partial"),
-    ("waveflow.pickles", "read_tensors"),
+    ("waveflow.io.torch_files", "read_tensors"),
     ("collections.OrderedDict", "__class__"),
     ("os\nsystem", "x\r\x1b[31m"),
 ]

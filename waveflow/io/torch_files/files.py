@@ -9,10 +9,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from waveflow.pickles.machine import Machine
-from waveflow.pickles.names import Name
-from waveflow.pickles.source import Source
-from waveflow.pickles.tensors import Storage, Storages, is_native, swap_bytes
+from waveflow.io.torch_files.machine import Machine
+from waveflow.io.torch_files.names import Name
+from waveflow.io.torch_files.source import Source
+from waveflow.io.torch_files.tensors import Storage, Storages, is_native, swap_bytes
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -28,7 +28,7 @@ def read_tensors(file: str | Path | BinaryIO) -> Any:
 
     Returns:
         Numbers, texts, lists, tuples, dicts, sets, tensors on the CPU, element types, and a
-        :class:`~waveflow.pickles.Record` for every module.
+        :class:`~waveflow.io.torch_files.Record` for every module.
 
     Raises:
         OSError: the file cannot be opened.

@@ -1,9 +1,10 @@
 """A pickle machine that builds plain data and runs nothing.
 
 A pickle is a program for a machine with a stack. This is such a machine without the ability to
-import or to call: names are looked up in :mod:`waveflow.pickles.names`, and what a pickle calls is
-one of a dozen constructors there. It knows the operations that Python's pickler writes in protocols
-2 to 5 (https://docs.python.org/3/library/pickletools.html) for such data, and refuses all others.
+import or to call: names are looked up in :mod:`waveflow.io.torch_files.names`, and what a pickle
+calls is one of a dozen constructors there. It knows the operations that Python's pickler writes
+in protocols 2 to 5 (https://docs.python.org/3/library/pickletools.html) for such data, and
+refuses all others.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Callable
 from pickletools import opcodes
 from typing import Any
 
-from waveflow.pickles.names import Name, Record, find, scalar, shown
-from waveflow.pickles.operations import OPERATIONS
-from waveflow.pickles.source import Source
+from waveflow.io.torch_files.names import Name, Record, find, scalar, shown
+from waveflow.io.torch_files.operations import OPERATIONS
+from waveflow.io.torch_files.source import Source
 
 _MOST_STEPS = 1_000_000
 """Operations in a pickle, and elements copied by them; WaveGlow's have less than a tenth."""

@@ -9,9 +9,9 @@ import warnings
 import pytest
 import torch
 
-from tests.pickles.by_hand import archive, program, row, saved, tensor
-from waveflow.pickles import Record, read_tensors
-from waveflow.pickles.tensors import STORAGES
+from tests.io.torch_files.by_hand import archive, program, row, saved, tensor
+from waveflow.io.torch_files import Record, read_tensors
+from waveflow.io.torch_files.tensors import STORAGES
 
 
 def read(content):

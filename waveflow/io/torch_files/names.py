@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from waveflow.pickles.tensors import STORAGES, strided
+from waveflow.io.torch_files.tensors import STORAGES, strided
 
 _LONGEST = 128
 """Characters of a module's name or of one in it; longer ones are cut, and so unknown."""

@@ -13,16 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from tests.pickles.by_hand import archive, row, saved
-from tests.pickles.hostile import nemo_file, nemo_files, odd_files, odd_pickles, running_files
+from tests.io.torch_files.by_hand import archive, row, saved
+from tests.io.torch_files.hostile import (
+    nemo_file,
+    nemo_files,
+    odd_files,
+    odd_pickles,
+    running_files,
+)
 from waveflow.interop.checkpoint import open_checkpoint
-from waveflow.pickles import read_tensors
+from waveflow.io.torch_files import read_tensors
 
 WATCHED = """
 import json, sys, time
 from pathlib import Path
 from waveflow.interop.checkpoint import open_checkpoint
-from waveflow.pickles import read_tensors
+from waveflow.io.torch_files import read_tensors
 
 def read(path):
     start, read = time.process_time(), open_checkpoint if path.suffix == ".nemo" else read_tensors

@@ -19,10 +19,11 @@ from waveflow.audio.io import write_audio_pieces
 from waveflow.cli import main
 from waveflow.evaluation import evaluate, read_recording
 from waveflow.evaluation.page import write_page
-from waveflow.files import atomic_path, read_json, remove_leftovers, write_atomically
 from waveflow.inference.export.onnx import export_onnx, export_torch
 from waveflow.interop.checkpoint import open_checkpoint
 from waveflow.interop.importing import _appearing, import_checkpoint
+from waveflow.io.atomic import atomic_path, remove_leftovers, write_atomically
+from waveflow.io.text import read_json
 from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig, TrainingConfig
