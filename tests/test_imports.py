@@ -21,18 +21,14 @@ ALLOWED = {
     "io": set(),
     "version": set(),
     "config": {"audio", "models", "bijections", "nets"},
-    "limits": {"config"},
     "mel_file": {"audio", "config", "io"},
     "inference": {"audio", "nets", "bijections", "models", "flow", "config", "io", "noise"}
     | {"devices", "version"},
-    "storage": {"config", "io"},
-    "hub": {"storage"},
-    "model_card": {"audio", "config", "version"},
-    "saved": {"config", "io", "hub", "limits", "model_card", "storage"},
+    "pretrained": {"audio", "config", "io", "version"},
     "latents": set(),
     "vocoder": {"audio", "nets", "models", "flow", "config", "io", "noise", "inference"}
     | {"devices"}
-    | {"limits", "saved"},
+    | {"pretrained"},
 }
 BELOW = {*ALLOWED}
 ANYWHERE = {"checks", "precision"}

@@ -17,7 +17,7 @@ from waveflow.config import VocoderConfig
 from waveflow.io.folders import SOUNDS, files_below
 from waveflow.io.text import read_text
 from waveflow.mel_file import write_mel
-from waveflow.storage import read_config
+from waveflow.pretrained.storage import read_config
 from waveflow.training.config import DataConfig, TrainingConfig
 from waveflow.training.corpus import find_clips, load_clips, read_list, split_clips
 from waveflow.training.shards import ShardIndex, write_shards

@@ -9,14 +9,20 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from waveflow.storage import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, read_config, require_files
+from waveflow.pretrained.storage import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    read_config,
+    require_files,
+)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def bundled() -> list[str]:
     """Names of the vocoders that come with the package."""
-    return sorted(path.name for path in _pretrained().iterdir() if path.is_dir())
+    return sorted(path.parent.name for path in _pretrained().glob(f"*/{CONFIG_FILE}"))
 
 
 def find(
@@ -143,7 +149,7 @@ def upload(
 
 
 def _pretrained() -> Path:
-    return Path(str(files("waveflow") / "pretrained"))
+    return Path(str(files("waveflow.pretrained")))
 
 
 def _hub(repo_id: str) -> Any:

@@ -1,4 +1,4 @@
-"""A user of the hub, in a process of its own: ``python -m tests.hub_client CASES.json``.
+"""A user of the hub, in a process of its own: ``python -m tests.pretrained.hub_client CASES.json``.
 
 The hub's address, cache and token stand in the environment. Each case is [name, work, arguments];
 what comes of it is printed as JSON, by name.

@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from tests.conftest import CLIPS, ROOT
-from tests.hub_server import TOKEN, Repository, hub_server
+from tests.pretrained.hub_server import TOKEN, Repository, hub_server
 from waveflow import Vocoder
 from waveflow.audio import MelConfig
 from waveflow.cli import main
-from waveflow.hub import bundled
+from waveflow.pretrained.hub import bundled
 
 CLIP = str(CLIPS / "LJ001-0016.flac")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -33,7 +33,7 @@ def use(folder, cases, **surroundings):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     hub = {"HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.hub_client", str(folder / "cases.json")],
+        [sys.executable, "-m", "tests.pretrained.hub_client", str(folder / "cases.json")],
         cwd=ROOT,
         env={**kept, **hub, **surroundings},
         capture_output=True,

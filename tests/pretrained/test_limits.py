@@ -15,8 +15,8 @@ from tests.conftest import CLIPS, TINY, small_config
 from waveflow import MODELS, Vocoder, VocoderConfig
 from waveflow.audio import read_audio
 from waveflow.io.yaml import read_yaml
-from waveflow.limits import most_weights, require_affordable
 from waveflow.mel_file import mel_frames, read_mel
+from waveflow.pretrained.limits import most_weights, require_affordable
 
 
 @pytest.mark.parametrize(

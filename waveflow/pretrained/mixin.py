@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from waveflow import hub
 from waveflow.config import VocoderConfig
 from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
-from waveflow.limits import most_weights
-from waveflow.model_card import model_card
 from waveflow.precision import Durable
-from waveflow.storage import (
+from waveflow.pretrained import hub
+from waveflow.pretrained.card import model_card
+from waveflow.pretrained.limits import most_weights
+from waveflow.pretrained.storage import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHTS_FILE,
@@ -66,7 +66,7 @@ class Saved(Durable):
                 name.
             push_to_hub: put them on the Hugging Face hub, too.
             model_card_kwargs: write a model card ``README.md``, too, with these arguments of
-                :func:`waveflow.model_card.model_card`, of which none is needed.
+                :func:`waveflow.pretrained.card.model_card`, of which none is needed.
             **push_to_hub_kwargs: as :meth:`push_to_hub` takes them.
 
         Returns:
@@ -124,8 +124,8 @@ class Saved(Durable):
             allow_patterns: files to upload; by default all.
             ignore_patterns: files not to.
             delete_patterns: files to delete on the hub.
-            model_card_kwargs: arguments of :func:`waveflow.model_card.model_card`; without them, a
-                card that is there stays.
+            model_card_kwargs: arguments of :func:`waveflow.pretrained.card.model_card`; without
+                them, a card that is there stays.
 
         Returns:
             The address of the commit.
