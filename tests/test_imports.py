@@ -34,11 +34,12 @@ BELOW = {*ALLOWED}
 ANYWHERE = {"checks", "precision"}
 """Rooms that import nothing of the others, and that all others may."""
 ALLOWED |= {
-    "interop": {*BELOW},
-    "evaluation": {*BELOW},
+    "export": {*BELOW},
+    "interop": {*BELOW, "export"},
+    "evaluation": {*BELOW, "export"},
     "training": {*BELOW},
     "demo": {*BELOW, "evaluation", "interop"},
-    "cli": {*BELOW, "evaluation", "training", "interop", "demo"},
+    "cli": {*BELOW, "evaluation", "training", "interop", "demo", "export"},
     "__main__": {"cli"},
     "__init__": {*BELOW},
 }

@@ -19,7 +19,7 @@ from waveflow.audio.io import write_audio_pieces
 from waveflow.cli import main
 from waveflow.evaluation import evaluate, read_recording
 from waveflow.evaluation.page import write_page
-from waveflow.inference.export.onnx import export_onnx, export_torch
+from waveflow.export.onnx import export_onnx, export_torch
 from waveflow.interop.checkpoint import open_checkpoint
 from waveflow.interop.importing import _appearing, import_checkpoint
 from waveflow.io.atomic import atomic_path, remove_leftovers, write_atomically

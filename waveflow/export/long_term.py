@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from waveflow.bijections.long_term import FLOOR
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.folded_long_term import FoldedLongTerm
+from waveflow.export.builder import OnnxBuilder
+from waveflow.inference.folded_long_term import FoldedLongTerm
 
 
 def long_term(module: FoldedLongTerm, builder: OnnxBuilder, z: str, parameters: str) -> str:

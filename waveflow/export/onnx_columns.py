@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from waveflow.audio.frames import HOLD, LEAST_ENERGY
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.columns import Columns
+from waveflow.export.builder import OnnxBuilder
+from waveflow.export.columns import Columns
 
 
 class OnnxColumns:
-    """A :class:`waveflow.inference.export.columns.Columns` by operators.
+    """A :class:`waveflow.export.columns.Columns` by operators.
 
     Args:
         columns: how audio is cut, and continued beyond its ends.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from waveflow.inference.export.bijections import Context, inverse
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.consistency import consistency
-from waveflow.inference.export.coupling import Data
-from waveflow.inference.export.graph import SynthesisGraph
-from waveflow.inference.export.networks import network
+from waveflow.export.bijections import Context, inverse
+from waveflow.export.builder import OnnxBuilder
+from waveflow.export.consistency import consistency
+from waveflow.export.coupling import Data
+from waveflow.export.graph import SynthesisGraph
+from waveflow.export.networks import network
 from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.precision import full_precision

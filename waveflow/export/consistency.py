@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 
 from waveflow.audio.consistency import MOMENTUM
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.matrix_consistency import (
+from waveflow.export.builder import OnnxBuilder
+from waveflow.export.matrix_consistency import (
     MatrixConsistency,
     MatrixLowBand,
     MatrixStep,
 )
-from waveflow.inference.export.onnx_columns import OnnxColumns
+from waveflow.export.onnx_columns import OnnxColumns
 
 
 def consistency(module: MatrixConsistency, builder: OnnxBuilder, audio: str, mel: str) -> str:
-    """A :class:`waveflow.inference.export.matrix_consistency.MatrixConsistency` by operators.
+    """A :class:`waveflow.export.matrix_consistency.MatrixConsistency` by operators.
 
     Args:
         module: its tables and the number of iterations.

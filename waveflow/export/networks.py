@@ -7,8 +7,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.graph import Product
+from waveflow.export.builder import OnnxBuilder
+from waveflow.inference.folded import Product
 from waveflow.nets import (
     BlockNetwork,
     Bounded,

@@ -8,7 +8,7 @@ import torch
 
 from waveflow.bijections import Additive, Affine, Bijection, Channels, Checkerboard, Scale
 from waveflow.bijections.partition import Partition
-from waveflow.inference.export.builder import OnnxBuilder
+from waveflow.export.builder import OnnxBuilder
 
 
 class Data:

@@ -16,11 +16,11 @@ from waveflow import MODELS, Vocoder, VocoderConfig
 from waveflow.audio import LogMel, MelConfig, MelConsistency, read_audio
 from waveflow.cli import main
 from waveflow.config import SynthesisConfig
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.graph import SynthesisGraph
-from waveflow.inference.export.matrix_consistency import MatrixConsistency
-from waveflow.inference.export.networks import network
-from waveflow.inference.export.onnx import export_torch, onnx_model
+from waveflow.export.builder import OnnxBuilder
+from waveflow.export.graph import SynthesisGraph
+from waveflow.export.matrix_consistency import MatrixConsistency
+from waveflow.export.networks import network
+from waveflow.export.onnx import export_torch, onnx_model
 from waveflow.noise import positional_noise
 
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")

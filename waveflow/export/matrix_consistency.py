@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
 from waveflow.audio.mel import LogMel
-from waveflow.inference.export.columns import Columns
-from waveflow.inference.export.transform import grid_of, multiplicity_of, rows_of, transform
+from waveflow.export.columns import Columns
+from waveflow.export.transform import grid_of, multiplicity_of, rows_of, transform
 
 
 class MatrixConsistency(nn.Module):

@@ -16,12 +16,12 @@ from waveflow.bijections import (
     Inverse,
     Polyphase,
 )
-from waveflow.inference.export.builder import OnnxBuilder
-from waveflow.inference.export.coupling import Data, merge, split, unmoved
-from waveflow.inference.export.folded_long_term import FoldedLongTerm
-from waveflow.inference.export.graph import FoldedLapped, Mixing, Scaling
-from waveflow.inference.export.long_term import long_term
-from waveflow.inference.export.networks import network, repeated
+from waveflow.export.builder import OnnxBuilder
+from waveflow.export.coupling import Data, merge, split, unmoved
+from waveflow.export.long_term import long_term
+from waveflow.export.networks import network, repeated
+from waveflow.inference.folded import FoldedLapped, Mixing, Scaling
+from waveflow.inference.folded_long_term import FoldedLongTerm
 
 
 class Context:
