@@ -21,7 +21,6 @@ ALLOWED = {
     "io": set(),
     "version": set(),
     "config": {"audio", "models", "bijections", "nets"},
-    "mel_file": {"audio", "config", "io"},
     "inference": {"audio", "nets", "bijections", "models", "flow", "config", "io", "noise"}
     | {"devices", "version"},
     "pretrained": {"audio", "config", "io", "version"},

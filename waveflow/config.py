@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 from torch import nn
 
 from waveflow import models
-from waveflow.audio.fields import Section, from_plain, number, relation
+from waveflow.audio.fields import Section, from_plain, number, plain_fields, relation
 from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import Bijection, LongTermPredictor
 from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
@@ -561,12 +561,10 @@ def parse(
 
 
 def _parse_section(section: str, values: Any, cls: type[Section]) -> Section:
-    if section == "mel" and isinstance(values, str):
-        return MelConfig.named(values)
-    if values is not None and not isinstance(values, Mapping):
-        raise ValueError(f"expected keys and values in {section}; got {values!r:.100}")
-    values = dict(values or {})
+    if section == "mel":
+        return MelConfig.from_plain(values)
     if section == "model":
+        values = plain_fields(cls, values)
         name = values.pop("name", None)
         if not isinstance(name, str) or name not in MODELS:
             raise ValueError(f"expected model.name among {', '.join(MODELS)}; got {name!r:.100}")

@@ -20,8 +20,8 @@ from tests.conftest import CLIPS, ROOT, TINY
 from tests.fuzz.mutations import LARGE, NUMBERS, changed, mutated, texts, values
 from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import LogMel, MelConfig, read_audio
+from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.io.yaml import read_yaml
-from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.pretrained import limits
 from waveflow.training.config import TrainingConfig
 from waveflow.training.corpus import find_clips, load_clips, read_list

@@ -16,6 +16,7 @@ from tests.conftest import CLIPS
 from waveflow import MelConfig, Vocoder
 from waveflow.audio import read_audio, write_audio
 from waveflow.audio.io import write_audio_pieces
+from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.cli import main
 from waveflow.evaluation import evaluate, read_recording
 from waveflow.evaluation.page import write_page
@@ -24,7 +25,6 @@ from waveflow.interop.checkpoint import open_checkpoint
 from waveflow.interop.importing import _appearing, import_checkpoint
 from waveflow.io.atomic import atomic_path, remove_leftovers, write_atomically
 from waveflow.io.text import read_json
-from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig, TrainingConfig
 from waveflow.training.corpus import find_clips, read_list, split_clips

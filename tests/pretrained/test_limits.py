@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import CLIPS, TINY, small_config
 from waveflow import MODELS, Vocoder, VocoderConfig
 from waveflow.audio import read_audio
+from waveflow.audio.mel_file import mel_frames, read_mel
 from waveflow.io.yaml import read_yaml
-from waveflow.mel_file import mel_frames, read_mel
 from waveflow.pretrained.limits import most_weights, require_affordable
 
 

@@ -11,12 +11,12 @@ import soundfile
 
 from tests.training.processes import ROOT
 from waveflow.audio import LogMel, MelConfig, read_audio
+from waveflow.audio.mel_file import write_mel
 from waveflow.cli import main
 from waveflow.cli.files import choose_clips, find_files
 from waveflow.config import VocoderConfig
 from waveflow.io.folders import SOUNDS, files_below
 from waveflow.io.text import read_text
-from waveflow.mel_file import write_mel
 from waveflow.pretrained.storage import read_config
 from waveflow.training.config import DataConfig, TrainingConfig
 from waveflow.training.corpus import find_clips, load_clips, read_list, split_clips

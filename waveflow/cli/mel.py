@@ -46,10 +46,10 @@ def work(arguments: Namespace) -> int:
 
     from waveflow.audio import LogMel
     from waveflow.audio.io import read_audio_pieces
+    from waveflow.audio.mel_file import write_mel
     from waveflow.inference.mel import mel_pieces
     from waveflow.interop.convention import MelConvention
     from waveflow.interop.mels import convention
-    from waveflow.mel_file import write_mel
 
     name = arguments.convention
     written = convention(load_vocoder(arguments.model).config.mel if name is None else name)

@@ -13,11 +13,11 @@ from torch import Tensor
 from waveflow.audio.check import check_mel
 from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
+from waveflow.audio.mel_file import read_mel
 from waveflow.audio.quantise import QUANTUM, quantise
 from waveflow.io.folders import SOUNDS, files_below
 from waveflow.io.paths import as_path
 from waveflow.io.text import read_text
-from waveflow.mel_file import read_mel
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig
 

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
 from waveflow.checks import tensor
-from waveflow.config import parse
 from waveflow.io.atomic import write_atomically
 from waveflow.io.npz import require_bounded
 from waveflow.io.paths import as_path
@@ -176,14 +175,13 @@ def _read_numpy(path: Path) -> tuple[Tensor, MelConfig | None]:
 
 def _parse_config(text: str) -> MelConfig:
     try:
-        config: MelConfig = parse({"mel": json.loads(text)}, {"mel": MelConfig})["mel"]
+        return MelConfig.from_plain(json.loads(text))
     except ValueError as error:
         why = "no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ValueError(
             "an array config that does not tell a mel's convention as `waveflow mel` does, as if "
             f"another program's ({why}): save mel alone"
         ) from None
-    return config
 
 
 def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
