@@ -19,11 +19,11 @@ if __name__ == "__main__":
 
 import soundfile
 
+from waveflow.audio.clip_list import clip_id, find_clips, read_list
 from waveflow.cli.messages import report
 from waveflow.io.atomic import write_atomically
 from waveflow.io.folders import SOUNDS, files_below
 from waveflow.io.paths import as_path
-from waveflow.training.corpus import clip_id, find_clips, read_list
 
 SPLITS = Path(__file__).resolve().parents[2] / "data" / "splits"
 NAME = "LJSpeech-1.1"

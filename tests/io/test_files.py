@@ -15,6 +15,7 @@ import torch
 from tests.conftest import CLIPS
 from waveflow import MelConfig, Vocoder
 from waveflow.audio import read_audio, write_audio
+from waveflow.audio.clip_list import find_clips, read_list
 from waveflow.audio.io import write_audio_pieces
 from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.cli import main
@@ -27,7 +28,7 @@ from waveflow.io.atomic import atomic_path, remove_leftovers, write_atomically
 from waveflow.io.text import read_json
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig, TrainingConfig
-from waveflow.training.corpus import find_clips, read_list, split_clips
+from waveflow.training.corpus import split_clips
 from waveflow.training.run import train
 from waveflow.training.shards import ShardIndex, is_sharded, write_shards
 

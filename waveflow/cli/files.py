@@ -238,7 +238,7 @@ def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
         ValueError: a list ``split`` that is empty, or names clips that are not there.
         OSError: a folder or a list that cannot be read.
     """
-    from waveflow.training.corpus import clip_id, find_clips, read_list, unknown_ids
+    from waveflow.audio.clip_list import clip_id, find_clips, read_list, unknown_ids
 
     paths: list[Path] = []
     for source in sources:

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from waveflow.cli.sounds import Sound, SoundMaker
-    from waveflow.training.vocoding import Team
+    from waveflow.cli.workers import Team
 
 SUMMARY = "mel spectrograms, or recordings by way of theirs, to sound"
 
@@ -150,7 +150,7 @@ def _say_skipped(count: int) -> None:
 
 def _team(device: str, devices: int) -> Team:
     try:
-        from waveflow.training.vocoding import Team
+        from waveflow.cli.workers import Team
     except ImportError as error:
         raise ImportError(f"--devices needs pip install 'waveflow[train]' ({error})") from error
     return Team(device, devices)

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from waveflow.audio.clip_list import clip_id
 from waveflow.audio.mel import MelConfig
 from waveflow.io.atomic import write_atomically
 from waveflow.io.npz import require_bounded
 from waveflow.io.paths import as_path
-from waveflow.training.corpus import clip_id
 from waveflow.training.shard_cache import ShardFile, fetch
 
 INDEX = "index.npz"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.training.processes import CLIPS
 from waveflow.cli import main
-from waveflow.training.vocoding import deal
+from waveflow.cli.workers import deal
 
 SYNTHESIS = ["--model", "ljspeech-nano", "--device", "cpu", "--seed", "7"]
 
