@@ -14,7 +14,7 @@ ALLOWED = {
     "bijections": set(),
     "nets": set(),
     "audio": {"io"},
-    "models": {"bijections", "nets"},
+    "models": {"audio", "bijections", "nets"},
     "flow": {"bijections"},
     "noise": set(),
     "devices": set(),

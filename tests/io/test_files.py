@@ -16,8 +16,8 @@ from tests.conftest import CLIPS
 from waveflow import MelConfig, Vocoder
 from waveflow.audio import read_audio, write_audio
 from waveflow.audio.clip_list import find_clips, read_list
-from waveflow.audio.io import write_audio_pieces
 from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
+from waveflow.audio.writing import write_audio_pieces
 from waveflow.cli import main
 from waveflow.evaluation import evaluate, read_recording
 from waveflow.evaluation.page import write_page

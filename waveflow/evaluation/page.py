@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from waveflow.audio.io import write_audio
 from waveflow.audio.mel import LogMel
+from waveflow.audio.writing import write_audio
 from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, Recorded
 from waveflow.evaluation.figures import FIGURES, Figure

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from waveflow.audio.check import check_mel
 from waveflow.audio.clip_list import clip_id, knows_few, read_list, unknown_ids
-from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel
 from waveflow.audio.mel_file import read_mel
 from waveflow.audio.quantise import QUANTUM, quantise
+from waveflow.audio.reading import read_audio
 from waveflow.io.folders import files_below
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig
