@@ -29,7 +29,8 @@ from steps import Step
 from waveflow import Vocoder
 from waveflow.evaluation import evaluate
 from waveflow.evaluation.arithmetic import gmacs_per_second
-from waveflow.files import read_json, write_atomically
+from waveflow.io.atomic import write_atomically
+from waveflow.io.text import read_json
 from waveflow.training.config import TrainingConfig
 from waveflow.training.run import DONE_FILE, RUN_FILE
 

@@ -18,7 +18,8 @@ import torch
 import train
 from machine import describe
 
-from waveflow.files import read_json, write_atomically
+from waveflow.io.atomic import write_atomically
+from waveflow.io.text import read_json
 
 PACKAGES = ("torch", "numpy", "lightning", "vocos", "transformers")
 FLAGSHIP = {

@@ -46,7 +46,7 @@ from waveflow.config import WaveGlowConfig
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.bench.engines import plain
 from waveflow.evaluation.machine import elapsed
-from waveflow.hub import bundled
+from waveflow.pretrained.hub import bundled
 
 WARM_UP = 3
 MEL = MelConfig.named("hifigan-22k")

@@ -27,7 +27,7 @@ from waveflow.bijections import Bijection, Chain
 from waveflow.evaluation import pesq_wideband, stoi
 from waveflow.evaluation.recording import read_recordings
 from waveflow.evaluation.white_noise import white_noise
-from waveflow.files import write_atomically
+from waveflow.io.atomic import write_atomically
 from waveflow.noise import positional_noise
 
 ENVELOPE, NOISE = "envelope", "noise"

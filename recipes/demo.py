@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+from waveflow.io.signals import INTERRUPTED, end_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
     end_when_interrupted()  # while modules load
@@ -19,7 +19,7 @@ from matplotlib import pyplot
 from waveflow import Vocoder
 from waveflow.audio import read_audio, write_audio
 from waveflow.evaluation import evaluate
-from waveflow.files import as_path
+from waveflow.io.paths import as_path
 
 SECONDS = 1.5
 KILOHERTZ = 5

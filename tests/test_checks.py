@@ -9,6 +9,7 @@ import torch
 from tests.conftest import SMALL, small_config
 from waveflow import LogMel, MelConfig, Vocoder, VocoderConfig
 from waveflow.audio import MelConsistency, read_audio, resample, write_audio
+from waveflow.audio.mel_file import write_mel
 from waveflow.config import MODELS, SynthesisConfig
 from waveflow.evaluation import (
     gmacs_per_second,
@@ -33,7 +34,6 @@ from waveflow.interop.adapters import (
     AsWaveGlow,
 )
 from waveflow.latents import interpolate, move, scale_band
-from waveflow.mel_file import write_mel
 from waveflow.noise import positional_noise, uniform_noise
 
 MEL = torch.full((2, 4, 9), -6.0)

@@ -26,9 +26,9 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import TINY
 from waveflow import LogMel, MelConfig, Vocoder, VocoderConfig
 from waveflow.audio import read_audio, write_audio
+from waveflow.audio.mel_file import write_mel
 from waveflow.cli import main
 from waveflow.interop.mels import CONVENTIONS
-from waveflow.mel_file import write_mel
 
 ROOT = Path(__file__).parents[1]
 SPEECH = ROOT / "data" / "clips" / "LJ001-0016.flac"

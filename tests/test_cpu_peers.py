@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from waveflow.hub import bundled
+from waveflow.pretrained.hub import bundled
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPT = BENCHMARKS / "cpu_peers.py"

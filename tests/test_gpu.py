@@ -35,7 +35,7 @@ from waveflow.cli import main
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
-from waveflow.inference.export.graph import folded
+from waveflow.inference.folded import folded
 from waveflow.inference.whole_consistency import WholeStep
 from waveflow.inference.whole_flow import KINDS
 from waveflow.nets import WaveNet

@@ -1,6 +1,11 @@
-"""Imports point down DESIGN's table, and importing the package stays light."""
+"""Imports of every file point down the floors of ``docs/architecture.md``, and the package imports
+lightly.
+"""
 
 import ast
+import graphlib
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,48 +13,42 @@ from pathlib import Path
 import pytest
 
 import waveflow
+from waveflow.moved import MOVED
 
 PACKAGE = Path(waveflow.__file__).parent
-ALLOWED = {
-    "bijections": set(),
-    "nets": set(),
-    "audio": {"files"},
-    "models": {"bijections", "nets"},
-    "flow": {"bijections"},
-    "noise": set(),
-    "devices": set(),
-    "files": set(),
-    "interrupts": set(),
-    "pickles": set(),
-    "version": set(),
-    "yaml_file": set(),
-    "archives": set(),
-    "config": {"audio", "models", "bijections", "nets", "yaml_file"},
-    "limits": {"config"},
-    "mel_file": {"archives", "audio", "config", "files", "pickles"},
-    "inference": {"audio", "nets", "bijections", "models", "flow", "config", "files", "noise"}
-    | {"devices", "version"},
-    "storage": {"config", "files", "yaml_file"},
-    "hub": {"storage"},
-    "model_card": {"audio", "config", "version"},
-    "saved": {"config", "files", "hub", "limits", "model_card", "storage"},
-    "latents": set(),
-    "vocoder": {"audio", "nets", "models", "flow", "config", "files", "noise", "inference"}
-    | {"devices"}
-    | {"limits", "saved"},
+TABLE = (PACKAGE.parent / "docs/architecture.md").read_text(encoding="utf-8")
+PLACES = {
+    place: int(floor)
+    for floor, places in re.findall(r"^\| (\d+) \| (.*) \|$", TABLE, re.MULTILINE)
+    for place in re.findall("`(.+?)`", places)
 }
-BELOW = {*ALLOWED}
-ANYWHERE = {"checks", "precision"}
-"""Rooms that import nothing of the others, and that all others may."""
-ALLOWED |= {
-    "interop": {*BELOW},
-    "evaluation": {*BELOW},
-    "training": {*BELOW},
-    "demo": {*BELOW, "evaluation", "interop"},
-    "cli": {*BELOW, "evaluation", "training", "interop", "demo"},
-    "__main__": {"cli"},
-    "__init__": {*BELOW},
+"""Rooms, and files that stand on another floor than their room, by the floor."""
+GUESTS = {
+    "lightning": {"training", "cli/workers"},
+    "onnx": {"export"},
+    "gradio": {"demo"},
+    "huggingface_hub": {"pretrained"},
 }
+"""Packages that some files alone may import."""
+
+
+def modules():
+    """Every file of the package by the name that imports it."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        yield ".".join(parts).removesuffix(".__init__"), path
+
+
+FILES = dict(modules())
+every_file = pytest.mark.parametrize(
+    "path", FILES.values(), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+
+
+def place(path):
+    """The place of a file: the longest part of its path that stands on a floor."""
+    inside = path.relative_to(PACKAGE).with_suffix("")
+    return next((str(one) for one in (inside, *inside.parents) if str(one) in PLACES), None)
 
 
 def executed(node):
@@ -60,27 +59,59 @@ def executed(node):
             yield from executed(child)
 
 
-def imports(path):
-    for node in executed(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            yield from names if node.module == "waveflow" else [node.module]
+def imports(path, walk=ast.walk):
+    """Names of the modules that a file imports anywhere, in functions and for types, too."""
+    for node in walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: expected imports by full names"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in FILES else node.module
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
-)
+def test_every_room_has_its_line():
+    described = re.findall(r"^\| `(.+?)(?:/|\.py)` \|", TABLE, re.MULTILINE)
+    assert sorted(described) == sorted(place for place in PLACES if "/" not in place)
+
+
+@every_file
 def test_imports_point_down(path):
-    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    here = place(path)
+    assert here is not None, "a new room: write it on its floor of docs/architecture.md"
     for name in imports(path):
-        if name.startswith("waveflow."):
-            target = name.split(".")[1]
-            allowed = ALLOWED.get(room, set()) | ANYWHERE
-            assert target == room or target in allowed, f"{room} imports {name}"
-            assert room not in ANYWHERE, f"{room} imports {name}"
-        assert "lightning" not in name or room == "training"
+        there = place(FILES[name]) if name in FILES else None
+        assert there in (None, here) or PLACES[there] < PLACES[here], f"{here} imports {name}"
+
+
+def test_no_files_import_one_another():
+    below = {
+        name: {other for other in imports(path, executed) if other in FILES}
+        for name, path in FILES.items()
+    }
+    graphlib.TopologicalSorter(below).prepare()  # raises an error that names the circle
+
+
+@every_file
+def test_other_packages_stay_in_their_rooms(path):
+    here = place(path)
+    outside = {name.partition(".")[0] for name in imports(path)} - {"waveflow"}
+    for name, rooms in GUESTS.items():
+        known = {here, str(path.relative_to(PACKAGE).with_suffix(""))}
+        assert name not in outside or rooms & known, f"{here} imports {name}"
+    if here == "io":
+        assert outside - sys.stdlib_module_names <= {"torch", "numpy", "yaml"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [*MOVED.items(), ("waveflow.inference.export.onnx", "waveflow.export.onnx")]
+)
+def test_former_names_are_the_modules_of_today(old, new):
+    for name in [name for name in sys.modules if name.startswith(tuple(MOVED))]:
+        del sys.modules[name]
+    with pytest.warns(DeprecationWarning, match=f"expected `{new.removesuffix('.onnx')}`"):
+        assert importlib.import_module(old) is importlib.import_module(new)
 
 
 def test_import_is_light():

@@ -252,7 +252,7 @@ def test_an_interrupt_in_the_midst_of_an_import_waits_for_its_end(tmp_path):
     )
     script = """
 import sys, time
-from waveflow.interrupts import raise_when_interrupted
+from waveflow.io.signals import raise_when_interrupted
 raise_when_interrupted()
 try:
     import slow

@@ -14,8 +14,8 @@ from waveflow.audio import MelConsistency, read_audio
 from waveflow.bijections import LongTermPredictor
 from waveflow.evaluation import log_mel_distance, noise_copy, stft_distance
 from waveflow.evaluation.local_likelihood import local_log_prob
+from waveflow.export.onnx import export_torch
 from waveflow.inference.denoiser import Denoiser
-from waveflow.inference.export.onnx import export_torch
 from waveflow.interop.adapters import AsHiFiGAN
 from waveflow.latents import interpolate
 from waveflow.noise import positional_noise

@@ -17,11 +17,11 @@ import torch
 from tests.conftest import CLIPS
 from waveflow import LogMel, MelConfig
 from waveflow.audio import read_audio, write_audio
+from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
 from waveflow.cli import main
-from waveflow.files import atomic_path, remove_leftovers
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.mel import mel_pieces
-from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
+from waveflow.io.atomic import atomic_path, remove_leftovers
 
 QUIET = ["--temperature", "0.1"]  # random weights are loud
 CLIP = CLIPS / "LJ001-0016.flac"

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from waveflow.moved import FormerNames
 from waveflow.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ _WHERE = {
     "Vocoder": "vocoder",
     "VocoderConfig": "config",
 }
+
+sys.meta_path.insert(0, FormerNames())
 
 
 def __getattr__(name: str) -> Any:

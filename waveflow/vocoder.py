@@ -16,10 +16,10 @@ from waveflow.config import VocoderConfig
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
 from waveflow.inference.watch import Watch
-from waveflow.limits import require_affordable
 from waveflow.noise import checked_seed
 from waveflow.precision import full_precision, in_single, single_or_better, uncompiled
-from waveflow.saved import Saved
+from waveflow.pretrained.limits import require_affordable
+from waveflow.pretrained.mixin import Saved
 
 
 class Vocoder(Saved):

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+from waveflow.io.signals import INTERRUPTED, end_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
     end_when_interrupted()  # while modules load
@@ -16,7 +16,8 @@ from waveflow import Vocoder
 from waveflow.cli.messages import report
 from waveflow.devices import choose_device
 from waveflow.evaluation import read_reports, write_page
-from waveflow.files import as_path, read_json
+from waveflow.io.paths import as_path
+from waveflow.io.text import read_json
 
 
 def listen(run: Path) -> Path:

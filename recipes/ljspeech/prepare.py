@@ -12,16 +12,18 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+from waveflow.io.signals import INTERRUPTED, end_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
     end_when_interrupted()  # while modules load
 
 import soundfile
 
+from waveflow.audio.clip_list import clip_id, find_clips, read_list
 from waveflow.cli.messages import report
-from waveflow.files import SOUNDS, as_path, files_below, write_atomically
-from waveflow.training.corpus import clip_id, find_clips, read_list
+from waveflow.io.atomic import write_atomically
+from waveflow.io.folders import SOUNDS, files_below
+from waveflow.io.paths import as_path
 
 SPLITS = Path(__file__).resolve().parents[2] / "data" / "splits"
 NAME = "LJSpeech-1.1"

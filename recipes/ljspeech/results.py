@@ -7,15 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from waveflow.interrupts import INTERRUPTED, end_when_interrupted, raise_when_interrupted
+from waveflow.io.signals import INTERRUPTED, end_when_interrupted, raise_when_interrupted
 
 if __name__ == "__main__":
     end_when_interrupted()  # while modules load
 
 from waveflow import Vocoder
 from waveflow.cli.messages import report
-from waveflow.files import as_path, read_json, write_atomically
-from waveflow.yaml_file import read_yaml
+from waveflow.io.atomic import write_atomically
+from waveflow.io.paths import as_path
+from waveflow.io.text import read_json
+from waveflow.io.yaml import read_yaml
 
 
 def results(run: Path, command: str) -> str:

@@ -18,9 +18,9 @@ import soundfile
 import torch
 from torch import Tensor
 
-from waveflow import files
-from waveflow.audio import io, read_audio, resample, write_audio
-from waveflow.audio.io import write_audio_pieces
+from waveflow.audio import read_audio, reading, resample, write_audio
+from waveflow.audio.writing import write_audio_pieces
+from waveflow.io import pipes
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0016.flac"
 
@@ -134,15 +134,15 @@ def test_resample_keeps_shape_and_type() -> None:
 
 @pytest.mark.parametrize("rate", [22050, 16000, 48000])
 def test_reading_in_pieces_is_reading_the_whole(tmp_path, monkeypatch, rate) -> None:
-    monkeypatch.setattr(io, "_BLOCK", 10_000)
+    monkeypatch.setattr(reading, "_BLOCK", 10_000)
     whole, _ = read_audio(CLIP, rate)
-    monkeypatch.setattr(io, "_BLOCK", 4321)
-    pieces = list(io.read_audio_pieces(CLIP, rate))
+    monkeypatch.setattr(reading, "_BLOCK", 4321)
+    pieces = list(reading.read_audio_pieces(CLIP, rate))
     assert len(pieces) > 20
     assert torch.equal(torch.cat(pieces), whole)
     soundfile.write(tmp_path / "a.wav", 3 * whole.numpy(), rate, subtype="FLOAT")
     with pytest.warns(UserWarning, match=r"a.wav: clipped \d+ of \d+ .* the peak was") as caught:
-        pieces = list(io.read_audio_pieces(tmp_path / "a.wav", 22050))
+        pieces = list(reading.read_audio_pieces(tmp_path / "a.wav", 22050))
     assert len(caught) == 1
     assert torch.cat(pieces).abs().max() == 1
 
@@ -162,7 +162,7 @@ def test_a_pipe_is_read_once(tmp_path, size) -> None:
 
 
 def test_a_pipe_without_end_is_refused(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(files, "MOST_PIPED", 2**21)
+    monkeypatch.setattr(pipes, "MOST_PIPED", 2**21)
     os.mkfifo(tmp_path / "pipe")
 
     def write() -> None:

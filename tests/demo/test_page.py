@@ -19,9 +19,9 @@ import torch
 
 from tests.demo.browser import CHROMIUM, CLIPS, ROOT, browser, server
 from waveflow.audio import read_audio, write_audio
+from waveflow.audio.mel_file import write_mel
 from waveflow.cli import main
 from waveflow.interop.mels import CONVENTIONS
-from waveflow.mel_file import write_mel
 
 pytest.importorskip("gradio")
 pytest.importorskip("playwright")

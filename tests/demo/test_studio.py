@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.conftest import CLIPS
 from waveflow.audio import read_audio
+from waveflow.audio.mel_file import write_mel
 from waveflow.demo import Limits, Studio
 from waveflow.demo.errors import readable, told
 from waveflow.demo.inspection import DAMAGES, UNDAMAGED, inspect_recording, middle_second, smooth
@@ -25,7 +26,6 @@ from waveflow.demo.vocoding import Wishes, vocode_mel, vocode_recording
 from waveflow.demo.walks import walk_along, walk_band, walk_between
 from waveflow.evaluation import nats_per_sample, read_recording
 from waveflow.interop.mels import CONVENTIONS
-from waveflow.mel_file import write_mel
 
 CLIP = str(CLIPS / "LJ001-0016.flac")
 OTHER = str(CLIPS / "LJ001-0005.flac")

@@ -18,13 +18,15 @@ from safetensors.torch import save
 
 from tests.conftest import CLIPS, ROOT, TINY
 from tests.fuzz.mutations import LARGE, NUMBERS, changed, mutated, texts, values
-from waveflow import Vocoder, VocoderConfig, limits
+from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import LogMel, MelConfig, read_audio
-from waveflow.mel_file import mel_frames, open_mel, read_mel, write_mel
+from waveflow.audio.clip_list import find_clips, read_list
+from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
+from waveflow.io.yaml import read_yaml
+from waveflow.pretrained import limits
 from waveflow.training.config import TrainingConfig
-from waveflow.training.corpus import find_clips, load_clips, read_list
+from waveflow.training.corpus import load_clips
 from waveflow.training.shards import ShardedClips, ShardIndex, write_shards
-from waveflow.yaml_file import read_yaml
 
 CLIP = CLIPS / "LJ001-0016.flac"
 TARGETS = {}

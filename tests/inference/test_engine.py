@@ -11,7 +11,7 @@ from tests.conftest import randomise, small_config
 from waveflow import Vocoder
 from waveflow.bijections import Bijection
 from waveflow.bijections.long_term import sharpened
-from waveflow.inference.export.graph import SynthesisGraph
+from waveflow.export.graph import SynthesisGraph
 from waveflow.noise import positional_noise
 
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.conftest import randomise, small_config
 from waveflow import Vocoder, VocoderConfig
-from waveflow.inference.export.onnx import onnx_model
+from waveflow.export.onnx import onnx_model
 from waveflow.noise import positional_noise
 
 

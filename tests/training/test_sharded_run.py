@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from tests.training.processes import CLIPS
+from waveflow.audio.clip_list import find_clips
 from waveflow.audio.mel import LogMel
 from waveflow.training.checkpoint import newest_checkpoint
-from waveflow.training.corpus import find_clips, load_clips
+from waveflow.training.corpus import load_clips
 from waveflow.training.data import Corpus
 from waveflow.training.run import train
 from waveflow.training.shards import ShardIndex, write_shards

@@ -13,10 +13,11 @@ import torch
 from tests.conftest import MEL
 from tests.training.processes import CLIPS, ROOT
 from waveflow import Vocoder
+from waveflow.audio.clip_list import find_clips
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.training.checkpoint import newest_checkpoint
 from waveflow.training.config import DataConfig, TrainingConfig
-from waveflow.training.corpus import find_clips, load_clips, split_clips
+from waveflow.training.corpus import load_clips, split_clips
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.run import train
 

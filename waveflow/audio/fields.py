@@ -122,17 +122,18 @@ class Section:
         return None
 
 
-def from_plain(section: Any, values: Mapping[str, Any]) -> Any:
+def from_plain(section: Any, values: Any) -> Any:
     """A section of values as YAML has them; a number that YAML takes for a text is read.
 
     Args:
         section: a subclass of :class:`Section`.
-        values: of its fields; those left out have their defaults.
+        values: of its fields, by name; those left out have their defaults, and None leaves out all.
 
     Raises:
-        ValueError: an unknown field, an empty one that has to have a value, or a wrong value;
-            names them all.
+        ValueError: no keys and values, an unknown field, an empty one that has to have a value, or
+            a wrong value; names them all.
     """
+    values = plain_fields(section, values)
     kinds = {one.name: kinds for one, kinds in _kinds(section).items()}
     known = {name: _read(value, kinds[name]) for name, value in values.items() if name in kinds}
     faults = [
@@ -147,6 +148,17 @@ def from_plain(section: Any, values: Mapping[str, Any]) -> Any:
     if faults:
         raise ValueError("; ".join(faults))
     return made
+
+
+def plain_fields(section: Any, values: Any) -> dict[str, Any]:
+    """The values of a section's fields, none for None.
+
+    Raises:
+        ValueError: they are no keys and values.
+    """
+    if values is not None and not isinstance(values, Mapping):
+        raise ValueError(f"expected keys and values in {section.section}; got {values!r:.100}")
+    return dict(values or {})
 
 
 @cache

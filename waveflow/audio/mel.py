@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from waveflow.audio.bands import levels
-from waveflow.audio.fields import Section, number, relation
+from waveflow.audio.fields import Section, from_plain, number, relation
 from waveflow.audio.frames import Frames
 from waveflow.checks import tensor
 from waveflow.precision import Durable, default_precision, full_precision
@@ -95,6 +95,15 @@ class MelConfig(Section):
             known = ", ".join(MEL_CONVENTIONS)
             raise ValueError(f"expected a mel convention among {known}; got {convention!r}")
         return MEL_CONVENTIONS[convention]
+
+    @classmethod
+    def from_plain(cls, values: Any) -> MelConfig:
+        """Read plain values, or the name of a convention.
+
+        Raises:
+            ValueError: an unknown name or field, or a wrong value; names all of them.
+        """
+        return cls.named(values) if isinstance(values, str) else from_plain(cls, values)
 
     def frames(self, samples: int) -> int:
         """How many frames the front end makes of that many samples."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from waveflow.interrupts import INTERRUPTED, end_when_interrupted
+from waveflow.io.signals import INTERRUPTED, end_when_interrupted
 
 __all__ = ["main"]
 

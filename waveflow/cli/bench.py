@@ -83,7 +83,7 @@ def work(arguments: Namespace) -> int:
     import torch
 
     from waveflow.evaluation.bench import Plan, bench, to_markdown
-    from waveflow.files import write_atomically
+    from waveflow.io.atomic import write_atomically
     from waveflow.vocoder import Vocoder
 
     plan = Plan(

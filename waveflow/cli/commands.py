@@ -32,7 +32,7 @@ from waveflow.cli.messages import (
     standard_streams,
     tell,
 )
-from waveflow.interrupts import raise_when_interrupted
+from waveflow.io.signals import raise_when_interrupted
 from waveflow.version import __version__
 
 

@@ -25,7 +25,7 @@ from waveflow.cli import messages
 from waveflow.cli.arguments import add_model, add_synthesis, load_vocoder
 from waveflow.cli.files import choose_clips
 from waveflow.devices import choose_device
-from waveflow.interrupts import loading
+from waveflow.io.signals import loading
 
 SUMMARY = "likelihood, quality, pitch and speed on a set"
 
@@ -77,7 +77,7 @@ def work(arguments: Namespace) -> int:
         )
         from waveflow.evaluation.baseline import GRIFFIN_LIM
         from waveflow.evaluation.white_noise import WHITE_NOISE
-        from waveflow.files import write_atomically
+        from waveflow.io.atomic import write_atomically
 
     vocoder = load_vocoder(arguments.model).to(choose_device(arguments.device))
     options: dict[str, Any] = {

@@ -65,7 +65,7 @@ def work(arguments: Namespace) -> int:
     if arguments.format == "torch" and arguments.noise == "graph":
         raise ValueError("--noise: expected input for a torch program; got graph")
 
-    from waveflow.inference.export.onnx import export_onnx, export_torch
+    from waveflow.export.onnx import export_onnx, export_torch
 
     vocoder = load_vocoder(arguments.model)
     options = {"temperature": arguments.temperature, "consistency": arguments.consistency}

@@ -13,7 +13,8 @@ from pathlib import Path, PosixPath
 from typing import TypeVar
 
 from waveflow.cli.messages import EXPECTED, Undelivered, delivering, tell
-from waveflow.files import copy_bounded, files_below
+from waveflow.io.folders import files_below
+from waveflow.io.pipes import copy_bounded
 
 PIPE = "-"
 """The name of stdin among inputs, and of stdout as an output."""
@@ -55,7 +56,7 @@ def settled(file: Path) -> Iterator[Path]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: stdin is closed, or more comes than ``waveflow.files.MOST_PIPED`` bytes.
+        ValueError: stdin is closed, or more comes than ``waveflow.io.pipes.MOST_PIPED`` bytes.
     """
     if not is_pipe(file):
         yield file
@@ -113,8 +114,8 @@ def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict
     """The files among ``sources`` and in its folders, each with its name below the folder ``out``.
 
     A folder's are those of ``suffixes`` in the tree below it (see
-    :func:`waveflow.files.files_below`), but for those in ``out``; their names are their places in
-    the tree. Any other source is taken as it is, by its mere name.
+    :func:`waveflow.io.folders.files_below`), but for those in ``out``; their names are their
+    places in the tree. Any other source is taken as it is, by its mere name.
 
     Raises:
         ValueError: a folder without such files, or one that is ``out`` itself.
@@ -237,7 +238,7 @@ def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
         ValueError: a list ``split`` that is empty, or names clips that are not there.
         OSError: a folder or a list that cannot be read.
     """
-    from waveflow.training.corpus import clip_id, find_clips, read_list, unknown_ids
+    from waveflow.audio.clip_list import clip_id, find_clips, read_list, unknown_ids
 
     paths: list[Path] = []
     for source in sources:

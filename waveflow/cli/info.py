@@ -42,7 +42,7 @@ def work(arguments: Namespace) -> int:
     import torch
 
     from waveflow.evaluation import gmacs_per_second
-    from waveflow.hub import bundled
+    from waveflow.pretrained.hub import bundled
 
     _show({"waveflow": __version__, "torch": str(torch.__version__), "bundled": bundled()})
     vocoder = load_vocoder(arguments.model)

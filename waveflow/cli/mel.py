@@ -45,11 +45,11 @@ def work(arguments: Namespace) -> int:
     import torch
 
     from waveflow.audio import LogMel
-    from waveflow.audio.io import read_audio_pieces
+    from waveflow.audio.mel_file import write_mel
+    from waveflow.audio.reading import read_audio_pieces
     from waveflow.inference.mel import mel_pieces
     from waveflow.interop.convention import MelConvention
     from waveflow.interop.mels import convention
-    from waveflow.mel_file import write_mel
 
     name = arguments.convention
     written = convention(load_vocoder(arguments.model).config.mel if name is None else name)

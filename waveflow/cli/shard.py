@@ -43,8 +43,9 @@ def work(arguments: Namespace) -> int:
     from tqdm import tqdm
 
     from waveflow.audio import LogMel
+    from waveflow.audio.clip_list import find_clips
     from waveflow.training.config import TrainingConfig
-    from waveflow.training.corpus import find_clips, load_clips
+    from waveflow.training.corpus import load_clips
     from waveflow.training.shards import check_name, write_shards
 
     config = TrainingConfig.from_yaml(arguments.config)

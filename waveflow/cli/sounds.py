@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.check import check_mel, warn_of_doubt
-from waveflow.audio.io import NoSound, read_audio_pieces, write_audio_pieces
 from waveflow.audio.mel import LogMel
+from waveflow.audio.mel_file import MelSlices, mel_frames, open_mel
+from waveflow.audio.reading import NoSound, read_audio_pieces
+from waveflow.audio.writing import write_audio_pieces
 from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, delivered, is_pipe, settled
-from waveflow.files import SOUNDS
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.mel import SLICE, mel_pieces
 from waveflow.interop.mels import convention, converter, lag
-from waveflow.mel_file import MelSlices, mel_frames, open_mel
+from waveflow.io.folders import SOUNDS
 
 if TYPE_CHECKING:
     from waveflow.interop.convention import MelConvention

@@ -21,7 +21,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, duration, number
 from waveflow.cli.messages import report
-from waveflow.interrupts import loading
+from waveflow.io.signals import loading
 
 SUMMARY = "train a model"
 

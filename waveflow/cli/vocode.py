@@ -53,14 +53,14 @@ from waveflow.cli.files import (
 )
 from waveflow.cli.messages import EXPECTED, say, tell
 from waveflow.devices import choose_device
-from waveflow.files import SOUNDS
-from waveflow.interrupts import sigterm_interrupts
+from waveflow.io.folders import SOUNDS
+from waveflow.io.signals import sigterm_interrupts
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
     from waveflow.cli.sounds import Sound, SoundMaker
-    from waveflow.training.vocoding import Team
+    from waveflow.cli.workers import Team
 
 SUMMARY = "mel spectrograms, or recordings by way of theirs, to sound"
 
@@ -150,7 +150,7 @@ def _say_skipped(count: int) -> None:
 
 def _team(device: str, devices: int) -> Team:
     try:
-        from waveflow.training.vocoding import Team
+        from waveflow.cli.workers import Team
     except ImportError as error:
         raise ImportError(f"--devices needs pip install 'waveflow[train]' ({error})") from error
     return Team(device, devices)
@@ -168,7 +168,7 @@ def _make(
     from tqdm import tqdm
 
     from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
-    from waveflow.files import remove_leftovers
+    from waveflow.io.atomic import remove_leftovers
 
     vocoder = load_vocoder(arguments.model)
     synthesis = Synthesis(

@@ -6,7 +6,7 @@ import gradio as gr
 
 from waveflow.demo.studio import Studio
 from waveflow.demo.texts import CITE, model_card, results
-from waveflow.hub import bundled
+from waveflow.pretrained.hub import bundled
 from waveflow.version import __version__
 
 

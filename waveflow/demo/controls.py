@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from torch import Tensor
 
-from waveflow.audio.io import write_audio
+from waveflow.audio.writing import write_audio
 from waveflow.demo.errors import told
 from waveflow.demo.studio import Studio
 from waveflow.demo.texts import examples

@@ -12,7 +12,7 @@ from waveflow.demo.pictures import sound_picture
 from waveflow.demo.studio import Studio
 from waveflow.demo.texts import examples
 from waveflow.demo.walks import Walk, walk_along, walk_band, walk_between
-from waveflow.files import SOUNDS
+from waveflow.io.folders import SOUNDS
 
 SCALE, SWAP = "scale it", "take it from B"
 RECORDINGS = list(SOUNDS)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from waveflow.audio.check import check_mel, doubt
 from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.audio.mel_file import mel_frames, read_mel
 from waveflow.demo.limits import Limits
 from waveflow.evaluation.recording import Recording, read_recording
 from waveflow.interop.mels import CONVENTIONS, convert
-from waveflow.mel_file import mel_frames, read_mel
 
 
 def read_upload(path: str | None, log_mel: LogMel, limits: Limits) -> Recording:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from waveflow.demo.limits import Limits
-from waveflow.interrupts import sigterm_interrupts
+from waveflow.io.signals import sigterm_interrupts
 
 SESSIONS = 64
 """Whose last results gradio may hold, a megabyte each; those of others are dropped, as the page

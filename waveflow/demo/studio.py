@@ -13,8 +13,8 @@ import torch
 
 from waveflow.audio.mel import LogMel
 from waveflow.demo.limits import Limits
-from waveflow.hub import bundled
 from waveflow.inference.denoiser import Denoiser
+from waveflow.pretrained.hub import bundled
 from waveflow.vocoder import Vocoder
 
 Result = TypeVar("Result")

@@ -31,7 +31,7 @@ synthetic where somebody could take them for a recording of a person.
 
 def model_card(name: str) -> str:
     """The card of a bundled model, Markdown without its front matter and its title."""
-    card = files("waveflow") / "pretrained" / name / "README.md"
+    card = files("waveflow.pretrained") / name / "README.md"
     text = re.sub(r"\A---\n.*?\n---\n", "", card.read_text(encoding="utf-8"), flags=re.DOTALL)
     return without_local_links(re.sub(r"\A\s*# .*\n", "", text).strip())
 

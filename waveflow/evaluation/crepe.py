@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from waveflow.audio.io import resample
+from waveflow.audio.sample_rate import resample
 from waveflow.evaluation.memory import Memory
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 from waveflow.evaluation.opinion import needed

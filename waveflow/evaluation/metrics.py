@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from torch import Tensor
 
-from waveflow.audio.io import resample
+from waveflow.audio.sample_rate import resample
 from waveflow.checks import tensor, whole
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from waveflow.audio.io import resample
+from waveflow.audio.sample_rate import resample
 from waveflow.evaluation.metrics import check_pair
 
 _RATE = 16000

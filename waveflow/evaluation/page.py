@@ -12,15 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from waveflow.audio.io import write_audio
 from waveflow.audio.mel import LogMel
+from waveflow.audio.writing import write_audio
 from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, Recorded
 from waveflow.evaluation.figures import FIGURES, Figure
 from waveflow.evaluation.recording import Recording, read_recording
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.white_noise import WHITE_NOISE, noise_copy
-from waveflow.files import as_path, write_atomically
+from waveflow.io.atomic import write_atomically
+from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
 _STYLE = """\

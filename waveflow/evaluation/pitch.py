@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from waveflow.audio.io import resample
+from waveflow.audio.sample_rate import resample
 from waveflow.evaluation.memory import Memory
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from waveflow.audio.io import read_audio
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
-from waveflow.files import as_path
+from waveflow.audio.reading import read_audio
 from waveflow.inference.mel import mel_pieces
+from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
 

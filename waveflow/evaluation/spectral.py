@@ -8,8 +8,8 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from waveflow.audio.io import resample
 from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.audio.sample_rate import resample
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 CEPSTRA = 13

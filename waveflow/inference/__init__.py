@@ -1,1 +1,1 @@
-"""Synthesis for use: streams, engines, and graphs for other runtimes."""
+"""Synthesis for use: a vocoder frozen into an engine, whole or streamed."""

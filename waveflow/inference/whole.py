@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from waveflow.audio.consistency import MelConsistency, Step
 from waveflow.bijections import Bijection
 from waveflow.config import SynthesisConfig
-from waveflow.inference.export.graph import folded
+from waveflow.inference.folded import folded
 from waveflow.inference.whole_consistency import WholeStep
 from waveflow.inference.whole_flow import KINDS
 from waveflow.precision import exact_convolutions, full_precision

@@ -20,7 +20,7 @@ from waveflow.bijections import (
 )
 from waveflow.bijections.base import zero_log_det
 from waveflow.bijections.lapped import rotation
-from waveflow.inference.export.graph import Kinds, Mixing, Product, Scaling
+from waveflow.inference.folded import Kinds, Mixing, Product, Scaling
 from waveflow.nets.bounded import Bounded
 from waveflow.nets.wavenet import Pointwise, WaveNet
 

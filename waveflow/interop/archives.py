@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from waveflow.pickles import read_tensors
+from waveflow.io.torch_files import read_tensors
 
 _CONFIG, _WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 _LARGEST_CONFIG = 2**16

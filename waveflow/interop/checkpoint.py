@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
-from waveflow.files import as_path
 from waveflow.interop.archives import is_archive, read_archive
 from waveflow.interop.modules import attribute, state_dict, unwrapped
 from waveflow.interop.nemo import mel_of_config
-from waveflow.pickles import Record, read_tensors
+from waveflow.io.paths import as_path
+from waveflow.io.torch_files import Record, read_tensors
 
 _FIRST = "upsample.weight"
 _FRONT_ENDS = ("audio_to_melspec_precessor.", "audio_to_melspec_preprocessor.")

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from waveflow.audio.mel import MelConfig
 from waveflow.config import SynthesisConfig
-from waveflow.files import as_path, errors_name, temporary_affixes
 from waveflow.interop.checkpoint import Checkpoint, open_checkpoint
 from waveflow.interop.comparing import compare
 from waveflow.interop.families import choose_family, form_of
 from waveflow.interop.nvidia import vocoder_from_state_dict
+from waveflow.io.atomic import errors_name, temporary_affixes
+from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
 TOLERANCE = 1e-4

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from waveflow.pickles import Record
+from waveflow.io.torch_files import Record
 
 _MOST_MODULES = 100_000
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
+from waveflow.audio.fields import number, relation
+from waveflow.audio.mel import MelConfig
 from waveflow.bijections import (
     ActNorm,
     Affine,
@@ -17,6 +21,7 @@ from waveflow.bijections import (
     PLUConv1x1,
     Polyphase,
 )
+from waveflow.models.base import MOST_FLOWS, EncodedConfig
 
 
 def glow(
@@ -53,3 +58,26 @@ def glow(
         return Chain(*steps)
 
     return Chain(Polyphase(groups), level(levels, groups))
+
+
+@dataclass(frozen=True)
+class GlowConfig(EncodedConfig):
+    """:func:`waveflow.models.glow`. ``flows``: steps at each of ``levels``."""
+
+    name: ClassVar[str] = "glow"
+    levels: int = number(2, 1, 64)
+    flows: int = number(3, 1, MOST_FLOWS)
+
+    @relation("groups", "levels")
+    def _halves(self) -> str | None:
+        return self._halved("levels")
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel)
+        flow = glow(
+            self._conditioner(context_net),
+            groups=self.groups,
+            levels=self.levels,
+            flows=self.flows,
+        )
+        return context_net, flow

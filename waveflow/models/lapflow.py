@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
+from waveflow.audio.mel import MelConfig
 from waveflow.bijections import (
     ActNorm,
     Bijection,
@@ -15,7 +18,7 @@ from waveflow.bijections import (
     Lapped,
     Scale,
 )
-from waveflow.models.source_filter import glow_steps
+from waveflow.models.whitened import WhitenedConfig, glow_steps
 
 
 def lapflow(
@@ -56,3 +59,21 @@ def _linear(in_channels: int, out_channels: int) -> nn.Module:
     for parameter in linear.parameters():
         nn.init.zeros_(parameter)
     return linear
+
+
+@dataclass(frozen=True)
+class LapflowConfig(WhitenedConfig):
+    """:func:`waveflow.models.lapflow`."""
+
+    name: ClassVar[str] = "lapflow"
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel)
+        flow = lapflow(
+            self._conditioner(context_net),
+            whitening_groups=self.whitening_groups,
+            groups=self.groups,
+            flows=self.flows,
+            context_channels=context_net.out_channels,
+        )
+        return context_net, flow

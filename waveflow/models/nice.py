@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
+from waveflow.audio.fields import number
+from waveflow.audio.mel import MelConfig
 from waveflow.bijections import ActNorm, Additive, Bijection, Chain, Channels, Coupling, Polyphase
+from waveflow.models.base import MOST_FLOWS, EncodedConfig
 
 
 def nice(
@@ -33,3 +38,16 @@ def nice(
         network = conditioner(kept, Additive.n_params * moved)
         couplings.append(Coupling(partition, network, Additive()))
     return Chain(Polyphase(groups), *couplings, ActNorm(groups))
+
+
+@dataclass(frozen=True)
+class NiceConfig(EncodedConfig):
+    """:func:`waveflow.models.nice`. ``flows``: number of couplings."""
+
+    name: ClassVar[str] = "nice"
+    flows: int = number(6, 0, MOST_FLOWS)
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel)
+        conditioner = self._conditioner(context_net)
+        return context_net, nice(conditioner, groups=self.groups, flows=self.flows)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
+from waveflow.audio.fields import number, relation
+from waveflow.audio.mel import MelConfig
 from waveflow.bijections import (
     ActNorm,
     Affine,
@@ -18,6 +22,7 @@ from waveflow.bijections import (
     Partition,
     Polyphase,
 )
+from waveflow.models.base import EncodedConfig
 
 
 def realnvp(
@@ -59,3 +64,26 @@ def realnvp(
         return Chain(*steps)
 
     return Chain(Polyphase(groups), scale(scales, groups))
+
+
+@dataclass(frozen=True)
+class RealNVPConfig(EncodedConfig):
+    """:func:`waveflow.models.realnvp`. ``couplings``: of either kind, at each of ``scales``."""
+
+    name: ClassVar[str] = "realnvp"
+    scales: int = number(2, 1, 64)
+    couplings: int = number(2, 1, 64)
+
+    @relation("groups", "scales")
+    def _halves(self) -> str | None:
+        return self._halved("scales")
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel)
+        flow = realnvp(
+            self._conditioner(context_net),
+            groups=self.groups,
+            scales=self.scales,
+            couplings=self.couplings,
+        )
+        return context_net, flow

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from waveflow.audio.fields import number, relation
+from waveflow.audio.mel import MelConfig, level_weights
 from waveflow.bijections import (
     ActNorm,
-    Affine,
     Bijection,
     Chain,
-    Channels,
     ContextAffine,
-    Coupling,
     Inverse,
-    InvertibleConv1x1,
     Lapped,
     LongTermPredictor,
     Scale,
 )
+from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
+from waveflow.models.base import MOST_FLOWS, WIDEST
+from waveflow.models.whitened import WhitenedConfig, glow_steps
+from waveflow.nets import BlockNetwork
+from waveflow.nets.mel_encoder import STANDARD
 
 
 def source_filter(
@@ -73,28 +78,6 @@ def source_filter(
     return Chain(whitening, *source, Lapped(groups), *innovation)
 
 
-def glow_steps(
-    conditioner: Callable[[int, int], nn.Module],
-    *,
-    groups: int,
-    flows: int,
-) -> list[Bijection]:
-    """Glow steps whose couplings move one half of the bands, then the other; arguments are those
-    of :func:`source_filter`.
-    """
-    steps: list[Bijection] = []
-    for flow in range(flows):
-        partition = Channels(swap=flow % 2 == 1)
-        kept, moved = partition.sizes(groups)
-        network = conditioner(kept, Affine.n_params * moved)
-        steps += [
-            ActNorm(groups),
-            InvertibleConv1x1(groups),
-            Coupling(partition, network, Affine()),
-        ]
-    return steps
-
-
 def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
     """A map of each context frame to the log-scale of each band, minus its level at the start."""
     bands, read = envelope.shape
@@ -104,3 +87,74 @@ def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
     with torch.no_grad():
         linear.weight[:, -read:, 0] = -envelope
     return linear
+
+
+@dataclass(frozen=True)
+class SourceFilterConfig(WhitenedConfig):
+    """:func:`waveflow.models.source_filter`.
+
+    Attributes:
+        flows: number of Glow steps.
+        long_term: whether there is a long-term predictor.
+        block: samples over which its coefficients are constant; a divisor of the hop.
+        lowest_pitch: in Hz; decides its longest lag.
+        highest_pitch: in Hz; decides its shortest lag.
+        predictor_channels: hidden channels of its network.
+    """
+
+    name: ClassVar[str] = "source_filter"
+    flows: int = number(4, 0, MOST_FLOWS)
+    long_term: bool = True
+    block: int = number(128, 1, WIDEST)
+    lowest_pitch: float = number(60.0, 1, 100_000)
+    highest_pitch: float = number(420.0, 1, 100_000)
+    predictor_channels: int = number(192, 1, WIDEST)
+
+    @relation("lowest_pitch", "highest_pitch")
+    def _pitches_ascend(self) -> str | None:
+        if self.lowest_pitch < self.highest_pitch:
+            return None
+        return (
+            "expected model.lowest_pitch < model.highest_pitch; "
+            f"got {self.lowest_pitch} and {self.highest_pitch}"
+        )
+
+    def misfits(self, mel: MelConfig) -> Iterator[str]:
+        yield from super().misfits(mel)
+        if not self.long_term:
+            return
+        if mel.hop_length % self.block:
+            yield (
+                f"expected model.block to divide mel.hop_length {mel.hop_length}; got {self.block}"
+            )
+        lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
+        reach = KERNEL_SIZE // 2
+        if len(lags) < 2 or lags[0] <= reach:
+            yield (
+                f"expected model.highest_pitch, {self.highest_pitch} Hz, and model.lowest_pitch, "
+                f"{self.lowest_pitch} Hz, to be two lags or more at mel.sample_rate "
+                f"{mel.sample_rate}, each longer than the {reach} samples that the "
+                f"predictor's kernel reaches; got {lags}"
+            )
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel, with_mel=True)
+        flow = source_filter(
+            self._conditioner(context_net),
+            envelope=STANDARD * level_weights(mel, self.whitening_groups),
+            long_term=self._predictor(mel, context_net.out_channels) if self.long_term else None,
+            groups=self.groups,
+            flows=self.flows,
+            context_channels=context_net.out_channels,
+        )
+        return context_net, flow
+
+    def _predictor(self, mel: MelConfig, context_channels: int) -> LongTermPredictor:
+        lags = pitch_lags(mel.sample_rate, self.lowest_pitch, self.highest_pitch)
+        network = BlockNetwork(
+            context_channels,
+            bias=initial_parameters(lags, KERNEL_SIZE),
+            channels=self.predictor_channels,
+            blocks=mel.hop_length // self.block,
+        )
+        return LongTermPredictor(network, lags=lags, block=self.block)

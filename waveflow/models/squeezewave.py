@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
+from waveflow.audio.fields import number
+from waveflow.audio.mel import MelConfig
 from waveflow.bijections import Bijection
-from waveflow.models.waveglow import waveglow
+from waveflow.models.base import MOST_FLOWS, MOST_LAYERS, WIDEST, EncodedConfig, conditioner_of
+from waveflow.models.waveglow import leave_channels, waveglow
+from waveflow.nets import SeparableWaveNet
 
 
 def squeezewave(
@@ -35,3 +41,38 @@ def squeezewave(
     return waveglow(
         conditioner, groups=groups, flows=flows, early_every=early_every, early_size=early_size
     )
+
+
+@dataclass(frozen=True)
+class SqueezeWaveConfig(EncodedConfig):
+    """:func:`waveflow.models.squeezewave`, by default with the sizes of the public SW-128S;
+    no layer is dilated.
+
+    Attributes:
+        groups: samples a step.
+        flows: number of flows.
+        early_every: flows between early outputs.
+        early_size: channels of an early output.
+    """
+
+    name: ClassVar[str] = "squeezewave"
+    groups: int = number(128, 2, WIDEST)
+    channels: int = number(128, 1, WIDEST)
+    layers: int = number(8, 1, MOST_LAYERS)
+    context_channels: int = number(80, 1, WIDEST)
+    flows: int = number(12, 1, MOST_FLOWS)
+    early_every: int = number(2, 1, MOST_FLOWS)
+    early_size: int = number(16, 1, WIDEST)
+
+    _channels_are_left = leave_channels
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        context_net = self._context_net(mel)
+        flow = squeezewave(
+            conditioner_of(SeparableWaveNet, self, context_net.out_channels),
+            groups=self.groups,
+            flows=self.flows,
+            early_every=self.early_every,
+            early_size=self.early_size,
+        )
+        return context_net, flow

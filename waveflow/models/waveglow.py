@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from torch import nn
 
+from waveflow.audio.fields import number, relation
+from waveflow.audio.mel import MelConfig
 from waveflow.bijections import (
     Affine,
     Bijection,
@@ -16,6 +20,8 @@ from waveflow.bijections import (
     InvertibleConv1x1,
     Polyphase,
 )
+from waveflow.models.base import MOST_FLOWS, MOST_LAYERS, WIDEST, ModelConfig, conditioner_of
+from waveflow.nets import TransposedUpsampler, WaveNet
 
 
 def waveglow(
@@ -64,3 +70,76 @@ def waveglow(
         return Chain(*steps)
 
     return Chain(Polyphase(groups), flows_from(0, groups))
+
+
+@relation("groups", "flows", "early_every", "early_size")
+def leave_channels(config: Any) -> str | None:
+    """What is wrong with a config whose channels leave between flows."""
+    outputs = (config.flows - 1) // config.early_every
+    left = config.groups - config.early_size * outputs
+    if left >= 2:
+        return None
+    return (
+        f"expected model.groups to leave 2 channels or more behind {outputs} early outputs of "
+        f"model.early_size {config.early_size}, one every model.early_every "
+        f"{config.early_every} of model.flows {config.flows}; got {config.groups}"
+    )
+
+
+@dataclass(frozen=True)
+class WaveGlowConfig(ModelConfig):
+    """:func:`waveflow.models.waveglow`, with the public model's sizes.
+
+    Attributes:
+        groups: samples a step.
+        flows: number of flows.
+        early_every: flows between early outputs.
+        early_size: channels of an early output.
+        channels: hidden channels of a coupling's WaveNet.
+        layers: its gated layers.
+        kernel_size: its kernel.
+        upsampler_kernel_size: samples that one mel frame reaches.
+        causal: whether the couplings' networks see no step after the one they are asked about;
+            the upsampler sees no later frame in any case.
+        swap_odd: whether every second flow moves the first half of the channels, as in the
+            public project's ``glow_old.py``.
+    """
+
+    name: ClassVar[str] = "waveglow"
+    groups: int = number(8, 2, WIDEST)
+    flows: int = number(12, 1, MOST_FLOWS)
+    early_every: int = number(4, 1, MOST_FLOWS)
+    early_size: int = number(2, 1, WIDEST)
+    channels: int = number(256, 1, WIDEST)
+    layers: int = number(8, 1, MOST_LAYERS)
+    kernel_size: int = number(3, 1, WIDEST, parity=1)
+    upsampler_kernel_size: int = number(1024, 1, WIDEST)
+    causal: bool = False
+    swap_odd: bool = False
+
+    _channels_are_left = leave_channels
+
+    def misfits(self, mel: MelConfig) -> Iterator[str]:
+        yield from super().misfits(mel)
+        if self.upsampler_kernel_size < mel.hop_length:
+            yield (
+                f"expected model.upsampler_kernel_size of mel.hop_length {mel.hop_length} or more; "
+                f"got {self.upsampler_kernel_size}"
+            )
+
+    def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
+        upsampler = TransposedUpsampler(
+            mel.n_mels,
+            hop_length=mel.hop_length,
+            groups=self.groups,
+            kernel_size=self.upsampler_kernel_size,
+        )
+        flow = waveglow(
+            conditioner_of(WaveNet, self, upsampler.out_channels),
+            groups=self.groups,
+            flows=self.flows,
+            early_every=self.early_every,
+            early_size=self.early_size,
+            swap_odd=self.swap_odd,
+        )
+        return upsampler, flow

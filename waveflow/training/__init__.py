@@ -1,1 +1,1 @@
-"""Training by exact likelihood: the only place that knows Lightning."""
+"""Training by exact likelihood, on Lightning."""

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from waveflow.audio.mel import LogMel
 from waveflow.bijections import Bijection, Chain, LongTermPredictor
-from waveflow.nets.discriminators import Discriminators
 from waveflow.noise import noise_of
 from waveflow.training.config import TrainingConfig
+from waveflow.training.discriminators import Discriminators
 from waveflow.training.module import LikelihoodTraining
 from waveflow.vocoder import Vocoder
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-from waveflow.files import write_atomically
-from waveflow.yaml_file import shortened
+from waveflow.io.atomic import write_atomically
+from waveflow.io.yaml import shortened
 
 KEPT = 2
 _PATTERN = "step-*.ckpt"

@@ -18,8 +18,8 @@ from waveflow.config import (
     parse,
     require_fit,
 )
-from waveflow.files import as_path
-from waveflow.yaml_file import read_yaml
+from waveflow.io.paths import as_path
+from waveflow.io.yaml import read_yaml
 
 _MOST_STEPS = 10**9
 _BELOW_1 = 1 - 1e-9

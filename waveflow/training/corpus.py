@@ -1,21 +1,21 @@
-"""A folder of recordings: which clips are there, which of them train, and reading them."""
+"""The clips of a corpus: which of them train, and reading them."""
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from waveflow.audio.check import check_mel
-from waveflow.audio.io import read_audio
+from waveflow.audio.clip_list import clip_id, knows_few, read_list, unknown_ids
 from waveflow.audio.mel import LogMel
+from waveflow.audio.mel_file import read_mel
 from waveflow.audio.quantise import QUANTUM, quantise
-from waveflow.files import SOUNDS, as_path, files_below, read_text
-from waveflow.mel_file import read_mel
+from waveflow.audio.reading import read_audio
+from waveflow.io.folders import files_below
 from waveflow.training.clips import Clip
 from waveflow.training.config import DataConfig
 
@@ -30,79 +30,6 @@ class Split:
 
     training: list[str]
     validation: list[str]
-
-
-def clip_id(name: str) -> str:
-    """The id that a name stands for, of a file without its ending or in a row of a list.
-
-    A letter with its accent is one character or two, by the system that wrote it; here it is one.
-    Blanks and byte order marks around a name are no part of it.
-    """
-    return unicodedata.normalize("NFC", name).strip().strip("\ufeff").strip()
-
-
-def find_clips(folder: str | Path) -> dict[str, Path]:
-    """Clips of a data set by id, sorted: the file name without its ending.
-
-    The folder may have LJSpeech's layout (``metadata.csv`` beside ``wavs`` or ``flac``), or be
-    any tree of audio files; :func:`waveflow.files.files_below` says which of them are taken.
-
-    Raises:
-        FileNotFoundError: no such folder, or a clip that ``metadata.csv`` names is missing.
-        OSError: a folder that cannot be read.
-        ValueError: no audio there, or two clips of one name.
-    """
-    folder = as_path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder of recordings; there is none")
-    clips: dict[str, Path] = {}
-    for path in files_below(folder, SOUNDS):
-        name = clip_id(path.stem)
-        if name in clips:
-            raise ValueError(f"{folder}: expected one clip a name; got {clips[name]} and {path}")
-        clips[name] = path
-    if not clips:
-        raise ValueError(f"{folder}: expected audio files ({', '.join(SOUNDS[:4])}, ...)")
-    metadata = folder / "metadata.csv"
-    if metadata.is_file():
-        ids = read_list(metadata)
-        missing = [clip for clip in ids if clip not in clips]
-        if missing:
-            raise FileNotFoundError(
-                f"{metadata}: names {len(ids)} clips, {len(missing)} of them have no audio file, "
-                f"such as {_some(missing)}; there are files such as {_some(list(clips))}"
-            )
-        clips = {clip: clips[clip] for clip in ids}
-    return clips
-
-
-def read_list(path: str | Path) -> list[str]:
-    """Clip ids, one a line; what follows a ``|`` is ignored.
-
-    Raises:
-        OSError: the file cannot be opened.
-        ValueError: it is no text.
-    """
-    rows = [row for row in read_text(path).split("\n") if clip_id(row)]
-    return [clip_id(row.split("|")[0]) for row in rows]
-
-
-def knows_few(ids: Sequence[str], names: Iterable[str]) -> bool:
-    """Whether a list has ids of which hardly any, a tenth at most, is the name of a clip."""
-    return bool(ids) and 10 * len(set(ids).intersection(names)) <= len(set(ids))
-
-
-def unknown_ids(path: str | Path, ids: Sequence[str], names: Sequence[str]) -> str:
-    """What to tell of a list whose ids are not the names of the clips."""
-    missing = [name for name in ids if name not in set(names)]
-    return (
-        f"{path}: expected ids of clips, such as {_some(names)}; {len(missing)} of {len(ids)} are "
-        f"not there, such as {_some(missing)}"
-    )
-
-
-def _some(names: Sequence[str]) -> str:
-    return " and ".join(names[:2])
 
 
 def split_clips(names: Iterable[str], config: DataConfig) -> Split:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from waveflow.audio.clip_list import find_clips
 from waveflow.audio.mel import LogMel
 from waveflow.audio.quantise import dequantise, fixed_noise
 from waveflow.training.clips import Clip, Clips, MemoryClips
 from waveflow.training.config import DataConfig, TrainingConfig
-from waveflow.training.corpus import find_clips, load_clips, split_clips
+from waveflow.training.corpus import load_clips, split_clips
 from waveflow.training.crops import Bank, Batches, Crops, Places
 from waveflow.training.shards import ShardedClips, ShardIndex, is_sharded
 
@@ -66,7 +67,7 @@ class Corpus(lightning.LightningDataModule):
     """Recordings for a run: crops to train on, whole clips to validate on.
 
     Args:
-        source: a folder of recordings (see :func:`waveflow.training.corpus.find_clips`), which is
+        source: a folder of recordings (see :func:`waveflow.audio.clip_list.find_clips`), which is
             held in memory, or a folder or address of shards, which is not.
         config: the recipe.
     """

@@ -17,7 +17,9 @@ import yaml
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from waveflow.devices import choose_device
-from waveflow.files import as_path, write_atomically
+from waveflow.io.atomic import write_atomically
+from waveflow.io.paths import as_path
+from waveflow.io.yaml import read_yaml
 from waveflow.training.adversarial import AdversarialTraining
 from waveflow.training.callbacks import Autotune, KeepRun, StopInTime, deadline
 from waveflow.training.checkpoint import (
@@ -34,7 +36,6 @@ from waveflow.training.module import LikelihoodTraining
 from waveflow.training.progress import ShowProgress
 from waveflow.training.recovery import Recovery
 from waveflow.vocoder import Vocoder
-from waveflow.yaml_file import read_yaml
 
 RUN_FILE = "run.yaml"
 DONE_FILE = "done"

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from waveflow.archives import require_bounded
+from waveflow.audio.clip_list import clip_id
 from waveflow.audio.mel import MelConfig
-from waveflow.config import parse
-from waveflow.files import as_path, write_atomically
-from waveflow.training.corpus import clip_id
+from waveflow.io.atomic import write_atomically
+from waveflow.io.npz import require_bounded
+from waveflow.io.paths import as_path
 from waveflow.training.shard_cache import ShardFile, fetch
 
 INDEX = "index.npz"
@@ -134,7 +134,7 @@ class ShardIndex:
             raise ValueError("a sample rate or hop length that is no whole number")
         mel = about["mel"]
         if mel is not None:
-            mel = parse({"mel": mel}, {"mel": MelConfig})["mel"]
+            mel = MelConfig.from_plain(mel)
         return cls(source, names, rows, shards, about["sample_rate"], about["hop_length"], mel)
 
     def write(self) -> None:

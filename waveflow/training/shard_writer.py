@@ -11,7 +11,8 @@ import numpy as np
 import soundfile
 
 from waveflow.audio.mel import MelConfig
-from waveflow.files import as_path, atomic_path
+from waveflow.io.atomic import atomic_path
+from waveflow.io.paths import as_path
 from waveflow.training.clips import Clip
 from waveflow.training.shard_cache import ShardFile, sha256
 from waveflow.training.shard_index import INDEX, ShardIndex

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from waveflow.config import SynthesisConfig
 from waveflow.evaluation.bench.plan import Case, Unavailable
-from waveflow.inference.export.graph import SynthesisGraph
-from waveflow.inference.export.onnx import onnx_model
+from waveflow.export.graph import SynthesisGraph
+from waveflow.export.onnx import onnx_model
 from waveflow.noise import positional_noise
 from waveflow.vocoder import Vocoder
 
@@ -177,7 +177,7 @@ def counted(case: Case, vocoder: Vocoder) -> Synthesis:
     """The work of a case in a form whose products torch can count.
 
     That of ``engine`` and ``plain`` is their own; a compiled one is counted as the plain one, and
-    that of a file as :class:`~waveflow.inference.export.graph.SynthesisGraph`, whose graph it has:
+    that of a file as :class:`~waveflow.export.graph.SynthesisGraph`, whose graph it has:
     there the Fourier transforms of mel consistency are matrix products, and count.
     """
     synthesis = vocoder.config.synthesis.override(consistency=case.consistency)

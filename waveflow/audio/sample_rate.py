@@ -1,0 +1,91 @@
+"""Recordings from one sample rate to another, whole or in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from waveflow.checks import whole
+
+
+def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Change the sample rate by a band-limited, linear-phase filter (soxr, high quality).
+
+    Args:
+        audio: (..., time), floating point.
+        from_rate: its sample rate, Hz.
+        to_rate: the rate wanted, Hz.
+
+    Returns:
+        (..., ceil(time * to_rate / from_rate)) on the same device and of the same type, with no
+        gradient; ``audio`` itself where the rates agree.
+
+    Raises:
+        ValueError: a rate that is no positive integer, or audio that is no floating-point tensor.
+
+    >>> resample(torch.zeros(2, 480), 48000, 22050).shape
+    torch.Size([2, 221])
+    """
+    from_rate, to_rate = checked_rate("from_rate", from_rate), checked_rate("to_rate", to_rate)
+    if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() == 0:
+        raise ValueError(
+            f"expected floating-point audio of shape (..., time); got {described(audio)}"
+        )
+    if from_rate == to_rate:
+        return audio
+    length = -(-audio.shape[-1] * to_rate // from_rate)
+    if audio.numel() == 0:
+        return audio.new_zeros(*audio.shape[:-1], length)
+    import soxr  # imported late: few callers need it
+
+    flat = audio.detach().cpu().reshape(-1, audio.shape[-1])
+    flat = flat if flat.dtype == torch.float64 else flat.float()
+    # Silence beyond the end lets soxr, which rounds its length, make the last sample too.
+    flat = nn.functional.pad(flat, (0, from_rate // to_rate + 1))
+    rows = [soxr.resample(row, from_rate, to_rate, quality="HQ")[:length] for row in flat.numpy()]
+    return torch.from_numpy(np.stack(rows)).view(*audio.shape[:-1], length).to(audio)
+
+
+def resampled(pieces: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+    """What :func:`resample` makes of all pieces, bit for bit, as it comes."""
+    if from_rate == to_rate:
+        yield from pieces
+        return
+    import soxr  # imported late: few callers need it
+
+    stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
+    come = gone = 0
+    for piece in pieces:
+        come += len(piece)
+        made = torch.from_numpy(stream.resample_chunk(piece.numpy()))
+        gone += len(made)
+        if len(made):
+            yield made
+    silence = np.zeros(from_rate // to_rate + 1, dtype=np.float32)  # as in resample
+    rest = torch.from_numpy(stream.resample_chunk(silence, last=True))
+    yield rest[: -(-come * to_rate // from_rate) - gone]
+
+
+def checked_rate(name: str, rate: int) -> int:
+    """A sample rate in Hz.
+
+    Raises:
+        ValueError: no positive whole number; names the argument.
+    """
+    try:
+        number = whole(rate, name)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
+    return number
+
+
+def described(value: object) -> str:
+    """What stands in an error for what is no audio."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    return type(value).__name__

@@ -1,0 +1,181 @@
+"""Sound files written, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from collections.abc import Callable, Iterable
+from io import FileIO
+from pathlib import Path
+
+import soundfile
+from torch import Tensor
+
+from waveflow.audio.quantise import quantise
+from waveflow.audio.reading import clipping
+from waveflow.audio.sample_rate import checked_rate, described
+from waveflow.io.atomic import atomic_path
+from waveflow.io.paths import as_path
+
+_WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
+_LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a header can count
+
+
+def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -> None:
+    """Write one channel as 16-bit PCM, all of it or nothing.
+
+    Samples are rounded to the nearest 16-bit step, so that what ``read_audio`` got from a 16-bit
+    file is written back bit for bit. The file appears under its name only when it is complete;
+    an older one of that name stays until then.
+
+    Args:
+        path: where to; ``.wav`` or ``.flac`` says the format. Its folder must exist.
+        audio: (time,), floating point in [-1, 1]; what lies beyond is clipped, with a warning
+            that counts it.
+        sample_rate: of the audio, Hz.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: another extension, another shape or type, no samples, NaN or infinity, or a
+            sample rate that the format cannot hold.
+
+    >>> import tempfile
+    >>> import torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
+    """
+    path = as_path(path)
+    sample_rate = _check_target(path, sample_rate)
+    _check_audio(path, audio)
+    _write(path, [audio], sample_rate)
+
+
+def write_audio_pieces(
+    path: str | os.PathLike[str], pieces: Iterable[Tensor], sample_rate: int
+) -> int:
+    """Write one channel that comes in pieces, in memory that does not grow with its length.
+
+    The file is bit for bit that of ``write_audio`` and the pieces in a row, and likewise whole or
+    not there: if a piece is refused, or their source raises, an older file stays.
+
+    Args:
+        path: as for ``write_audio``.
+        pieces: (samples,) each, of any lengths, as for ``write_audio``; clipping is told in one
+            warning, at the end.
+        sample_rate: of the audio, Hz.
+
+    Returns:
+        How many samples were written.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: as for ``write_audio``; or more samples than the format can hold.
+
+    >>> import tempfile
+    >>> import torch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
+    22050
+    """
+    path = as_path(path)
+    sample_rate = _check_target(path, sample_rate)
+    return _write(path, pieces, sample_rate)
+
+
+def _write(path: Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
+    """Write pieces one by one, for a public caller two frames up."""
+    count = beyond = 0
+    peak = 0.0
+    suffix = path.suffix.lower()
+    with atomic_path(path) as temporary, temporary.open("r+b", buffering=0) as raw:
+        target = _Target(raw)
+        with _sound_file(target, path, sample_rate) as file:
+            for piece in pieces:
+                _check_audio(path, piece)
+                count += len(piece)
+                if count > _LONGEST[suffix]:
+                    raise ValueError(
+                        f"{path}: expected {_LONGEST[suffix]} samples at most in a {suffix} file; "
+                        "got more"
+                    )
+                beyond += int((piece.abs() > 1).sum())
+                peak = max(peak, piece.abs().max().item())
+                steps = quantise(piece.detach().double().clamp(-1, 1)).cpu().numpy()
+                target.carry(file.write, steps)
+            target.carry(file.close)
+        if not count:
+            raise ValueError(f"{path}: expected audio; got 0 samples")
+    if beyond:
+        warnings.warn(clipping(path, beyond, count, peak), stacklevel=3)
+    return count
+
+
+class _Target:
+    """A binary file that libsndfile writes to, which remembers why it could not.
+
+    Args:
+        file: unbuffered.
+    """
+
+    def __init__(self, file: FileIO):
+        self._file = file
+        self.error: OSError | None = None
+        self.seek, self.tell = file.seek, file.tell
+
+    def write(self, content: bytes) -> int:
+        """Write all of it; what is raised here would not come through libsndfile."""
+        rest = memoryview(content)
+        try:
+            while len(rest) and self.error is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(content) - len(rest)
+
+    def carry(self, work: Callable[..., None], *arguments: object) -> None:
+        """Let libsndfile work.
+
+        Raises:
+            OSError: the file could not be written.
+        """
+        try:
+            work(*arguments)
+        except (soundfile.SoundFileError, AssertionError):
+            if self.error is None:
+                raise
+        if self.error is not None:
+            raise self.error
+
+
+def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(
+            target, "w", sample_rate, 1, "PCM_16", format=_WRITABLE[path.suffix.lower()]
+        )
+    except soundfile.SoundFileError as error:
+        if target.error is not None:
+            raise target.error from None
+        raise ValueError(
+            f"{path}: expected a sample rate that the format can hold; got {sample_rate}"
+        ) from error
+
+
+def _check_target(path: Path, sample_rate: int) -> int:
+    if path.suffix.lower() not in _WRITABLE:
+        raise ValueError(f"{path}: expected a name in .wav or .flac; got {path.suffix!r}")
+    sample_rate = checked_rate("sample_rate", sample_rate)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+    return sample_rate
+
+
+def _check_audio(path: Path, audio: Tensor) -> None:
+    if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 1:
+        raise ValueError(
+            f"{path}: expected floating-point audio of shape (time,); got {described(audio)}"
+        )
+    if len(audio) == 0:
+        raise ValueError(f"{path}: expected audio; got 0 samples")
+    if not audio.isfinite().all():
+        raise ValueError(f"{path}: expected finite samples; got NaN or infinity")

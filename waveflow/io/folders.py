@@ -1,0 +1,91 @@
+"""Folders of recordings, and of the files beside them, all walked in one way."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+from waveflow.io.paths import as_path
+
+SOUNDS = (
+    *(".wav", ".flac", ".ogg", ".mp3", ".aif", ".aifc", ".aiff", ".au", ".avr", ".caf", ".htk"),
+    *(".iff", ".ircam", ".mp2", ".mpc2k", ".nist", ".oga", ".opus", ".paf", ".pvf", ".rf64"),
+    *(".sds", ".sf", ".snd", ".sph", ".svx", ".voc", ".w64", ".wave", ".wavex", ".wve", ".xi"),
+)
+"""Suffixes of recordings that can be read."""
+
+_OTHER_SOUNDS = (
+    *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4"),
+    *(".mpc", ".pcm", ".ra", ".raw", ".shn", ".spx", ".tta", ".webm", ".wma", ".wv"),
+)
+_JUNK = {"__macosx", "@eadir", "$recycle.bin"}
+
+
+def files_below(
+    folder: str | Path, suffixes: tuple[str, ...], *, but: Path | None = None
+) -> list[Path]:
+    """The files of some kinds in the tree below a folder, sorted.
+
+    Links to folders are followed, each folder is read once. What is hidden is left out: names that
+    begin with a dot, and the folders that macOS and others put beside what people store. Sounds
+    that are left out and are no hidden files are told in one warning.
+
+    Args:
+        folder: where to look; may be hidden itself.
+        suffixes: of the files, in lower case; theirs may be in any.
+        but: a folder to leave out.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    folder = as_path(folder)
+    found: list[Path] = []
+    left_out: dict[str, list[Path]] = defaultdict(list)
+    reached = {os.path.realpath(but)} if but is not None else set()
+    waiting: list[Path] = [folder]
+    links: list[Path] = []
+    while waiting or links:
+        here = waiting.pop() if waiting else links.pop(0)  # links last: places have their own names
+        place = os.path.realpath(here)
+        if place in reached or (here != folder and _leads_back(here, place)):
+            continue
+        reached.add(place)
+        for path in sorted(map(here.joinpath, os.listdir(here))):
+            suffix = path.suffix.lower()
+            if os.path.isdir(path):
+                if not _is_hidden(path.name):
+                    (links if path.is_symlink() else waiting).append(path)
+                elif _has_files(path, suffixes):
+                    left_out["hidden folders"].append(path)
+            elif _is_hidden(path.name):
+                continue
+            elif suffix in suffixes and (path.is_file() or path.is_symlink()):
+                found.append(path)
+            elif suffix in _OTHER_SOUNDS:
+                left_out["files in formats that are not read"].append(path)
+            elif path.is_symlink() and not path.exists():
+                left_out["links to nothing"].append(path)
+    if left_out:
+        told = [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in left_out.items()]
+        warnings.warn(f"{folder}: left out {'; '.join(told)}", stacklevel=2)
+    return sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def _leads_back(link: Path, place: str) -> bool:
+    """Whether a link leads to a folder that it stands in."""
+    return link.is_symlink() and link.parent.resolve().is_relative_to(place)
+
+
+def _has_files(folder: Path, suffixes: tuple[str, ...]) -> bool:
+    """Whether there are files of those kinds in a tree, but for hidden ones."""
+    return any(
+        Path(name).suffix.lower() in suffixes and not _is_hidden(name)
+        for _, _, names in os.walk(folder)
+        for name in names
+    )

@@ -1,0 +1,156 @@
+"""The two formats of ``torch.save``: a zip archive (torch 1.6 and later), and pickles in a row."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from waveflow.io.torch_files.machine import Machine
+from waveflow.io.torch_files.names import Name
+from waveflow.io.torch_files.source import Source
+from waveflow.io.torch_files.tensors import Storage, Storages, is_native, swap_bytes
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
+_MOST_MEMBERS = 100_000
+_LARGEST_PICKLE = 2**26
+
+
+def read_tensors(file: str | Path | BinaryIO) -> Any:
+    """What ``torch.save`` has written, whichever version of torch, without running anything.
+
+    Args:
+        file: a path, or a seekable binary file.
+
+    Returns:
+        Numbers, texts, lists, tuples, dicts, sets, tensors on the CPU, element types, and a
+        :class:`~waveflow.io.torch_files.Record` for every module.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: it is damaged, or holds something that is no data; says what, in one line.
+    """
+    if not isinstance(file, str | Path):
+        return _guarded(file)
+    with Path(file).open("rb") as opened:
+        try:
+            return _guarded(opened)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+
+
+def _guarded(file: BinaryIO) -> Any:
+    """The object in a file; whatever parsers make of damaged bytes is a ValueError."""
+    try:
+        start = file.read(4)
+        file.seek(0)
+        return _read_zip(file) if start == b"PK\x03\x04" else _read_row(file)
+    except (ValueError, *_PARSERS) as error:
+        known = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
+        text = str(error) if known else f"a damaged file ({type(error).__name__})"
+        raise ValueError(f"expected tensors saved by torch; got {text}") from None
+
+
+_PARSERS = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
+    *(KeyError, IndexError, OverflowError),
+)
+
+
+def _read_zip(file: BinaryIO) -> Any:
+    """The object in an archive of ``data.pkl`` and one member for each storage."""
+    size = file.seek(0, 2)
+    with zipfile.ZipFile(file) as archive:
+        members = _members(archive, size)
+        pickles = [name for name in members if name.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise ValueError(f"an archive with {len(pickles)} pickles named data.pkl")
+        folder = pickles[0].removesuffix("data.pkl")
+        if members[pickles[0]].file_size > _LARGEST_PICKLE:
+            raise ValueError(f"a pickle of more than {_LARGEST_PICKLE} bytes")
+        order = f"{folder}byteorder"
+        native = order not in members or is_native(archive.read(order)[:16].decode())
+
+        def fill(key: str, count: int) -> bytearray:
+            member = members.get(f"{folder}data/{key}")
+            if member is None or member.file_size != count:
+                raise ValueError("a storage that is missing, or of another size than claimed")
+            return bytearray(archive.read(member))
+
+        storages = Storages(size, fill)
+        source = Source(BytesIO(archive.read(pickles[0])))
+        saved = Machine(source, _by_id(storages, views=False)).run()
+        if not native:
+            _swap(storages)
+        return saved
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The members by name: uncompressed, none twice, not larger than the file together."""
+    infos = archive.infolist()
+    members = {info.filename: info for info in infos}
+    if len(members) != len(infos) or len(infos) > _MOST_MEMBERS:
+        raise ValueError("an archive with a member twice, or with too many")
+    for name, info in members.items():
+        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+            raise ValueError("an archive with paths that lead out of it")
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise ValueError("an archive with compressed or encrypted members")
+    if sum(info.file_size for info in infos) > size:
+        raise ValueError("an archive whose members are larger than itself")
+    return members
+
+
+def _read_row(file: BinaryIO) -> Any:
+    """The object in a row of pickles, behind which stand the storages, little-endian."""
+    if file.read(1) != b"\x80":
+        raise ValueError("another kind of file")
+    file.seek(0)
+    source = Source(file)
+    storages = Storages(source.left)
+    if Machine(source).run() != _MAGIC or Machine(source).run() != _PROTOCOL:
+        raise ValueError("another kind of file")
+    Machine(source).run()  # sizes of C's types, on the machine that saved
+    saved = Machine(source, _by_id(storages, views=True)).run()
+    keys = Machine(source).run()
+    if type(keys) is not list or not all(type(key) is str for key in keys):
+        raise ValueError("a damaged file (no list of storages)")
+    if len(keys) != len(storages.content) or {*keys} != {*storages.content}:
+        raise ValueError("a damaged file (storages are missing)")
+    for key in keys:
+        dtype, content = storages.content[key]
+        if source.number(8) * dtype.itemsize != len(content):
+            raise ValueError("a storage of another size than claimed")
+        content[:] = source.take(len(content))
+    if not is_native("little"):
+        _swap(storages)
+    return saved
+
+
+def _swap(storages: Storages) -> None:
+    for dtype, content in storages.content.values():
+        content[:] = swap_bytes(content, dtype)
+
+
+def _by_id(storages: Storages, *, views: bool) -> Callable[[Any], Any]:
+    """What ids refer to: storages, and in rows of pickles also classes and parts of storages."""
+
+    def find(saved_id: Any) -> Any:
+        kind, *rest = saved_id if type(saved_id) is tuple and saved_id else (None,)
+        if views and kind == "module" and len(rest) == 3 and isinstance(rest[0], Name):
+            return rest[0]
+        if kind != "storage" or len(rest) != (5 if views else 4):
+            raise ValueError("a damaged pickle (an unknown kind of id)")
+        dtype, key, _, count, *view = rest
+        storage: Storage = storages.get(dtype, key, count)
+        if not view or view[0] is None:
+            return storage
+        if type(view[0]) is not tuple or len(view[0]) != 3:
+            raise ValueError("a damaged pickle (no description of a view)")
+        return storage.part(*view[0][1:])
+
+    return find

@@ -1,0 +1,144 @@
+"""The names that a pickle may use, and what they stand for here: data, never anybody's code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from waveflow.io.torch_files.tensors import STORAGES, strided
+
+_LONGEST = 128
+"""Characters of a module's name or of one in it; longer ones are cut, and so unknown."""
+
+
+@dataclass(slots=True)
+class Record:
+    """An object of a class that was not loaded: its name and what was saved of it.
+
+    Attributes:
+        name: module and name of the class, such as ``glow.WaveGlow``.
+        state: its attributes, such as ``_parameters`` of a module.
+    """
+
+    name: str
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a name stands for.
+
+    Attributes:
+        name: module and name.
+        make: makes the value of the arguments that a pickle calls it with; None if it is never
+            called.
+        value: what it stands for where it is not called.
+        inert: whether it is a class of which records are made.
+    """
+
+    name: str
+    make: Callable[..., Any] | None = None
+    value: Any = None
+    inert: bool = False
+
+
+def find(module: str, name: str) -> Name:
+    """What ``module.name`` stands for.
+
+    Raises:
+        ValueError: nothing; tells the name.
+    """
+    full = f"{module[:_LONGEST]}.{name[:_LONGEST]}"
+    if full in _NAMES:
+        return _NAMES[full]
+    if len(full) < _LONGEST and _INERT.fullmatch(full):
+        return Name(full, make=lambda *arguments: Record(full), inert=True)
+    raise ValueError(f"an object of {shown(full)}, which is not loaded because it could run code")
+
+
+def shown(text: str) -> str:
+    """A name that a file tells, fit for a line of an error."""
+    return text if re.fullmatch(r"[\w.]{1,80}", text) else ascii(text[:80])
+
+
+def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
+    made = {}
+    for pair in _list(pairs):
+        key, value = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
+        made[scalar(key)] = value
+    return made
+
+
+def _set(items: Any = ()) -> set[Any]:
+    return {scalar(item) for item in _list(items)}
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """Protocol 2 has no bytes, and writes them as a text to be encoded."""
+    if type(text) is not str or encoding not in ("latin1", "latin-1"):
+        raise ValueError("a damaged pickle (bytes in an unknown encoding)")
+    return text.encode("latin-1")
+
+
+def _list(items: Any) -> list[Any] | tuple[Any, ...]:
+    if not isinstance(items, list | tuple):
+        raise ValueError(f"a damaged pickle (a list expected, not {type(items).__name__})")
+    return items
+
+
+def scalar(key: Any) -> Any:
+    """A key of a dict or an element of a set: of a type whose hash is cheap and harmless."""
+    small = type(key) is not int or -(2**63) <= key < 2**64
+    if type(key) not in (str, bytes, int, float, bool, type(None)) or not small:
+        raise ValueError(f"a damaged pickle (a key of type {type(key).__name__})")
+    return key
+
+
+def _tensor(
+    storage: Any, offset: Any, size: Any, stride: Any, grad: Any = False, hooks: Any = None, *_: Any
+) -> Any:
+    if hooks:
+        raise ValueError("a tensor with hooks, which are code")
+    return strided(storage, offset, size, stride)
+
+
+def _parameter(tensor: Any, *_: Any) -> Any:
+    if not isinstance(tensor, torch.Tensor):
+        raise ValueError(f"a parameter that is no tensor but {type(tensor).__name__}")
+    return tensor
+
+
+_NAMES = {
+    name.name: name
+    for name in (
+        Name("collections.OrderedDict", _ordered_dict),
+        Name("builtins.set", _set),
+        Name("__builtin__.set", _set),
+        Name("_codecs.encode", _bytes),
+        Name("torch.Size", lambda sizes=(): tuple(_list(sizes))),
+        Name("torch.device", lambda *_: "cpu"),
+        Name("torch._utils._rebuild_tensor", _tensor),
+        Name("torch._utils._rebuild_tensor_v2", _tensor),
+        Name("torch._utils._rebuild_parameter", _parameter),
+        Name("torch.nn.parameter.Parameter", _parameter),
+        *(Name(f"torch.{name}", value=dtype) for name, dtype in STORAGES.items()),
+        *(Name(str(dtype), value=dtype) for dtype in STORAGES.values()),
+    )
+}
+
+_INERT = re.compile(
+    # modules of torch, the wrappers that models are trained in, and weight norm's hook
+    r"torch\.nn\.modules\.(activation|batchnorm|container|conv|dropout|linear|module|padding)"
+    r"\.[A-Z]\w*"
+    r"|(torch\.nn|apex)\.parallel\.(data_parallel|distributed)\.[A-Z]\w*"
+    r"|torch\.nn\.utils\.weight_norm\.WeightNorm"
+    # an attribute of every module before torch 1.0
+    r"|torch\.nn\.backends\.thnn\._get_thnn_function_backend"
+    # WaveGlow, by whichever path its source was imported
+    r"|(\w+\.){0,3}(glow|glow_old|waveglow\.model)\.[A-Z]\w*"
+    r"|argparse\.Namespace"
+)

@@ -1,0 +1,58 @@
+"""What the models share that whiten the envelope and then take Glow steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import nn
+
+from waveflow.audio.fields import number
+from waveflow.bijections import ActNorm, Affine, Bijection, Channels, Coupling, InvertibleConv1x1
+from waveflow.models.base import MOST_FLOWS, WIDEST, EncodedConfig, ModelConfig
+
+
+def glow_steps(
+    conditioner: Callable[[int, int], nn.Module],
+    *,
+    groups: int,
+    flows: int,
+) -> list[Bijection]:
+    """Glow steps whose couplings move one half of the bands, then the other; arguments are those
+    of :func:`waveflow.models.source_filter`.
+    """
+    steps: list[Bijection] = []
+    for flow in range(flows):
+        partition = Channels(swap=flow % 2 == 1)
+        kept, moved = partition.sizes(groups)
+        network = conditioner(kept, Affine.n_params * moved)
+        steps += [
+            ActNorm(groups),
+            InvertibleConv1x1(groups),
+            Coupling(partition, network, Affine()),
+        ]
+    return steps
+
+
+@dataclass(frozen=True)
+class WhitenedConfig(EncodedConfig):
+    """The fields of the models that whiten the envelope and then take Glow steps.
+
+    Attributes:
+        whitening_groups: bands of the whitening; a divisor of the hop.
+        flows: number of Glow steps.
+    """
+
+    _divide_hop: ClassVar[tuple[str, ...]] = ("groups", "whitening_groups")
+    groups: int = number(64, 2, WIDEST, parity=0)
+    whitening_groups: int = number(256, 2, WIDEST, parity=0)
+    flows: int = number(6, 0, MOST_FLOWS)
+
+    def grows_from(self, smaller: ModelConfig) -> bool:
+        """New steps come last and start as rotations of a standard normal latent, which are
+        standard normal again.
+        """
+        if not isinstance(smaller, WhitenedConfig) or smaller.flows > self.flows:
+            return False
+        return self == replace(smaller, flows=self.flows)

@@ -1,0 +1,41 @@
+"""Former names of public modules: they still work, and warn."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MOVED = {
+    "waveflow.hub": "waveflow.pretrained.hub",
+    "waveflow.inference.export": "waveflow.export",
+    "waveflow.model_card": "waveflow.pretrained.card",
+    "waveflow.pickles": "waveflow.io.torch_files",
+}
+"""Modules, with all below them, by their former names."""
+_GOES = "0.2"
+
+
+class FormerNames(MetaPathFinder, Loader):
+    """Finds modules by their former names; they are the very modules of the names of today."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        for old in MOVED:
+            if fullname == old or fullname.startswith(f"{old}."):
+                return ModuleSpec(fullname, self)
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        old = next(old for old in MOVED if name == old or name.startswith(f"{old}."))
+        new = MOVED[old] + name.removeprefix(old)
+        if name == old:
+            text = f"expected `{new}`; `{old}` goes in {_GOES}"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+        sys.modules[name] = import_module(new)
