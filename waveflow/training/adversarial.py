@@ -11,14 +11,10 @@ from torch import Tensor, nn
 from waveflow.audio.mel import LogMel
 from waveflow.bijections import Bijection, Chain, LongTermPredictor
 from waveflow.noise import noise_of
-from waveflow.training.config import TrainingConfig
+from waveflow.training.config import MARGIN, SPECTRA, TrainingConfig
 from waveflow.training.discriminators import Discriminators
 from waveflow.training.module import LikelihoodTraining
 from waveflow.vocoder import Vocoder
-
-MARGIN = 8
-"""Frames at both ends of a crop that the discriminators do not see: there the flow begins from
-silence, and the networks and iterations see only one side."""
 
 
 class AdversarialTraining(LikelihoodTraining):
@@ -34,8 +30,8 @@ class AdversarialTraining(LikelihoodTraining):
 
     and the discriminators :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(x)^2`, with the
     recording :math:`r` and the distance :math:`\mathrm{FM}` of the features of :math:`D_k`. Half
-    of each batch is the flow's sample as it is, the other half after the iterations of mel
-    consistency that synthesis has. All losses are one sum with one backward pass: the
+    of each batch is the flow's sample itself, the other half the sample after the iterations of mel
+    consistency that the recipe's synthesis has. All losses are one sum with one backward pass: the
     discriminators see the vocoder's sample detached, the vocoder sees discriminators whose weights
     take no gradient.
 
@@ -49,7 +45,7 @@ class AdversarialTraining(LikelihoodTraining):
 
     def __init__(self, config: TrainingConfig, *, start: Vocoder | None = None):
         super().__init__(config, start=start)
-        self.discriminators = Discriminators()
+        self.discriminators = Discriminators(sizes=SPECTRA)
         mel = config.mel
         self.fronts = nn.ModuleList(
             LogMel(
@@ -63,7 +59,7 @@ class AdversarialTraining(LikelihoodTraining):
                     f_max=mel.sample_rate / 2,
                 )
             )
-            for n_fft in (512, 1024, 2048)
+            for n_fft in SPECTRA
         )
 
     def trained(self) -> list[nn.Module]:

@@ -21,6 +21,11 @@ from waveflow.config import (
 from waveflow.io.paths import as_path
 from waveflow.io.yaml import read_yaml
 
+MARGIN = 8
+"""Frames at both ends of a crop that discriminators do not see: there the flow starts from silence,
+and networks and iterations see one side only."""
+SPECTRA = (512, 1024, 2048)
+"""Sizes of the spectra that discriminators see and that log-mels are compared at."""
 _MOST_STEPS = 10**9
 _BELOW_1 = 1 - 1e-9
 
@@ -172,10 +177,21 @@ def _first_batch(model: ModelConfig, mel: MelConfig, data: DataConfig) -> Iterat
         )
 
 
+def _judged(adversarial: AdversarialConfig, mel: MelConfig, data: DataConfig) -> Iterator[str]:
+    """What discriminators see of a crop is a whole spectrum or more."""
+    least = 2 * MARGIN + -(-max(SPECTRA) // mel.hop_length)
+    if adversarial.adversarial and data.segment_frames < least:
+        yield (
+            f"expected data.segment_frames of {least} or more with discriminators, {MARGIN} at "
+            f"each end that they do not see; got {data.segment_frames}"
+        )
+
+
 _FITS: Fits = {
     **FITS,
     ("data", "compute"): _parts,
     ("model", "mel", "data"): _first_batch,
+    ("adversarial", "mel", "data"): _judged,
 }
 
 

@@ -82,7 +82,7 @@ class LikelihoodTraining(lightning.LightningModule):
         return cast(Vocoder, self.average.module)
 
     def trained(self) -> list[nn.Module]:
-        """What the optimiser steps, the vocoder first; the gradient of each is clipped by itself."""
+        """What the optimiser steps, the vocoder first. Each gradient is clipped on its own."""
         return [self.vocoder]
 
     def rates(self) -> list[tuple[float, int]]:
