@@ -25,7 +25,7 @@ class AdversarialTraining(LikelihoodTraining):
     minimises
 
     .. math::
-        -\lambda_\ell\,\ell + \sum_k \Big(\mathbb E\,(1 - D_k(x))^2
+        -\lambda_\ell\,\ell + \sum_k \Big(\lambda_a\,\mathbb E\,(1 - D_k(x))^2
         + \lambda_f\,\mathrm{FM}_k\Big) + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
 
     and the discriminators :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(x)^2`, with the
@@ -39,7 +39,7 @@ class AdversarialTraining(LikelihoodTraining):
     matching as in Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646).
 
     Args:
-        config: the recipe, with a section ``adversarial``.
+        config: the recipe; the weights :math:`\lambda` are those of its section ``adversarial``.
         start: a vocoder whose weights to start from.
     """
 
