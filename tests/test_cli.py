@@ -317,7 +317,7 @@ NO_SOUNDS = {
     "m.pth": (lambda path, mel: torch.save(torch.tensor(mel), path), "an archive"),
     "model.ckpt": (lambda path, mel: torch.save({"state_dict": {}}, path), "an archive"),
     "old.pth": (lambda path, mel: path.write_bytes(pickle.dumps([1])), "a pickle"),
-    "m.numpy": (lambda path, mel: np.save(path.open("wb"), mel), "an array of NumPy"),
+    "m.numpy": (lambda path, mel: np.save(path.open("wb"), mel), "a NumPy array"),
     "m.txt": (lambda path, mel: path.write_text("no sound\n" * 99), "an unknown format"),
     "m.bin": (lambda path, mel: path.touch(), "no bytes"),
 }
@@ -410,7 +410,7 @@ class Test_mel:
         assert (sounds[0] - sounds[1]).abs().max() <= 2**-15
         refused = ["mel", str(clip), "-o", str(tmp_path / "x.npz"), "--convention", "matcha-22k"]
         assert main(refused) == 1
-        assert "expected a file in .npy, .pt" in error_line(capsys)
+        assert "expected a file ending in .npy, .pt" in error_line(capsys)
 
 
 class Test_score:
@@ -773,7 +773,7 @@ class Test_pipes:
         line = fails(capsys, "mel", clip, clip, "-o", "-", "--model", model)
         assert line == "--out: expected a folder for more than a single file; got -"
         line = fails(capsys, "vocode", "-", "-o", f"{tmp_path}/", "--devices", 2, "--model", model)
-        assert line.startswith("-: expected files that 2 devices can read")
+        assert line.startswith("-: expected a file that 2 devices can read")
 
     def test_closed_stdin_is_told(self, model, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr("sys.stdin", None)

@@ -121,7 +121,7 @@ def test_a_part_of_a_corpus_may_have_none_of_the_excluded_clips(tmp_path):
     (tmp_path / "validation.txt").write_text("cat\nants\nbees\n")
     (tmp_path / "test.txt").write_text("wasps\nyaks\n")
     lists = {f"{w}_list": str(tmp_path / f"{n}.txt") for w, n in PAIRS}
-    with pytest.warns(UserWarning, match=r"test\.txt: .* 2 of 2 are not there, such as wasps and"):
+    with pytest.warns(UserWarning, match=r"test\.txt: .* 2 of 2 are unknown, such as wasps and"):
         split = split_clips(IDS, DataConfig(**lists))
     assert split.validation == ["cat"]
 
@@ -147,7 +147,7 @@ def test_mels_and_shards_meet_clips_of_either_form(form, tmp_path):
 
 def test_two_forms_of_one_name_are_two_clips_of_one_name(tmp_path):
     spoken(tmp_path, *(f"{unicodedata.normalize(form, 'Zoë')}.wav" for form in ("NFC", "NFD")))
-    with pytest.raises(ValueError, match="expected one clip a name"):
+    with pytest.raises(ValueError, match="expected one clip per name"):
         find_clips(tmp_path)
 
 

@@ -164,7 +164,7 @@ class TestShards:
         assert list(longest.groups) == [range(1)]
         with pytest.raises(ValueError, match="expected clips of at least"):
             ShardedClips(index, log_mel, index.names, min_frames=frames[-1] + 1)
-        with pytest.raises(ValueError, match="1 of 2 are not there, such as nobody"):
+        with pytest.raises(ValueError, match="1 of 2 are unknown, such as nobody"):
             ShardedClips(index, log_mel, [index.names[0], "nobody"])
 
     def test_two_workers_give_the_batches_of_none(self, index, log_mel):

@@ -1,4 +1,4 @@
-"""Work on many items by many devices, each item by one process from beginning to end."""
+"""Share many items among many devices; one process does each item."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from torch import distributed, nn
 from torch.utils.data import DataLoader
 
 _PATIENCE = timedelta(days=30)
-"""How long a process that has done its share waits for the others."""
+"""Longest time that a process which has done its share waits for the others."""
 
 _GRACE = 20.0
-"""Seconds that processes have to clean up before they are killed."""
+"""Seconds that processes have to clean up after an interrupt."""
 
 _POLL = 0.05
 
 
 class Team:
-    """Processes that share a list of items, one a device: CPUs over gloo, GPUs over NCCL.
+    """Processes that share a list of items, one per device: CPUs over gloo, GPUs over NCCL.
 
     Every process runs the same program, as in training; they are started by :meth:`share`, by
     ``torchrun``, or by SLURM. On the CPU each computes with one thread.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        devices: how many.
+        devices: number of devices.
 
     Raises:
-        ValueError: more CUDA devices than there are.
+        ValueError: ``devices`` is more than the number of CUDA devices.
     """
 
     def __init__(self, device: str, devices: int):
         if device == "cuda" and devices > torch.cuda.device_count():
             raise ValueError(
-                f"expected {torch.cuda.device_count()} CUDA devices at most; got {devices}"
+                f"expected at most {torch.cuda.device_count()} CUDA devices; got {devices}"
             )
         with _hushed():
             self._trainer = lightning.Trainer(
@@ -63,23 +63,23 @@ class Team:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process speaks for all."""
+        """Whether this is the process that reports for all."""
         return self._trainer.is_global_zero
 
     def share(self, model: nn.Module, work: Callable[[int], bool], costs: Sequence[float]) -> bool:
-        """Do all items; every process calls this with the same ones.
+        """Do all items; every process makes this call with the same items.
 
         Args:
-            model: what computes; moved to the device of the process.
-            work: does the item of a number, and tells whether it could.
-            costs: of each item, in any unit; the shares' sums are about the same.
+            model: module that computes; moved to the device of the process.
+            work: does the item of the given number, and returns whether it succeeded.
+            costs: cost of each item, in any unit; the shares have about the same sum.
 
         Returns:
-            Whether all items could be done, in all processes.
+            Whether all items succeeded, in all processes.
 
         Raises:
-            ValueError: the processes were called with different costs.
-            KeyboardInterrupt: Ctrl-C, or SIGTERM; the others are told, and waited for.
+            ValueError: the processes have different costs.
+            KeyboardInterrupt: Ctrl-C or SIGTERM; the other processes are stopped first.
         """
         sharing = _Sharing(model, work, list(costs))
         with _hushed():
@@ -93,17 +93,17 @@ class Team:
 
 
 def deal(costs: Sequence[float], shares: int) -> list[list[int]]:
-    """Deal items out: the costliest first, each to the share that has least.
+    """Distribute items: the costliest first, each to the share with the lowest sum.
 
-    The costliest share is at most 4/3 of the least that is possible (Graham, *Bounds on
+    The costliest share is at most 4/3 of the optimum (Graham, *Bounds on
     multiprocessing timing anomalies*, 1969).
 
     Args:
-        costs: of each item.
-        shares: how many.
+        costs: cost of each item.
+        shares: number of shares.
 
     Returns:
-        Numbers of items for each share, costliest first; the same for the same arguments.
+        Numbers of the items of each share, costliest first; a function of the arguments alone.
 
     >>> deal([1, 5, 2, 2], 2)
     [[1], [2, 3, 0]]
@@ -118,7 +118,7 @@ def deal(costs: Sequence[float], shares: int) -> list[list[int]]:
 
 
 class _Sharing(lightning.LightningModule):
-    """The share of this process, and at its end what became of all."""
+    """The share of this process; at its end, ``failed`` covers all processes."""
 
     def __init__(self, model: nn.Module, work: Callable[[int], bool], costs: list[float]):
         super().__init__()
@@ -129,16 +129,16 @@ class _Sharing(lightning.LightningModule):
 
     def predict_dataloader(self) -> Any:
         if self.trainer.strategy.broadcast(self._costs) != self._costs:
-            raise ValueError("expected the same items in every process; files came or went")
+            raise ValueError("expected the same items in every process; files have changed")
         shares = deal(self._costs, self.trainer.world_size)
-        # the end is an item, too: a share may be empty
+        # None marks the end, because a share may be empty
         items = [*shares[self.trainer.global_rank], None]
         return DataLoader(items, batch_size=None)  # type: ignore[arg-type]
 
     def on_predict_start(self) -> None:
         if self.device.type == "cpu":
             torch.set_num_threads(1)
-        # Lightning's own answer to SIGTERM waits for processes that do not listen
+        # Lightning's own SIGTERM handler waits for processes that ignore it
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _interrupt)
 
@@ -154,7 +154,7 @@ class _Sharing(lightning.LightningModule):
             raise
 
     def _any(self, mine: bool) -> bool:
-        """Whether it is so in any process; signals are heard while the others are waited for."""
+        """Whether ``mine`` is true in any process; signals are handled while it waits."""
         total = torch.tensor([float(mine)], dtype=torch.float32, device=self.device)
         waiting = distributed.all_reduce(total, async_op=True)
         while waiting is not None and not waiting.is_completed():
@@ -163,7 +163,7 @@ class _Sharing(lightning.LightningModule):
 
 
 def _end(processes: Sequence[Popen[Any]]) -> None:
-    """Let processes clean up and end, as this one is about to."""
+    """Terminate processes, and give them time to clean up."""
     for process in processes:
         process.terminate()
     end = time.monotonic() + _GRACE
@@ -177,7 +177,7 @@ def _interrupt(*_: object) -> None:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Without what Lightning says that is of no use here."""
+    """Hide messages of Lightning that do not apply here."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ def tiles(figures: Iterable[tuple[str, str]]) -> str:
 
 
 def pictures(figures: Iterable[tuple[bytes, str, str]]) -> str:
-    """PNGs beside one another, below one another where it is narrow: (png, caption, alt) each."""
+    """PNGs side by side, or stacked on a narrow screen: (png, caption, alt) each."""
     parts = "".join(
         f'<figure><figcaption>{escape(caption)}</figcaption><img alt="{escape(alt, quote=True)}" '
         f'src="data:image/png;base64,{b64encode(png).decode()}"></figure>'
@@ -26,10 +26,10 @@ def pictures(figures: Iterable[tuple[bytes, str, str]]) -> str:
 
 
 def notes(lines: Iterable[str]) -> str:
-    """Paragraphs of small print; nothing of no lines."""
+    """Paragraphs of small print; empty if there are no lines."""
     return "".join(f'<p class="wf-note">{escape(line)}</p>' for line in lines)
 
 
 def warning(text: str | None) -> str:
-    """What should not be overlooked, if there is something."""
+    """A highlighted warning; empty if ``text`` is None."""
     return f'<div class="wf-warning" role="alert">{escape(text)}</div>' if text else ""

@@ -1,4 +1,4 @@
-"""Pictures as PNG, each on a canvas of its own, so that threads can draw at once."""
+"""Pictures as PNG; each has its own canvas, so threads can draw at the same time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#7f8594"
-"""Of labels: readable on a light and on a dark ground."""
+"""Colour of labels: readable on a light and on a dark background."""
 
 CURVE, ALARM = "#0d9488", "#e11d63"
 
 
 def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
-    """A log-mel, (n_mels, frames): bands over seconds, on the same scale for every mel."""
+    """A picture of a log-mel (n_mels, frames), with the same colour scale for every mel."""
     figure, axis = _canvas(4.4, 2.4, (0.105, 0.215, 0.885, 0.765))
     seconds = mel.shape[-1] * hop_length / sample_rate
     axis.imshow(
@@ -38,7 +38,7 @@ def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
 
 
 def sound_picture(audio: Tensor, *, sample_rate: int) -> bytes:
-    """A spectrogram of (time,) audio: kHz over seconds."""
+    """A spectrogram of audio (time,), in kHz over seconds."""
     figure, axis = _canvas(4.4, 2.4, (0.105, 0.215, 0.885, 0.765))
     _spectrogram(axis, audio, sample_rate)
     axis.set_xlabel("seconds", color=INK)
@@ -54,14 +54,14 @@ def curve_picture(
     sample_rate: int,
     span: tuple[float, float] | None = None,
 ) -> bytes:
-    """A spectrogram with the curve of nats per sample over it, and that of surprise below.
+    """A spectrogram with a curve of nats per sample on it, and a curve of surprise below.
 
     Args:
-        audio: (time,).
-        nats: per sample, (frames,).
-        surprise: likewise.
-        sample_rate: Hz.
-        span: seconds to mark, from when to when.
+        audio: audio, (time,).
+        nats: nats per sample, (frames,).
+        surprise: surprise in nats per sample, (frames,).
+        sample_rate: sample rate, Hz.
+        span: start and end of a stretch to mark, seconds.
     """
     figure, above = _canvas(7.2, 4.8, (0.085, 0.43, 0.83, 0.55))
     _spectrogram(above, audio, sample_rate)
@@ -125,7 +125,7 @@ def _spectrogram(axis: Axes, audio: Tensor, sample_rate: int) -> None:
 def _canvas(
     width: float, height: float, place: tuple[float, float, float, float]
 ) -> tuple[Figure, Axes]:
-    """A figure of so many inches with one pair of axes, without pyplot and its global state."""
+    """A figure of ``width`` by ``height`` inches with one pair of axes, without pyplot's state."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
