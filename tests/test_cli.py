@@ -334,7 +334,7 @@ class Test_words:
         make(tmp_path / name, mel)
         out = tmp_path / "x.wav"
         line = fails(capsys, "vocode", tmp_path / name, "-o", out, "--model", model)
-        expected = "expected a recording, or a mel in .npz, .npy, .pt; got "
+        expected = "expected a recording, or a mel file ending in .npz, .npy, .pt; got "
         assert line.startswith(f"{tmp_path / name}: {expected}")
         assert what in line
 

@@ -248,7 +248,7 @@ class Test_a_run:
             )
 
         monkeypatch.setattr(LikelihoodTraining, "training_step", poisoned)
-        with pytest.warns(UserWarning, match="went back to the weights of step 4"):
+        with pytest.warns(UserWarning, match="returned to the weights of step 4"):
             outcome = train(run_config, data=CORPUS, out=tmp_path / "run", device="cuda")
         assert outcome.steps == 8
 

@@ -54,7 +54,8 @@ class MelWarning(UserWarning):
 
 SPEECH_DEVIATION = (1.3, 4.0)
 """Standard deviation, in nats, of the log-mels of speech: 1.32 to 3.5 over every 128 frames of 216
-recordings in four conventions. A mel in decimal logarithms or with unit variance is below this range."""
+recordings in four conventions. A mel in decimal logarithms or with unit variance is below.
+"""
 
 HEADROOM = 0.7
 """Nats that a log-mel of speech stays below that of the loudest possible sound; the smallest
@@ -79,8 +80,8 @@ def doubt(mel: Tensor, log_mel: LogMel) -> str | None:
     if not low <= deviation <= high:
         hint = "decimal logarithms, or normalised values" if deviation < low else "decibels"
         return (
-            f"mel: the standard deviation of its values is {deviation:.2f}, that of speech {low} to "
-            f"{high}: {hint}? waveflow.interop.mels converts them"
+            f"mel: the standard deviation of its values is {deviation:.2f}, that of speech {low} "
+            f"to {high}: {hint}? waveflow.interop.mels converts them"
         )
     if loudest > log_mel.loudest() - HEADROOM:
         return (

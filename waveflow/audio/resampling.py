@@ -28,8 +28,8 @@ class Resampler(Durable):
     .. math:: y_n = \sum_t h(t - p_n)\, x_t, \qquad x_t = D \sum_n h(t - p_n)\, y_n ,
 
     The filters pass ``PASS`` of the low rate's band and attenuate aliases into it by 90 dB. Both
-    are products of overlapping blocks with one matrix. Beyond its ends audio is continued by zeros, or
-    mirrored with the samples at the ends doubled; the low band is continued in the same way.
+    are products of overlapping blocks with one matrix. Beyond its ends audio is continued by zeros,
+    or mirrored with the samples at the ends doubled; so is the low band.
 
     Args:
         factor: the factor D.

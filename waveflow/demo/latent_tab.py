@@ -23,8 +23,8 @@ def add(studio: Studio) -> None:
     gr.Markdown(
         "A flow turns a recording into *latents* and back without loss. Latents are as many "
         "numbers as the recording has samples, and look like white noise. Given the mel, they hold "
-        "what the mel does not: phases and fine structure. Move them, and hear what they carry. All "
-        "recordings of a walk are cut at their end to the length of the shortest.",
+        "what the mel does not: phases and fine structure. Move them, and hear what they carry. "
+        "All recordings of a walk are cut at their end to the length of the shortest.",
         elem_classes="wf-lead",
     )
     with gr.Row(equal_height=False):

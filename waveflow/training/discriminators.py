@@ -1,4 +1,4 @@
-"""Networks that tell recordings from synthesis: the judges of adversarial training."""
+"""Networks that distinguish recordings from synthesis, for adversarial training."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.nn.utils.parametrizations import weight_norm
 from waveflow.precision import Durable, full_precision
 
 SLOPE = 0.1
-"""Of the leaky rectifiers, below zero."""
+"""Slope of the leaky rectifiers below zero."""
 
 
 class Layers(nn.Module):
     """Two-dimensional convolutions with leaky rectifiers; the last one gives the scores.
 
     Args:
-        convolutions: in their order.
+        convolutions: the convolutions, in order.
     """
 
     def __init__(self, convolutions: Sequence[nn.Module]):
@@ -44,7 +44,7 @@ class PeriodDiscriminator(nn.Module):
 
     Args:
         period: samples of a row.
-        channels: of each layer but the last.
+        channels: channels of each layer except the last.
 
     >>> import torch
     >>> [x.shape[1] for x in PeriodDiscriminator(3, channels=(4, 8))(torch.randn(1, 100))]
@@ -75,7 +75,7 @@ class SpectrumDiscriminator(Durable):
 
     Args:
         n_fft: samples of a frame; frames overlap by three quarters.
-        channels: of each layer but the last.
+        channels: channels of each layer except the last.
 
     >>> import torch
     >>> [x.shape[1] for x in SpectrumDiscriminator(64, channels=4)(torch.randn(1, 640))]
@@ -108,13 +108,13 @@ class SpectrumDiscriminator(Durable):
 
 
 class Discriminators(nn.Module):
-    """Several of both kinds, side by side.
+    """Several discriminators of both kinds.
 
     Args:
-        periods: of the period discriminators, one each.
-        period_channels: of the layers of a period discriminator.
-        sizes: ``n_fft`` of the spectrum discriminators, one each.
-        spectrum_channels: of the layers of a spectrum discriminator.
+        periods: periods of the period discriminators, one for each.
+        period_channels: channels of the layers of a period discriminator.
+        sizes: ``n_fft`` of the spectrum discriminators, one for each.
+        spectrum_channels: channels of the layers of a spectrum discriminator.
 
     >>> import torch
     >>> discriminators = Discriminators(
