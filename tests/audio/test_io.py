@@ -171,7 +171,7 @@ def test_a_pipe_without_end_is_refused(tmp_path, monkeypatch) -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    with pytest.raises(ValueError, match=r"pipe: expected 2097152 bytes at most of a pipe"):
+    with pytest.raises(ValueError, match=r"pipe: expected at most 2097152 bytes from a pipe"):
         read_audio(tmp_path / "pipe")
     writer.join()
 

@@ -202,7 +202,7 @@ def test_links_are_followed_each_folder_once(tmp_path):
     (folder / "self").symlink_to("self")
     names, lines = taken(folder)
     assert names == ["file.wav", "three.wav", "wavs/deep/two.wav", "wavs/one.wav", "z/four.wav"]
-    assert lines == [f"{folder}: left out 1 links to nothing, such as {folder / 'self'}"]
+    assert lines == [f"{folder}: left out 1 broken links, such as {folder / 'self'}"]
     (tmp_path / "linked").symlink_to(folder)
     assert len(find_clips_quietly(tmp_path / "linked")) == 5
 
@@ -250,8 +250,8 @@ def test_what_is_left_out_is_told_in_one_line(tmp_path, capsys):
     parts = line.removeprefix(f"{folder}: left out ").split("; ")
     assert sorted(parts) == [
         f"1 hidden folders, such as {folder / '.old'}",
-        f"1 links to nothing, such as {folder / 'wavs'}",
-        f"3 files in formats that are not read, such as {folder / 'a.m4a'}",
+        f"1 broken links, such as {folder / 'wavs'}",
+        f"3 files in unsupported formats, such as {folder / 'a.m4a'}",
     ]
     recipe = str(ROOT / "recipes" / "ljspeech" / "smoke.yaml")
     assert main(["shard", recipe, "--data", str(folder), "--out", str(tmp_path / "shards")]) == 0

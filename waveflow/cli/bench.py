@@ -3,7 +3,7 @@
 Prints Markdown: a row for each engine, number of threads, batch and length, and a row for each
 chunk size of a stream. ENGINES is a comma-separated list of
 
-engine    vocoder(mel), the default
+engine    vocoder(mel), the usual synthesis
 plain     the model's modules, run by torch
 compile   the model's modules, run by torch.compile; needs a C++ compiler
 onnx      the file of `waveflow export onnx`; needs pip install 'waveflow[onnx]'
@@ -39,7 +39,7 @@ from waveflow.cli.arguments import add_device, add_model, iterations, number
 from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
 
-SUMMARY = "speed, latency and memory of synthesis on this machine"
+SUMMARY = "measure speed, latency and memory of synthesis on this machine"
 
 
 def describe(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ A recording is resampled to the model's rate and cut to whole hops. Its mel is f
 --convention writes the mel of another project's front end (decimal logarithms, frames first, and so
 on) to .npy or .pt; docs/mel_conventions.md has the table.
 
-FILE may be - for stdin. OUT may be - for stdout: an .npz, or an .npy with --convention.
+FILE may be "-" for stdin. OUT may be "-" for stdout: an .npz, or an .npy with --convention.
 
 Examples:
   waveflow mel speech.wav -o speech.npy

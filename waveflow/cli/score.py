@@ -3,7 +3,7 @@
 "nats_per_sample" is the log-density of the audio given its mel, divided by the number of samples:
 higher is likelier. "bits_per_sample" is an upper bound on the cost to encode the 16-bit samples:
 lower is likelier. The figures do not depend on a seed or on the other FILEs.
-FILE may be - for stdin.
+FILE may be "-" for stdin.
 
 Examples:
   waveflow score clips/*.flac

@@ -24,7 +24,7 @@ from waveflow.cli.arguments import add_device, duration, number
 from waveflow.cli.messages import report
 from waveflow.io.signals import loading
 
-SUMMARY = "train a model"
+SUMMARY = "train a model, or resume its training"
 
 
 def describe(parser: ArgumentParser) -> None:

@@ -10,12 +10,12 @@ converted exactly, or refused.
 A folder stands for all recordings and mels below it, and its tree is kept below OUT. Existing
 outputs are skipped, so the same command resumes after an interruption; the output of a single FILE
 is always overwritten. A failing file is reported, and the others are still processed. Files of any
-length work: recordings and .npy files are read, vocoded and written piece by piece. FILE may be
-- for stdin, or a pipe, with a recording or a mel. OUT may be - for stdout, as WAV.
+length work: recordings and .npy files are read, vocoded and written piece by piece. FILE may be a
+pipe, or "-" for stdin, with a recording or a mel. OUT may be "-" for stdout, as WAV.
 
 --devices N shares the files among N processes, each with its own GPU, or on the CPU its own thread.
-On a CPU, N does not change the sound of a file by a bit. A single FILE uses all of torch's threads,
-which may change the rounding. N > 1 needs: pip install 'waveflow[train]'.
+On a CPU, a file has the same sound for every N, bit for bit. A single FILE uses all of torch's
+threads, which may change the rounding. N > 1 needs: pip install 'waveflow[train]'.
 
 Examples:
   waveflow vocode speech.wav -o copy.wav
