@@ -1,4 +1,4 @@
-"""The two formats of ``torch.save``: zip archives (torch 1.6 and later), and pickles in sequence."""
+"""The formats of ``torch.save``: zip archives (torch 1.6 and later), and sequences of pickles."""
 
 from __future__ import annotations
 
