@@ -22,10 +22,10 @@ from waveflow.io.paths import as_path
 from waveflow.io.yaml import read_yaml
 
 MARGIN = 8
-"""Frames at both ends of a crop that discriminators do not see: there the flow starts from silence,
-and networks and iterations see one side only."""
+"""Frames at each end of a crop that discriminators do not see. There the flow starts from silence,
+and networks and iterations have context on one side only."""
 SPECTRA = (512, 1024, 2048)
-"""Sizes of the spectra that discriminators see and that log-mels are compared at."""
+"""FFT sizes of the spectrum discriminators and of the log-mels that are compared."""
 _MOST_STEPS = 10**9
 _BELOW_1 = 1 - 1e-9
 
@@ -180,12 +180,12 @@ def _first_batch(model: ModelConfig, mel: MelConfig, data: DataConfig) -> Iterat
 
 
 def _judged(adversarial: AdversarialConfig, mel: MelConfig, data: DataConfig) -> Iterator[str]:
-    """What discriminators see of a crop is a whole spectrum or more."""
+    """The part of a crop that discriminators see must hold a whole spectrum."""
     least = 2 * MARGIN + -(-max(SPECTRA) // mel.hop_length)
     if adversarial.adversarial and data.segment_frames < least:
         yield (
-            f"expected data.segment_frames of {least} or more with discriminators, {MARGIN} at "
-            f"each end that they do not see; got {data.segment_frames}"
+            f"expected data.segment_frames of at least {least} with discriminators, which do not see "
+            f"{MARGIN} frames at each end; got {data.segment_frames}"
         )
 
 

@@ -204,7 +204,9 @@ def _prepare(vocoder: Vocoder, config: ComputeConfig) -> None:
         flow.bijection = Reversible(*flow.bijection.bijections)
     if config.compile is not None:
         couplings = [block for block in flow.modules() if isinstance(block, Coupling)]
-        _allow_programs(4 * len(couplings))  # each may have its own size, with and without gradients
+        _allow_programs(
+            4 * len(couplings)
+        )  # each may have its own size, with and without gradients
         for block in couplings:
             block.conditioner.compile(mode=config.compile, dynamic=False)
 
