@@ -131,5 +131,5 @@ def test_a_gradient_that_is_not_finite_changes_neither_side():
 
 
 def test_crops_that_discriminators_cannot_see_are_refused(config):
-    with pytest.raises(ValueError, match="expected data.segment_frames of 24 or more"):
+    with pytest.raises(ValueError, match="expected data.segment_frames of at least 24"):
         config.override({"data.segment_frames": 23})

@@ -30,10 +30,10 @@ class AdversarialTraining(LikelihoodTraining):
 
     and the discriminators :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(x)^2`, with the
     recording :math:`r` and the distance :math:`\mathrm{FM}` of the features of :math:`D_k`. In
-    half of each batch, :math:`x` is the flow's sample; in the other half it is the sample after the
-    iterations of mel consistency in the recipe's synthesis. All losses are one sum with one backward
-    pass: the discriminators see a detached sample, and the vocoder sees discriminators whose weights
-    take no gradient.
+    half of each batch, :math:`x` is the flow's sample; in the other half it is the sample after
+    the iterations of mel consistency in the recipe's synthesis. All losses are one sum with one
+    backward pass: the discriminators see a detached sample, and the vocoder sees discriminators
+    whose weights take no gradient.
 
     Grover, Dhar & Ermon, *Flow-GAN* (https://arxiv.org/abs/1705.08868); least squares and feature
     matching as in Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646).

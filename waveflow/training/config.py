@@ -184,8 +184,8 @@ def _judged(adversarial: AdversarialConfig, mel: MelConfig, data: DataConfig) ->
     least = 2 * MARGIN + -(-max(SPECTRA) // mel.hop_length)
     if adversarial.adversarial and data.segment_frames < least:
         yield (
-            f"expected data.segment_frames of at least {least} with discriminators, which do not see "
-            f"{MARGIN} frames at each end; got {data.segment_frames}"
+            f"expected data.segment_frames of at least {least} with discriminators, which do not "
+            f"see {MARGIN} frames at each end; got {data.segment_frames}"
         )
 
 
