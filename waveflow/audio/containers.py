@@ -144,7 +144,7 @@ def open_whole(file: BinaryIO) -> View:
         view.replaced = {place: struct.pack(form, length)}
     elif samples.length > there:
         raise ValueError(
-            f"expected {samples.length} bytes of samples, from its header; "
+            f"expected {samples.length} bytes of samples according to its header; "
             f"got {there}: the file was cut short"
         )
     return view

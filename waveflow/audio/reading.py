@@ -159,7 +159,9 @@ def _decoded(path: str | os.PathLike[str], file: soundfile.SoundFile) -> Iterato
     while count < promised:
         block = file.read(min(size, promised - count), dtype="float32", always_2d=True)
         if not len(block):
-            raise ValueError(f"{path}: expected {promised} samples, from its header; got {count}")
+            raise ValueError(
+                f"{path}: expected {promised} samples according to its header; got {count}"
+            )
         piece = torch.from_numpy(block).mean(dim=1)
         if not piece.isfinite().all():
             raise ValueError(f"{path}: expected finite samples; got NaN or infinity")

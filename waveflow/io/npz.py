@@ -14,7 +14,7 @@ _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other compressions have n
 
 
 def require_bounded(file: str | Path | BinaryIO) -> None:
-    """Refuse an archive whose header claims much more than its size; no more than that is read.
+    """Refuse an archive whose headers claim much more than its size; readers read what they claim.
 
     Args:
         file: ``.npz`` file; other files are not checked.

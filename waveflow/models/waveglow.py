@@ -123,8 +123,8 @@ class WaveGlowConfig(ModelConfig):
         yield from super().misfits(mel)
         if self.upsampler_kernel_size < mel.hop_length:
             yield (
-                f"expected model.upsampler_kernel_size >= mel.hop_length {mel.hop_length}; "
-                f"got {self.upsampler_kernel_size}"
+                f"expected model.upsampler_kernel_size of at least mel.hop_length "
+                f"{mel.hop_length}; got {self.upsampler_kernel_size}"
             )
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:

@@ -198,8 +198,8 @@ class Saved(Durable):
         stored, most = path.stat().st_size, most_weights(config)
         if most > _BOUND_BY_BYTES * stored:
             raise ValueError(
-                f"{path}: expected the weights of {CONFIG_FILE}, up to {most} parameters; "
-                f"got a file of {stored} bytes"
+                f"{path}: expected the weights of {CONFIG_FILE}, at most {most} parameters; "
+                f"got a file of {stored} bytes, which is too small"
             )
         try:
             with torch.device("cpu"):
