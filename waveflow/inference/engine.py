@@ -187,8 +187,9 @@ class Engine:
             audio = push(rows, False)
             if len(audio):
                 yield audio.clone()
-        if rows is not None:
-            yield push(rows[:0], True).clone()
+        audio = push(rows[:0], True) if rows is not None else ()
+        if len(audio):
+            yield audio.clone()
 
     def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""
