@@ -138,7 +138,7 @@ def test_every_vocoder_at_every_length(small):
     "kind", [kind for kind in KINDS if kind[0] == "nice" or not kind[-1]], ids=str
 )
 def test_torch_programs(kind, tmp_path):
-    """Every flow without iterations, and every kind of mel's ends with one: tracing takes seconds."""
+    """Every flow, and every kind of mel's ends with one iteration: tracing takes seconds."""
     small, path = small_vocoder(kind), tmp_path / "small.pt2"
     iterations = min(kind[-1], 1)
     export_torch(small, path, consistency=iterations)

@@ -110,6 +110,26 @@ class Bijection(nn.Module):
         """
         raise NotImplementedError
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map data to latent, and say where the log-determinant arises.
+
+        By default it is spread evenly over the steps, which is exact where every step is scaled
+        alike and where volume is preserved. A bijection whose steps differ overrides this.
+
+        Args:
+            x: data, (batch, ...).
+            context: what the map may look at besides ``x``, (batch, ...).
+
+        Returns:
+            ``z``, and the parts (batch, n): n is the number of steps at which they arise, or 1 for
+            a whole that is spread evenly; they add up to ``log_det``.
+
+        Raises:
+            ValueError: as ``forward``.
+        """
+        z, log_det = self(x, context)
+        return z, log_det[:, None]
+
     def _require(self, name: str, shape: Shape | None, x: Tensor, context: Tensor | None) -> None:
         """Raise ValueError if data or latent, or the context, are none that the map takes."""
         if shape is not None:
@@ -244,6 +264,14 @@ class Chain(Bijection):
             z = cast(Bijection, bijection).inverse(z, context)
         return z
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        total = zero_log_det(x)[:, None]
+        for bijection in self.bijections:
+            x, parts = cast(Bijection, bijection).local_log_det(x, context)
+            steps = max(total.shape[-1], parts.shape[-1])
+            total = per_frame(total, steps) + per_frame(parts, steps)
+        return x, total
+
 
 class Inverse(Bijection):
     r"""Another bijection run backwards: :math:`z = g^{-1}(x)`, so
@@ -277,10 +305,29 @@ class Inverse(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return self.bijection(z, context)[0]
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = self.bijection.inverse(x, context)
+        return z, -self.bijection.local_log_det(z, context)[1]
+
 
 def zero_log_det(x: Tensor) -> Tensor:
     """Zeros of shape (batch,) in float32 or better, on the device of ``x``."""
     return x.new_zeros(x.shape[0], dtype=torch.promote_types(x.dtype, torch.float32))
+
+
+def per_frame(values: Tensor, frames: int) -> Tensor:
+    """Sums of neighbours, or even shares: (batch, n) -> (batch, frames), of the same total.
+
+    Raises:
+        ValueError: neither of ``n`` and ``frames`` is a multiple of the other.
+    """
+    count = values.shape[-1]
+    if count % frames == 0:
+        return values.unflatten(-1, (frames, count // frames)).sum(-1)
+    if frames % count == 0:
+        share = frames // count
+        return values.repeat_interleave(share, dim=-1) / share
+    raise ValueError(f"expected a multiple or a divisor of {frames} steps; got {count}")
 
 
 def sum_per_example(x: Tensor) -> Tensor:

@@ -80,6 +80,13 @@ class Coupling(Bijection):
             moved = self.elementwise.inverse(moved, parameters)
         return self.partition.merge(kept, moved)
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        kept, moved = self.partition.split(x)
+        parameters = self.conditioner(kept, context)
+        with full_precision(x):
+            moved, parts = self.elementwise.local_log_det(moved, parameters)
+        return self.partition.merge(kept, moved), parts
+
 
 class ContextAffine(Bijection):
     r"""All of the data moves, steered by the context alone: :math:`z = g(x; \text{network}(c))`.
@@ -128,6 +135,11 @@ class ContextAffine(Bijection):
         parameters = self._read(z, context)
         with full_precision(z):
             return self.elementwise.inverse(z, parameters)
+
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        parameters = self._read(x, context)
+        with full_precision(x):
+            return self.elementwise.local_log_det(x, parameters)
 
     def _read(self, x: Tensor, context: Tensor | None) -> Tensor:
         parameters = self.network(context)

@@ -55,3 +55,7 @@ class EarlyOutput(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         x = self.rest.inverse(z[:, self.channels :], context)
         return torch.cat([z[:, : self.channels], x], dim=1)
+
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, parts = self.rest.local_log_det(x[:, self.channels :], context)
+        return torch.cat([x[:, : self.channels], z], dim=1), parts

@@ -26,6 +26,12 @@ class Elementwise(Bijection):
     def context_shape(self, x: Tensor) -> Shape:
         return x.shape[0], self.n_params * x.shape[1], *x.shape[2:]
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Each step of (batch, channels, steps) as if it were an example of its own."""
+        z, _ = self(x, context)
+        _, log_det = self(_apart(x), None if context is None else _apart(context))
+        return z, log_det.view(x.shape[0], x.shape[2])
+
 
 class Additive(Elementwise):
     r"""NICE's additive map, :math:`z = x + \text{shift}`; volume preserving.
@@ -97,6 +103,11 @@ class Affine(Elementwise):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         shift, log_scale = _like(z, context).chunk(2, dim=1)
         return (z - shift) * (-log_scale).exp()
+
+
+def _apart(x: Tensor) -> Tensor:
+    """(batch, channels, steps) -> (batch * steps, channels, 1)."""
+    return x.transpose(1, 2).flatten(0, 1)[..., None]
 
 
 def _like(x: Tensor, parameters: Tensor | None) -> Tensor:

@@ -162,12 +162,8 @@ class LongTermPredictor(Bijection, Durable):
         return max(self.longest, self.correlated + LOW_PASS_TAPS - 1)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        parameters = self.read(x, context)
-        with full_precision(x):
-            weights, kernel, log_gain = self.coefficients(parameters, self.correlate(x))
-            predicted = self._predict(x, weights, kernel)
-            z = (x.unflatten(1, (-1, self.block)) - predicted) * (-log_gain).exp()
-            return z.flatten(1), -self.block * sum_per_example(log_gain)
+        z, log_gain = self._analyse(x, context)
+        return z, -self.block * sum_per_example(log_gain)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         parameters = self.read(z, context)
@@ -241,11 +237,19 @@ class LongTermPredictor(Bijection, Durable):
         lags = self.lags.start, self.lags.stop
         return low_pass, lags, self.kernel_size, self.window, FLOOR
 
-    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The parts of the log-determinant, one a block: (batch, blocks)."""
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As :meth:`Bijection.local_log_det`, with one part a block."""
+        z, log_gain = self._analyse(x, context)
+        return z, -self.block * log_gain
+
+    def _analyse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """z, (batch, time), and g, (batch, blocks)."""
         parameters = self.read(x, context)
         with full_precision(x):
-            return -self.block * self.coefficients(parameters, self.correlate(x))[2][..., 0]
+            weights, kernel, log_gain = self.coefficients(parameters, self.correlate(x))
+            predicted = self._predict(x, weights, kernel)
+            z = (x.unflatten(1, (-1, self.block)) - predicted) * (-log_gain).exp()
+            return z.flatten(1), log_gain[..., 0]
 
     def read(self, x: Tensor, context: Tensor | None) -> Tensor:
         """The parameters of every block of ``x``, (batch, blocks, n_params), in its precision.
