@@ -6,7 +6,9 @@ from typing import cast
 
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, Shape, sum_per_example, zero_log_det
+from waveflow.bijections.base import Bijection, Shape, Way, sum_per_example, zero_log_det
+from waveflow.streaming.coupling import ContextMoving
+from waveflow.streaming.place import Place
 
 
 class Elementwise(Bijection):
@@ -31,6 +33,16 @@ class Elementwise(Bijection):
         z, _ = self(x, context)
         _, log_det = self(_apart(x), None if context is None else _apart(context))
         return z, log_det.view(x.shape[0], x.shape[2])
+
+    def stages(self, place: Place) -> Way:
+        return [ContextMoving(None, self.inverse, place.ratio)], place
+
+    def forward_stages(self, place: Place) -> Way:
+        return [ContextMoving(None, self.moved, place.ratio)], place
+
+    def moved(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """``z`` alone."""
+        return cast(Tensor, self(x, parameters)[0])
 
 
 class Additive(Elementwise):
@@ -77,6 +89,9 @@ class Scale(Elementwise):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return z * (-_like(z, context)).exp()
 
+    def fused(self) -> Bijection:
+        return _FusedScale()
+
 
 class Affine(Elementwise):
     r"""Real NVP's affine map, :math:`z = x\,e^{\text{log\_scale}} + \text{shift}`,
@@ -103,6 +118,24 @@ class Affine(Elementwise):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         shift, log_scale = _like(z, context).chunk(2, dim=1)
         return (z - shift) * (-log_scale).exp()
+
+    def fused(self) -> Bijection:
+        return _FusedAffine()
+
+
+class _FusedScale(Scale):
+    """Divides by the exponential, in place of the product with that of the opposite."""
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        return z / _like(z, context).exp()
+
+
+class _FusedAffine(Affine):
+    """Likewise."""
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        shift, log_scale = _like(z, context).chunk(2, dim=1)
+        return (z - shift).div_(log_scale.exp())
 
 
 def _apart(x: Tensor) -> Tensor:
