@@ -14,6 +14,7 @@ from waveflow.precision import full_precision
 from waveflow.streaming.lapping import Blocks, Rotation, Samples
 from waveflow.streaming.linear import Linear
 from waveflow.streaming.place import Place
+from waveflow.streaming.rows import Stage
 
 _CPU = torch.device("cpu")
 
@@ -84,11 +85,11 @@ class Lapped(Bijection):
             return self._rotate(folded, sign=-1)
 
     def stages(self, place: Place) -> Way:
-        back = [self._dct4(place), Samples(self.groups), self._rotation(place, -1)]
+        back: list[Stage] = [self._dct4(place), Samples(self.groups), self._rotation(place, -1)]
         return back, place.of_step(1)
 
     def forward_stages(self, place: Place) -> Way:
-        there = [self._rotation(place, 1), Blocks(self.groups), self._dct4(place)]
+        there: list[Stage] = [self._rotation(place, 1), Blocks(self.groups), self._dct4(place)]
         return there, place.of_step(self.groups)
 
     def _dct4(self, place: Place) -> Linear:

@@ -13,6 +13,7 @@ from waveflow.bijections import (
     ContextAffine,
     Coupling,
     EarlyOutput,
+    Elementwise,
     Inverse,
     Polyphase,
 )
@@ -85,7 +86,9 @@ def _lapped(module: ConstantLapped, builder: OnnxBuilder, z: Data, context: Cont
 def forward(module: ConstantLapped, builder: OnnxBuilder, x: Data) -> Data:
     """A lapped transform the other way, (batch, time) -> (batch, groups, time / groups)."""
     if not isinstance(module, ConstantLapped):
-        raise ValueError(f"no ONNX form of Inverse({type(module).__name__})")
+        raise ValueError(
+            f"no ONNX form of Inverse({type(module).__name__}): expected one in {__name__}"
+        )
     blocks = builder.swap(builder.reshape(x.value, 0, -1, module.groups))
     rotated = _rotated(module, builder, blocks, module.sin)
     value = builder.op("MatMul", builder.constant(module.matrix), rotated)
@@ -131,6 +134,11 @@ def _coupling(module: Coupling, builder: OnnxBuilder, z: Data, context: Context)
     channels = module.partition.sizes(z.channels)[1]
     moved = unmoved(module.elementwise, builder, moved, parameters, channels)
     return z.but(merge(module.partition, builder, z, kept, moved))
+
+
+@inverse.register
+def _elementwise(module: Elementwise, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+    return z.but(unmoved(module, builder, z.value, context.value, z.channels))
 
 
 @inverse.register

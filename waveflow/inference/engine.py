@@ -186,9 +186,10 @@ class Engine:
             audio = push(rows, False)
             if len(audio):
                 yield audio.clone()
-        audio = push(rows[:0], True) if rows is not None else ()
-        if len(audio):
-            yield audio.clone()
+        if rows is not None:
+            audio = push(rows[:0], True)
+            if len(audio):
+                yield audio.clone()
 
     def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""
