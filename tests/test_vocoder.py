@@ -256,7 +256,7 @@ def test_half_precision_storage_loads_as_float32(tmp_path):
 def test_unusable_folders_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="bundled name .*ljspeech.*; got nobody"):
         Vocoder.from_pretrained("nobody")
-    with pytest.raises(FileNotFoundError, match=r"expected config\.yaml there"):
+    with pytest.raises(FileNotFoundError, match=r"expected a folder with config\.yaml"):
         Vocoder.from_pretrained(tmp_path)
     Vocoder(small_config("nice")).save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"

@@ -249,8 +249,8 @@ def test_what_is_left_out_is_told_in_one_line(tmp_path, capsys):
     assert names == ["one.WAV"]
     parts = line.removeprefix(f"{folder}: left out ").split("; ")
     assert sorted(parts) == [
-        f"1 hidden folders, such as {folder / '.old'}",
         f"1 broken links, such as {folder / 'wavs'}",
+        f"1 hidden folders, such as {folder / '.old'}",
         f"3 files in unsupported formats, such as {folder / 'a.m4a'}",
     ]
     recipe = str(ROOT / "recipes" / "ljspeech" / "smoke.yaml")

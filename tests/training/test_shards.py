@@ -244,11 +244,11 @@ class TestShardIndex:
     @pytest.mark.parametrize(
         ("key", "value", "message"),
         [
-            ("shard", np.full(100, 0), "rows of differing length"),
-            ("shard_names", np.array(["../secret.tar"] * 99), "another name"),
-            ("shard_sha256", np.array(["/etc/passwd"] * 99), "another name"),
+            ("shard", np.full(100, 0), "columns of different lengths"),
+            ("shard_names", np.array(["../secret.tar"] * 99), "name or checksum is not"),
+            ("shard_sha256", np.array(["/etc/passwd"] * 99), "name or checksum is not"),
             ("names", np.array([{"a": 1}], dtype=object), "allow_pickle"),
-            ("about", json.dumps({"format": 2}), "format 1; got format 2, of a later waveflow"),
+            ("about", json.dumps({"format": 2}), "format 1; got format 2 of a later waveflow"),
             ("about", "[]", "expected an index of shards; got"),
         ],
     )
