@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from waveflow.audio.mel import LogMel
+from waveflow.audio.pictures import spectrogram
 from waveflow.audio.writing import write_audio
 from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, Recorded
@@ -129,38 +128,6 @@ def _mel(vocoder: Vocoder, recording: Recording) -> Tensor:
 def _recorded(scores: Report | ClipScore) -> list[tuple[str, Recorded]]:
     """A column of the recordings' own figures, if there are any."""
     return [] if scores.recorded is None else [("Recording", scores.recorded)]
-
-
-def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
-    """A PNG of (time,) audio: level in dB over seconds and kHz, its labels readable on any ground.
-
-    Raises:
-        ImportError: matplotlib is missing; says how to install it.
-    """
-    try:
-        from matplotlib.figure import Figure as Canvas
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'waveflow[evaluate]'") from error
-
-    window = torch.hann_window(1024, dtype=torch.float32, device=audio.device)
-    hop_length = max(256, len(audio) // 1000)
-    spectrum = torch.stft(
-        audio.float(), 1024, hop_length, window=window, pad_mode="constant", return_complex=True
-    )
-    level = 20 * spectrum.abs().clamp_min(1e-5).log10().numpy()
-    canvas = Canvas(figsize=(5, 2.5))
-    axis = canvas.add_axes((0.1, 0.18, 0.89, 0.8))
-    extent = (0, len(audio) / sample_rate, 0, sample_rate / 2000)
-    axis.imshow(
-        level, origin="lower", aspect="auto", extent=extent, vmin=-60, vmax=30, cmap="magma"
-    )
-    axis.set_xlabel("seconds", color="gray")
-    axis.set_ylabel("kHz", color="gray")
-    axis.tick_params(colors="gray")
-    axis.spines[:].set_visible(False)
-    png = BytesIO()
-    canvas.savefig(png, format="png", dpi=120, transparent=True)
-    return png.getvalue()
 
 
 def _write_sound(stem: Path, audio: Tensor, sample_rate: int) -> None:
