@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from waveflow.bijections.lapped import dct4
+from waveflow.io.markdown import markdown_table
 
 SAMPLES = 256 * 688  # eight seconds at 22 050 Hz
 REPEATS = 30
@@ -46,14 +47,15 @@ def milliseconds(function: Callable[[Tensor], Tensor], blocks: Tensor) -> tuple[
 
 def main() -> None:
     """Print a table over the sizes in use."""
-    print("| groups | matrix, ms | FFT, ms | difference |\n| ---: | ---: | ---: | ---: |")
+    rows = []
     for groups in (16, 32, 64, 128, 256, 512):
         blocks = torch.randn(SAMPLES // groups, groups)
         difference = (by_matrix(blocks) - by_fft(blocks)).abs().max().item()
         cells = [
             f"{m:.2f} ± {s:.2f}" for m, s in (milliseconds(f, blocks) for f in (by_matrix, by_fft))
         ]
-        print(f"| {groups} | {cells[0]} | {cells[1]} | {difference:.0e} |")
+        rows.append((groups, *cells, f"{difference:.0e}"))
+    print(markdown_table(("groups", "matrix, ms", "FFT, ms", "difference"), rows, left=()))
 
 
 if __name__ == "__main__":

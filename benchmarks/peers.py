@@ -46,6 +46,7 @@ from waveflow.config import WaveGlowConfig
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.bench.engines import plain
 from waveflow.evaluation.machine import elapsed
+from waveflow.io.markdown import table_of_figures
 from waveflow.pretrained.hub import bundled
 
 WARM_UP = 3
@@ -239,16 +240,6 @@ def compare(
     return rows, peak
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown, one line a row."""
-    lines = [
-        [heading for heading, _ in COLUMNS.values()],
-        ["---" if key == "vocoder" else "---:" for key in COLUMNS],
-        *([form.format(row[key]) for key, (_, form) in COLUMNS.items()] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def run(description: str, **defaults: Any) -> None:
     """Read the options, measure, and print the table.
 
@@ -268,8 +259,9 @@ def run(description: str, **defaults: Any) -> None:
     machine = f"{describe(options.device)}, {packages}"
     print(
         f"{machine}; fp32 matrix product {peak / 1e9:.0f} GFLOP/s; "
-        f"{options.batch} × {options.seconds:g} s, {options.rounds} rounds\n\n{table(rows)}"
+        f"{options.batch} × {options.seconds:g} s, {options.rounds} rounds\n"
     )
+    print(table_of_figures(rows, COLUMNS))
     if options.json:
         kept = ("device", "autocast", "seconds", "batch", "threads", "rounds")
         found = {

@@ -24,6 +24,7 @@ from machine import copy_bandwidth, describe, matmul_peak
 from steps import Step, model_flop, peak_memory, profile_step
 
 from waveflow.devices import DEVICES, choose_device
+from waveflow.io.markdown import table_of_figures
 from waveflow.training.config import ComputeConfig, TrainingConfig
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -128,17 +129,6 @@ def rates(config: TrainingConfig, times: list[float], peak: float) -> dict[str, 
     }
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown, one line a row."""
-    shown = [key for key in COLUMNS if key in rows[0]]
-    lines = [
-        [COLUMNS[key][0] for key in shown],
-        ["---" if isinstance(rows[0][key], str) else "---:" for key in shown],
-        *([COLUMNS[key][1].format(row[key]) for key in shown] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main() -> None:
     """Measure, and print the table."""
     options = _options()
@@ -156,7 +146,8 @@ def main() -> None:
         peaks = {precision: max(before[precision], after[precision]) for precision in before}
         for row, config, measured in zip(rows, configs, times, strict=True):
             row.update(rates(config, measured, peaks[row["precision"]]))
-    print(f"{describe(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n\n{table(rows)}")
+    print(f"{describe(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n")
+    print(table_of_figures(rows, COLUMNS))
     if options.profile:
         for config in configs:
             print(f"\n{describe_variant(config)}\n\n{profile_step(Step(config, device))}")
