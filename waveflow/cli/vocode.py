@@ -44,8 +44,6 @@ from waveflow.cli.arguments import (
     number,
 )
 from waveflow.cli.files import (
-    AUDIO_OUTPUTS,
-    MEL_OUTPUTS,
     PIPE,
     find_files,
     is_pipe,
@@ -53,7 +51,7 @@ from waveflow.cli.files import (
 )
 from waveflow.cli.messages import EXPECTED, say, tell
 from waveflow.devices import choose_device
-from waveflow.io.folders import SOUNDS
+from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 from waveflow.io.signals import sigterm_interrupts
 
 if TYPE_CHECKING:
@@ -128,12 +126,12 @@ def _plan(
     sources: list[Path], arguments: Namespace, *, keep: bool
 ) -> tuple[list[tuple[Path, Path]], int]:
     """Files and their outputs that are to be made, and how many others are there and kept."""
-    files = find_files(sources, arguments.out, SOUNDS + MEL_OUTPUTS)
+    files = find_files(sources, arguments.out, SOUNDS + MELS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
         list(files),
         arguments.out,
-        AUDIO_OUTPUTS,
+        WRITABLE,
         names=list(files.values()) if has_folder else None,
     )
     pipes = [file for file in files if is_pipe(file)]

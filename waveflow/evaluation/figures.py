@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from waveflow.io.markdown import markdown_table, written
@@ -60,6 +61,18 @@ FIGURES = (
     Figure("times_real_time", "× real time", 1, "higher"),
 )
 """All figures, in the order of tables."""
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the figures that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def means(rows: Iterable[Sequence[float | None] | None]) -> tuple[float | None, ...] | None:
+    """The mean of each column of the rows that are known; None if none is."""
+    known = [row for row in rows if row is not None]
+    return tuple(map(mean, zip(*known, strict=True))) if known else None
 
 
 _QUICK = (

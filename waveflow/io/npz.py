@@ -1,4 +1,4 @@
-"""Archives of NumPy arrays, which may not unfold to a thousand times their size."""
+"""Archives of NumPy arrays, which may not unfold to more than their budget."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-ROOM = 2**26
-"""Bytes that every archive may unfold to."""
-RATIO = 100
-"""Bytes more, for each that is stored."""
+from waveflow.io.budget import NUMPY_ARCHIVE
+
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others, any piece may unfold to anything
 
 
@@ -31,5 +29,5 @@ def require_bounded(file: str | Path | BinaryIO) -> None:
         raise ValueError("an archive of another compression than NumPy's")
     stored = sum(member.compress_size for member in members)
     promised = sum(member.file_size for member in members)
-    if promised > ROOM + RATIO * stored:
+    if promised > NUMPY_ARCHIVE.of(stored):
         raise ValueError(f"{stored} bytes that unfold to {promised}")
