@@ -16,8 +16,8 @@ from typing import Any
 import peers
 import torch
 import train
-from machine import describe
 
+from waveflow.evaluation.machine import describe
 from waveflow.io.atomic import write_atomically
 from waveflow.io.markdown import table_of_figures
 from waveflow.io.text import read_json

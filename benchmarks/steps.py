@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import cache
 
 import torch
-from machine import synchronize
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from waveflow.evaluation.machine import synchronize
 from waveflow.io.markdown import markdown_table
 from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.training.module import LikelihoodTraining
