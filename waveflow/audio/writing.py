@@ -121,18 +121,18 @@ class _Target:
 
     def __init__(self, file: FileIO):
         self._file = file
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
         self.seek, self.tell = file.seek, file.tell
 
     def write(self, content: bytes) -> int:
         """Write all of it; what is raised here would not come through libsndfile."""
-        rest = memoryview(content)
+        written = 0
         try:
-            while len(rest) and self.error is None:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
+            while written < len(content) and self.error is None:
+                written += self._file.write(memoryview(content)[written:])
+        except BaseException as error:  # KeyboardInterrupt, too
             self.error = error
-        return len(content) - len(rest)
+        return written
 
     def carry(self, work: Callable[..., None], *arguments: object) -> None:
         """Let libsndfile work.
