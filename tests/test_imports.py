@@ -24,7 +24,7 @@ PLACES = {
 }
 """Rooms, and files that stand on another floor than their room, by the floor."""
 GUESTS = {
-    "lightning": {"training", "cli/workers"},
+    "lightning": {"training"},
     "onnx": {"export"},
     "gradio": {"demo"},
     "jinja2": {"evaluation/html"},

@@ -16,7 +16,7 @@ WAV.
 
 --devices N shares the files among N processes, each with a GPU or a thread of its own; on a CPU
 a file's sound is the same to the bit. A single FILE takes all threads, as torch has them, which
-may round otherwise. N > 1 needs: pip install 'waveflow[train]'.
+may round otherwise.
 
 Examples:
   waveflow vocode speech.wav -o copy.wav
@@ -29,10 +29,12 @@ Examples:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -49,16 +51,13 @@ from waveflow.cli.files import (
     is_pipe,
     plan_outputs,
 )
-from waveflow.cli.messages import EXPECTED, say, tell
+from waveflow.cli.messages import EXPECTED, say, show_warning, tell
 from waveflow.devices import choose_device
 from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 from waveflow.io.signals import sigterm_interrupts
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from waveflow.cli.sounds import Sound, SoundMaker
-    from waveflow.cli.workers import Team
+    from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
 
 SUMMARY = "mel spectrograms, or recordings by way of theirs, to sound"
 
@@ -109,17 +108,9 @@ def work(arguments: Namespace) -> int:
             _say_skipped(there)
             return 0
         device = choose_device(arguments.device)
-        team = _team(device, arguments.devices) if arguments.devices > 1 else None
-        is_main = team is None or team.is_main
-        if there and is_main:
+        if there:
             _say_skipped(there)
-        try:
-            done = _make(pairs, arguments, device, team, threads=None if single else 1)
-        except KeyboardInterrupt:
-            if is_main:
-                raise
-            return 0  # the main process tells how it ended
-    return int(is_main and not done)
+        return int(not _make(pairs, arguments, device, threads=None if single else 1))
 
 
 def _plan(
@@ -146,19 +137,10 @@ def _say_skipped(count: int) -> None:
     say(f"{count} of the outputs are there already and stay (--overwrite makes them anew)")
 
 
-def _team(device: str, devices: int) -> Team:
-    try:
-        from waveflow.cli.workers import Team
-    except ImportError as error:
-        raise ImportError(f"--devices needs pip install 'waveflow[train]' ({error})") from error
-    return Team(device, devices)
-
-
 def _make(
     pairs: list[tuple[Path, Path]],
     arguments: Namespace,
     device: str,
-    team: Team | None,
     *,
     threads: int | None,
 ) -> bool:
@@ -180,21 +162,32 @@ def _make(
     sounds = [maker.measured(Sound(file, output)) for file, output in pairs]
     sounds.sort(key=lambda sound: -sound.seconds)
     remove_leftovers(sound.output for sound in sounds if str(sound.output) != PIPE)
-    seconds = [sound.seconds for sound in sounds]
-    total = max(sum(seconds) / arguments.devices, seconds[0])  # the main process's share
-    hidden = None if team is None or team.is_main else True
-    with tqdm(total=total, bar_format=_BAR, leave=False, disable=hidden) as bar:
-        if team is not None:
-            return team.share(vocoder, lambda item: _one(maker, sounds[item], bar), seconds)
+    total = sum(sound.seconds for sound in sounds)
+    with tqdm(total=total, bar_format=_BAR, leave=False, disable=None) as bar:
+        if arguments.devices > 1:
+            from waveflow.cli.workers import share
+
+            prepare = partial(_prepared, arguments.model, synthesis)
+            done = lambda sound: bar.update(sound.seconds)  # noqa: E731
+            return share(prepare, sounds, device, arguments.devices, done=done)
         vocoder.to(device)
         with _threads(threads):
-            return all([_one(maker, sound, bar) for sound in sounds])
+            return all([_one(maker, bar.update, sound) for sound in sounds])
 
 
-def _one(maker: SoundMaker, sound: Sound, bar: tqdm[Any]) -> bool:
+def _prepared(model: str, synthesis: Synthesis, device: str) -> Callable[[Sound], bool]:
+    """What makes one sound after the other in a process of its own."""
+    from waveflow.cli.sounds import SoundMaker
+
+    warnings.showwarning = show_warning
+    vocoder = load_vocoder(model)
+    return partial(_one, SoundMaker(vocoder.to(device), synthesis), lambda seconds: None)
+
+
+def _one(maker: SoundMaker, progress: Callable[[float], object], sound: Sound) -> bool:
     """Make one sound; one that fails is told."""
     try:
-        maker(sound, bar.update)
+        maker(sound, progress)
     except BrokenPipeError:
         raise
     except EXPECTED as error:
