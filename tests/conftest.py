@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 if not os.environ.get("WAVEFLOW_TEST_CUDA"):  # the bits that tests expect are those of a CPU
@@ -54,6 +55,24 @@ TINY = {
 MEL = {"n_fft": 32, "win_length": 32, "hop_length": 16, "n_mels": 4}
 
 
+KINDS = [
+    *(
+        (name, *rest, 3)
+        for name in SMALL
+        for rest in (
+            ("hop", "reflect", False),
+            ("hop", "zeros", True),
+            ("centred", "reflect", True),
+            ("centred", "zeros", False),
+        )
+    ),
+    *((name, "hop", "reflect", number % 2 == 1, 0) for number, name in enumerate(SMALL)),
+]
+"""Model, framing and edges of the mel, whether causal, iterations of mel consistency: of all 112
+combinations those in which every two values meet. Without iterations the mel's ends play no part.
+"""
+
+
 def small_config(name):
     """A vocoder config of model ``name`` with hop 16, so that few samples are many frames."""
     model = {"name": name, "channels": 6, "layers": 2, **SMALL[name]}
@@ -70,6 +89,25 @@ def randomise(module, scale=0.2):
             noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
             parameter += scale * noise.to(parameter.dtype)
     return module
+
+
+def small_vocoder(kind):
+    """A vocoder of :data:`KINDS` off its initial state; the weights are the same every time."""
+    name, framing, edges, causal, iterations = kind
+    config = small_config(name)
+    config = replace(
+        config,
+        model=replace(config.model, causal=causal),
+        mel=replace(config.mel, framing=framing, edges=edges),
+        synthesis=replace(config.synthesis, consistency=iterations),
+    )
+    torch.manual_seed(0)
+    return randomise(Vocoder(config), 0.05).eval()
+
+
+def mel_like(vocoder, batch, frames):
+    """Random mels of usual levels, (batch, n_mels, frames)."""
+    return (torch.randn(batch, vocoder.config.mel.n_mels, frames) - 6).clamp(-9, -4)
 
 
 LONGEST = [
@@ -99,6 +137,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: "-".join(map(str, kind)))
+def small(request):
+    """A small vocoder of every kind: what synthesises must do so for each, in every form."""
+    return small_vocoder(request.param)
 
 
 @pytest.fixture

@@ -126,7 +126,10 @@ class Test_vocode:
             assert not capsys.readouterr().err
             np.save(tmp_path / "a.npy", np.load(tmp_path / "a.npz")["mel"])
             assert main(["vocode", str(tmp_path / "a.npy"), *arguments[2:], *how]) == 0
-        assert "waveflow: warning: mel: its values vary by 0.00" in capsys.readouterr().err
+        assert (
+            "waveflow: warning: mel: the standard deviation of its values is 0.00"
+            in capsys.readouterr().err
+        )
 
     @pytest.mark.parametrize("dtype", [">f8", "<f4", "<f2"])
     @pytest.mark.parametrize("batched", [False, True])
@@ -317,7 +320,7 @@ NO_SOUNDS = {
     "m.pth": (lambda path, mel: torch.save(torch.tensor(mel), path), "an archive"),
     "model.ckpt": (lambda path, mel: torch.save({"state_dict": {}}, path), "an archive"),
     "old.pth": (lambda path, mel: path.write_bytes(pickle.dumps([1])), "a pickle"),
-    "m.numpy": (lambda path, mel: np.save(path.open("wb"), mel), "an array of NumPy"),
+    "m.numpy": (lambda path, mel: np.save(path.open("wb"), mel), "a NumPy array"),
     "m.txt": (lambda path, mel: path.write_text("no sound\n" * 99), "an unknown format"),
     "m.bin": (lambda path, mel: path.touch(), "no bytes"),
 }
@@ -334,7 +337,7 @@ class Test_words:
         make(tmp_path / name, mel)
         out = tmp_path / "x.wav"
         line = fails(capsys, "vocode", tmp_path / name, "-o", out, "--model", model)
-        expected = "expected a recording, or a mel in .npz, .npy, .pt; got "
+        expected = "expected a recording, or a mel file ending in .npz, .npy, .pt; got "
         assert line.startswith(f"{tmp_path / name}: {expected}")
         assert what in line
 
@@ -349,7 +352,7 @@ class Test_words:
     def test_of_an_npz_of_another_program(self, config, mel, model, tmp_path, capsys):
         npz(tmp_path / "x.npz", mel=mel, config=config)
         line = fails(capsys, "vocode", tmp_path / "x.npz", "-o", tmp_path / "x.wav")
-        assert "another program's" in line
+        assert "if another program wrote it, save mel alone" in line
         assert "Expecting value" not in line
 
     @pytest.mark.parametrize("samples", [1, 255, 400, 511])
@@ -410,7 +413,7 @@ class Test_mel:
         assert (sounds[0] - sounds[1]).abs().max() <= 2**-15
         refused = ["mel", str(clip), "-o", str(tmp_path / "x.npz"), "--convention", "matcha-22k"]
         assert main(refused) == 1
-        assert "expected a file in .npy, .pt" in error_line(capsys)
+        assert "expected a file ending in .npy, .pt" in error_line(capsys)
 
 
 class Test_score:
@@ -773,7 +776,7 @@ class Test_pipes:
         line = fails(capsys, "mel", clip, clip, "-o", "-", "--model", model)
         assert line == "--out: expected a folder for more than a single file; got -"
         line = fails(capsys, "vocode", "-", "-o", f"{tmp_path}/", "--devices", 2, "--model", model)
-        assert line.startswith("-: expected files that 2 devices can read")
+        assert line.startswith("-: expected a file that 2 devices can read")
 
     def test_closed_stdin_is_told(self, model, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr("sys.stdin", None)

@@ -273,7 +273,7 @@ MISFITS = {
     "pitches": ("source_filter", {"lowest_pitch": 500.0}, "model.lowest_pitch < model.highest_pit"),
     "levels": ("glow", {"levels": 7}, "a multiple of 2 ** model.levels, 2 ** 7; got 64"),
     "scales": ("realnvp", {"scales": 7}, "a multiple of 2 ** model.scales, 2 ** 7; got 64"),
-    "early": ("waveglow", {"early_size": 4}, "model.groups to leave 2 channels or more"),
+    "early": ("waveglow", {"early_size": 4}, "model.groups to leave at least 2 channels"),
     "frames apart": ("waveglow", {"upsampler_kernel_size": 255}, "model.upsampler_kernel_size of"),
 }
 

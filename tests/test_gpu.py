@@ -18,7 +18,6 @@ from tests.pretend_cuda import CUDA, pretend_cuda
 from tests.training.processes import CLIPS as CORPUS
 from waveflow import Vocoder
 from waveflow.audio import LogMel, MelConfig, MelConsistency, read_audio
-from waveflow.audio.consistency import Step
 from waveflow.bijections import (
     ActNorm,
     Affine,
@@ -35,9 +34,8 @@ from waveflow.cli import main
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
-from waveflow.inference.folded import folded
-from waveflow.inference.whole_consistency import WholeStep
-from waveflow.inference.whole_flow import KINDS
+from waveflow.inference.folded import folded, fused
+from waveflow.inference.whole_consistency import few_operators
 from waveflow.nets import WaveNet
 from waveflow.nets.bounded import Bounded
 from waveflow.precision import exact_convolutions
@@ -248,7 +246,7 @@ class Test_a_run:
             )
 
         monkeypatch.setattr(LikelihoodTraining, "training_step", poisoned)
-        with pytest.warns(UserWarning, match="went back to the weights of step 4"):
+        with pytest.warns(UserWarning, match="returned to the weights of step 4"):
             outcome = train(run_config, data=CORPUS, out=tmp_path / "run", device="cuda")
         assert outcome.steps == 8
 
@@ -476,7 +474,7 @@ def test_iterations_of_few_operators_are_those_of_the_cpu(
     plain = MelConsistency(LogMel(config))
     audio, mel = 0.1 * torch.randn(3, frames * hop_length), torch.randn(3, 6, frames) - 4
     mel[1] -= 12  # silence, which the clamp decides about
-    few = folded(plain, {Step: WholeStep})
+    few = folded(plain, few_operators)
     with torch.inference_mode():
         torch.testing.assert_close(few(audio, mel, 8, 3), plain(audio, mel, 8, 3))
 
@@ -485,7 +483,7 @@ def test_iterations_of_few_operators_are_those_of_the_cpu(
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"kernel_size": 5, "cycle": 2}], ids=str)
 def test_a_network_of_few_operators_is_the_plain_one(layers, options, double):
     net = randomise(WaveNet(3, 4, 5, channels=6, layers=layers, **options))
-    few, x = folded(net, KINDS), torch.randn(2, 3, 12)
+    few, x = folded(net, fused), torch.randn(2, 3, 12)
     for ratio in (1, 4):
         context = torch.randn(2, 5, 12 // ratio)
         torch.testing.assert_close(few(x, context), net(x, context))
@@ -499,7 +497,7 @@ def test_layers_of_few_operators_are_the_plain_ones(blocks, double):
     scaled = ContextAffine(torch.nn.Conv1d(3, 8, 1), Scale())
     moved = ContextAffine(torch.nn.Conv1d(3, 16, 1), Affine())
     chain = Chain(Lapped(4), Inverse(Lapped(4)), Lapped(8), *layers, scaled, moved)
-    few = folded(chain.eval(), KINDS)
+    few = folded(chain.eval(), fused)
     z, context = torch.randn(2, 8, blocks), torch.randn(2, 3, blocks)
     with torch.no_grad():
         torch.testing.assert_close(few.inverse(z.clone(), context), chain.inverse(z, context))
@@ -507,10 +505,10 @@ def test_layers_of_few_operators_are_the_plain_ones(blocks, double):
 
 def test_bounds_of_few_operators_are_the_plain_ones():
     bounded, x = Bounded(3), torch.randn(2, 3, 9)
-    unseen = folded(bounded, KINDS).eval()
+    unseen = folded(bounded, fused).eval()
     assert torch.equal(unseen(x), x)
     bounded(x / 2)
-    assert torch.equal(folded(bounded, KINDS).eval()(x), bounded.eval()(x))
+    assert torch.equal(folded(bounded, fused).eval()(x), bounded.eval()(x))
 
 
 @PRETENDED

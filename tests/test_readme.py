@@ -36,21 +36,23 @@ def test_commands(monkeypatch, tmp_path, short_repository):
         if words[0] == "train":  # its own tests run it; here its recipe must exist
             assert (ROOT / words[1].replace("MODEL", "nice")).is_file()
             continue
-        if words[0] in ("demo", "import"):  # likewise; the one never ends, the other needs a file
-            with pytest.raises(SystemExit) as told:
+        if words[0] in ("demo", "import"):  # the one never ends, the other needs a file
+            with pytest.raises(SystemExit) as stop:
                 main([words[0], "--help"])
-            assert told.value.code == 0
+            assert stop.value.code == 0
             continue
         arguments = [path for word in words for path in (sorted(glob.glob(word)) or [word])]
         assert main(arguments) == 0, words
     assert {"speech.wav", "mel.npz", "report.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_every_figure_stands_by_its_command():
+def test_the_command_of_the_results_follows_their_table():
     results = README.split("## Results")[1]
-    tables = re.findall(r"((?:^\|.*\n)+)", results, re.MULTILINE)
-    assert len(tables) >= 2
-    assert results.count("```sh") >= len(tables)
+    tables = re.findall(r"((?:^\|.*\n)+)\n(.*)\n(.*)", results, re.MULTILINE)
+    assert tables
+    for _, fence, command in tables:
+        assert fence == "```sh"
+        assert command.startswith(("waveflow ", "python benchmarks/"))
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)]+)\)", README))

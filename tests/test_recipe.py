@@ -146,7 +146,7 @@ class Test_train_sh:
             printed = process.communicate(timeout=60)[0]
         assert process.returncode == 0, printed
         assert "stopped after step" in printed
-        assert "the same command goes on" in printed.splitlines()[-2]
+        assert "the same command resumes" in printed.splitlines()[-2]
         assert not (tmp_path / "stages" / "train").exists()
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

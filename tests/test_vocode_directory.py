@@ -87,8 +87,9 @@ def test_what_is_there_stays_unless_told_otherwise(tree, model, tmp_path, capsys
     assert run(model, tree, "-o", out) == 0
     assert contents(out) == before | {"one.wav": b"mine"}
     assert run(model, tree, "-o", out) == 0
-    stay = "of the outputs are there already and stay (--overwrite makes them anew)"
-    assert said(capsys) == [f"2 {stay}", f"3 {stay}"]
+    assert said(capsys) == [
+        f"skipped {count} existing outputs (--overwrite replaces them)" for count in (2, 3)
+    ]
     assert run(model, tree, "-o", out, "--overwrite") == 0
     assert contents(out) == before
     (out / "one.wav").write_bytes(b"mine")
@@ -119,8 +120,8 @@ def test_what_cannot_be_meant_is_refused_before_any_work(tree, model, tmp_path, 
     (tree / "one.npy").touch()
     assert run(model, tree, "-o", tmp_path / "out") == 1
     empty, file, clash = said(capsys)
-    assert empty.startswith(f"error: {tmp_path / 'empty'}: expected files in .wav, ")
-    assert "expected a folder for what is found in folders" in file
+    assert empty.startswith(f"error: {tmp_path / 'empty'}: expected files ending in .wav, ")
+    assert "expected a folder, because an input is a folder" in file
     assert f"would both be written to {tmp_path / 'out' / 'one.wav'}" in clash
     assert not (tmp_path / "out").exists()
 

@@ -1,6 +1,6 @@
-"""Arguments checked, not converted: what is no whole number is none, and nothing is cut to one.
+"""Checks of arguments. They do not convert: 1.0 is not a whole number, and is not rounded to one.
 
-NumPy's numbers and tensors of one element are numbers like Python's, and come back as Python's.
+NumPy numbers and tensors of one element count as numbers and are returned as Python numbers.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor
 
 
 def whole(value: Any, what: str) -> int:
-    """A whole number.
+    """Check a whole number.
 
     Args:
-        value: of any type.
-        what: its name in the error.
+        value: value of any type.
+        what: name of the value in the error.
 
     Raises:
-        ValueError: anything else, such as 1.0 or True.
+        ValueError: ``value`` is not a whole number, such as 1.0 or True.
 
     >>> whole(np.int64(3), "seed")
     3
@@ -41,10 +41,10 @@ def whole(value: Any, what: str) -> int:
 
 
 def whole_numbers(values: Any, what: str) -> list[int]:
-    """Whole numbers, of a sequence, an array or a tensor.
+    """Check the whole numbers of a sequence, an array or a tensor.
 
     Raises:
-        ValueError: anything else, such as lengths that are relative to the longest.
+        ValueError: ``values`` are not whole numbers, such as lengths relative to the longest.
     """
     if not isinstance(values, Iterable) or isinstance(values, str | bytes) or _is_scalar(values):
         raise ValueError(f"expected whole numbers as {what}; got {shown(values)}")
@@ -52,10 +52,10 @@ def whole_numbers(values: Any, what: str) -> list[int]:
 
 
 def real(value: Any, what: str) -> float:
-    """A number; whether it is finite and in its range is for the caller to say.
+    """Check a number; the caller checks that it is finite and in range.
 
     Raises:
-        ValueError: anything else, such as a text or True.
+        ValueError: ``value`` is not a number, such as a string or True.
 
     >>> real(np.float32(0.5), "temperature")
     0.5
@@ -74,17 +74,17 @@ def floating(
     what: str = "a floating-point tensor",
     unit: str = "samples",
 ) -> Tensor:
-    """A floating-point tensor of finite numbers.
+    """Check a floating-point tensor of finite numbers.
 
     Args:
-        value: of any type.
-        name: of the argument.
-        shape: as the error tells it, such as ``(batch, time)``, one word an axis.
-        what: is expected, as the error tells it.
-        unit: what its numbers are.
+        value: value of any type.
+        name: name of the argument, for the error.
+        shape: expected shape with one word per axis, such as ``(batch, time)``.
+        what: description of the expected value, for the error.
+        unit: name of the numbers, for the error.
 
     Raises:
-        ValueError: anything else.
+        ValueError: ``value`` is not such a tensor.
     """
     axes = shape.count(",") + (not shape.endswith(",)"))
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.dim() != axes:
@@ -95,17 +95,17 @@ def floating(
 
 
 def described(value: object) -> str:
-    """What stands in an error for what is no such tensor."""
+    """The description of a value that is not such a tensor, for an error."""
     if isinstance(value, Tensor):
         return f"{value.dtype} of shape {tuple(value.shape)}"
     return type(value).__name__
 
 
 def tensor(value: Any, name: str) -> Tensor:
-    """A tensor of any type and shape.
+    """Check a tensor of any type and shape.
 
     Raises:
-        ValueError: anything else.
+        ValueError: ``value`` is not a tensor.
     """
     if not isinstance(value, Tensor):
         raise ValueError(f"{name}: expected a tensor; got {described(value)}")
@@ -113,10 +113,10 @@ def tensor(value: Any, name: str) -> Tensor:
 
 
 def truth(value: Any, what: str) -> bool:
-    """True or False.
+    """Check True or False.
 
     Raises:
-        ValueError: anything else, such as 1 or "no".
+        ValueError: ``value`` is not a boolean, such as 1 or "no".
     """
     if not _is_truth(value):
         raise ValueError(f"expected True or False as {what}; got {shown(value)}")
@@ -135,7 +135,7 @@ def _is_scalar(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value in an error: a number itself, of more numbers type and shape."""
+    """A value as text for an error: a single number itself, an array by type and shape."""
     if isinstance(value, Tensor | np.ndarray | np.generic):
         count = value.numel() if isinstance(value, Tensor) else value.size
         return repr(value.item()) if count == 1 else f"{value.dtype} of shape {tuple(value.shape)}"

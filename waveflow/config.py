@@ -201,7 +201,7 @@ def _check_keys(values: Any, path: str = "config") -> None:
     if isinstance(values, Mapping):
         for key, value in values.items():
             if not isinstance(key, str):
-                raise ValueError(f"config: expected keys that are texts; got {key!r}")
+                raise ValueError(f"config: expected string keys; got {key!r}")
             _check_keys(value, key if path == "config" else f"{path}.{key}"[:100])
     elif isinstance(values, int) and not -(2**63) <= values < 2**63:
         raise ValueError(f"{path}: expected whole numbers of at most 64 bits; got a larger one")

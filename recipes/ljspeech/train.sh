@@ -37,26 +37,27 @@ usage() {
   cat <<'END'
 Usage: recipes/ljspeech/train.sh [OPTION ...]
 
-LJSpeech from nothing to a table of results: download, verify, split, train, evaluate, table,
+Trains and evaluates on LJSpeech: download, verify, split, train, evaluate, a table of results,
 and a page to listen to.
-A stage that is done leaves RUN/stages/NAME and is skipped when nothing that goes into it has
-changed, so the same command goes on where the last one stopped.
+A finished stage writes RUN/stages/NAME and is skipped while its inputs stay unchanged, so the
+same command resumes where the last one stopped.
 
-  --data DIR           a copy of LJSpeech that is already there, or part of one
-  --root DIR           else where LJSpeech-1.1 is downloaded to (2.6 GB, 3.8 GB unpacked) (data)
+  --data DIR           an existing copy of LJSpeech, or part of one
+  --root DIR           without --data, folder to download LJSpeech-1.1 to (2.6 GB, 3.8 GB unpacked)
+                       (data)
   --config YAML        model and training (on a GPU recipes/ljspeech/source_filter_gpu.yaml, on a CPU
                        recipes/ljspeech/source_filter.yaml)
   --out RUN            folder of the run (runs/STEM of the YAML)
   --split NAME         clips to validate on: ours, or hifigan for the 150 of HiFi-GAN (ours)
-  --init-from MODEL    begin with the weights of a model (name, folder or id), not with random ones
-  --device DEVICE      cpu, cuda or auto: CUDA where there is one (auto)
+  --init-from MODEL    start with the weights of a model (name, folder or id), not with random ones
+  --device DEVICE      cpu, cuda or auto: CUDA if there is a CUDA device (auto)
   --devices N          GPUs of each machine, or processes on CPUs
   --nodes N            machines; start this script on each, or let srun or torchrun do it
-  --max-time HH:MM:SS  stop training after this time, to go on later
-  --max-steps N        length of training, instead of the YAML's
-  --seed S             of weights, order and noise, instead of the YAML's
-  --smoke              smoke.yaml on the 20 clips in data/: a minute, to see that all works
-  --help               this
+  --max-time HH:MM:SS  stop training after this time and save; the same command resumes
+  --max-steps N        length of training; overrides the YAML
+  --seed S             seed of weights, order and noise; overrides the YAML
+  --smoke              smoke.yaml on the 20 clips in data/: a minute, to test every stage
+  --help               print this text
 
 Defaults are in parentheses; their paths are under the repository. SIGTERM and Ctrl-C save the run.
 END
@@ -219,10 +220,10 @@ else
     --validation-list "$run/split/validation.txt" --exclude-list "$run/split/test.txt" \
     ${options[@]+"${options[@]}"} || code=$?
   [[ $code =~ ^(0|129|130|143)$ ]] || exit "$code" # ended by SIGHUP, Ctrl-C, SIGTERM
-  [ "$stopped" != 130 ] || exit 130 # whoever presses Ctrl-C knows
+  [ "$stopped" != 130 ] || exit 130 # Ctrl-C needs no message
   [ "$rank" = 0 ] || exit 0
   if [ "$code" != 0 ] || [ ! -e "$run/done" ]; then
-    tell "Training stopped before its last step; the same command goes on with it:"
+    tell "Training stopped before its last step; the same command resumes it:"
     tell "  $command"
     exit 0
   fi
@@ -231,7 +232,7 @@ fi
 [ "$rank" = 0 ] || exit 0
 
 evaluate=(--baseline)
-[ -z "$smoke" ] || evaluate=(--no-pitch) # the longer parts; the run takes no longer
+[ -z "$smoke" ] || evaluate=(--no-pitch) # skips the slowest part
 stage evaluate "$(digest "$run"/model/* "$run/split/test.txt")" "$run/evaluation.json" \
   "$bin/waveflow" evaluate "$data" --split "$run/split/test.txt" "${evaluate[@]}" \
   --model "$run/model" -o "$run/evaluation.json"

@@ -245,7 +245,7 @@ def bad_files(folder):
     yield "vocode-recording", "empty.wav", "empty.wav: expected"
     yield "vocode-recording", "cut.flac", "cut.flac: expected"
     yield "vocode-recording", "cut.wav", "cut.wav: expected"
-    yield "vocode-recording", "long.flac", "long.flac: expected 30 s at most; got 40 s"
+    yield "vocode-recording", "long.flac", "long.flac: expected at most 30 s; got 40 s"
 
 
 def bad_mels(folder):
@@ -419,7 +419,7 @@ def test_a_port_that_is_taken_is_told(capsys):
         port = taken.getsockname()[1]
         assert main(["demo", "--port", str(port)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"port {port} of 127.0.0.1: expected a free one" in line
+    assert f"port {port} of 127.0.0.1: expected a free port" in line
 
 
 def test_it_stops_and_leaves_nothing(demo, loading, clip):

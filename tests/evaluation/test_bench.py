@@ -163,7 +163,7 @@ def test_a_plan_is_all_combinations():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--threads", "1,,2"], "values with commas"),
+        (["--threads", "1,,2"], "expected comma-separated values"),
         (["--threads", "0"], "a whole number of 1 or more"),
         (["--engines", "warp"], "expected engines among"),
         (["--model", "nobody"], "nobody"),

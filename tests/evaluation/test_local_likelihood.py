@@ -1,5 +1,7 @@
 """The parts of a log-likelihood: they add up, and they are where the sound is."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -12,7 +14,7 @@ from waveflow.audio import read_audio
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
 from waveflow.bijections import Affine, Bijection, Chain, ContextAffine, Polyphase, Scale
 from waveflow.demo.inspection import damaged, middle_second
-from waveflow.evaluation.local_likelihood import local_log_det, local_log_prob, per_frame
+from waveflow.evaluation.local_likelihood import local_log_prob, per_frame
 
 HOP = 256
 
@@ -35,14 +37,14 @@ def test_parts_sum_to_every_log_determinant(name, double):
     x = torch.randn(shape)
     context = None if context_shape is None else torch.randn(context_shape)
     z, log_det = bijection(x, context)
-    local_z, parts = local_log_det(bijection, x, context)
+    local_z, parts = bijection.local_log_det(x, context)
     torch.testing.assert_close(local_z, z, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(parts.sum(1), log_det, rtol=1e-10, atol=1e-10)
 
 
 def test_an_elementwise_maps_parts_are_its_log_scales(double):
     parameters = torch.randn(2, 6, 5)
-    _, parts = local_log_det(Affine(), torch.randn(2, 3, 5), parameters)
+    _, parts = Affine().local_log_det(torch.randn(2, 3, 5), parameters)
     torch.testing.assert_close(parts, parameters[:, 3:].sum(1))
 
 
@@ -52,7 +54,7 @@ def test_a_scale_that_one_frame_has_is_told_at_that_frame(double):
     chain = Chain(Polyphase(4), fine, fine)
     context = torch.zeros(1, 4, 6)
     context[0, :, 2] = 0.25
-    _, parts = local_log_det(chain, torch.randn(1, 24), context)
+    _, parts = chain.local_log_det(torch.randn(1, 24), context)
     assert parts.tolist() == [[0, 0, 2, 0, 0, 0]]
 
 
@@ -64,12 +66,15 @@ def test_sums_and_shares():
         per_frame(values, 3)
 
 
-def test_a_bijection_whose_parts_are_not_known_is_refused():
-    class Unknown(Bijection):
-        pass
+def test_by_default_a_log_determinant_is_spread_evenly():
+    class Louder(Bijection):
+        def forward(self, x, context=None):
+            return 2 * x, x.new_full(x.shape[:1], x.shape[1] * math.log(2))
 
-    with pytest.raises(TypeError, match="Unknown: register it"):
-        local_log_det(Unknown(), torch.zeros(1, 4), None)
+    chain = Chain(Louder(), Polyphase(2), ContextAffine(nn.Identity(), Scale()))
+    z, parts = chain.local_log_det(torch.ones(1, 8), torch.zeros(1, 2, 4))
+    assert (z == 2).all()
+    torch.testing.assert_close(parts, torch.full((1, 4), 2 * math.log(2)))
 
 
 def test_audio_of_no_whole_hops_is_refused(ljspeech):

@@ -11,8 +11,17 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import CLIPS, ROOT, TINY, randomise, small_config
-from waveflow import MODELS, Vocoder, VocoderConfig
+from tests.conftest import (
+    CLIPS,
+    KINDS,
+    ROOT,
+    TINY,
+    mel_like,
+    randomise,
+    small_config,
+    small_vocoder,
+)
+from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import LogMel, MelConfig, MelConsistency, read_audio
 from waveflow.cli import main
 from waveflow.config import SynthesisConfig
@@ -41,11 +50,14 @@ def run(session, mel, seed, hop_length):
     return torch.from_numpy(audio)
 
 
-def small_vocoder(name, *, causal=False):
-    config = small_config(name)
-    model = replace(config.model, causal=causal)
-    synthesis = config.synthesis.override(temperature=0.7, consistency=3)
-    return randomise(Vocoder(replace(config, model=model, synthesis=synthesis))).eval()
+def small_of(name):
+    """The first vocoder of a model in the fixture."""
+    return small_vocoder(next(kind for kind in KINDS if kind[0] == name))
+
+
+def assert_same(audio, expected, share=1e-5):
+    assert audio.shape == expected.shape
+    assert (audio - expected).abs().max() < share * max(1.0, expected.abs().max())
 
 
 @pytest.fixture(scope="module")
@@ -100,34 +112,47 @@ def test_many_iterations_round_no_worse_than_torch(mels):
 @pytest.mark.parametrize("full_band", [None, 2])
 def test_every_framing_and_schedule(convention, full_band, mels):
     """At the ends, too, whatever audio is there: mirrored, or silent."""
-    small = small_vocoder("lapflow").config.model
+    small = small_config("lapflow").model
     mel_config = MelConfig.named(convention)
     synthesis = SynthesisConfig(0.7, consistency=6, full_band=full_band)
     vocoder = randomise(Vocoder(VocoderConfig(small, mel_config, synthesis))).eval()
     session = session_of(vocoder, noise="input")
     for mel in (mels[:2, :, :50], mels[:1, :, :2], mels[:3, :, :1]):
         expected = vocoder(mel, seed=3)
-        audio = run(session, mel, 3, 256)
-        assert (audio - expected).abs().max() < 1e-4 * max(1.0, expected.abs().max())
+        assert_same(run(session, mel, 3, 256), expected, 1e-4)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model_at_every_length(name, causal):
-    vocoder = small_vocoder(name, causal=causal)
-    session = session_of(vocoder, noise="input")
+def test_every_vocoder_at_every_length(small):
+    """The file, and the graph that torch programs are traced from."""
+    session = session_of(small, noise="input")
+    graph = SynthesisGraph(small, small.config.synthesis)
     for batch, frames in ((2, 30), (1, 1), (3, 2)):
-        mel = -4.5 - 3 * torch.rand(batch, 4, frames)
-        expected = vocoder(mel, seed=1)
-        audio = run(session, mel, 1, 16)
-        assert audio.shape == expected.shape
-        assert (audio - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max())
+        mel = mel_like(small, batch, frames)
+        expected = small(mel, seed=1)
+        assert_same(run(session, mel, 1, 16), expected)
+        assert_same(graph(mel, positional_noise(1, *expected.shape).float()), expected)
+
+
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torch's own reader
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind[0] == "nice" or not kind[-1]], ids=str
+)
+def test_torch_programs(kind, tmp_path):
+    """Every flow, and every kind of mel's ends with one iteration: tracing takes seconds."""
+    small, path = small_vocoder(kind), tmp_path / "small.pt2"
+    iterations = min(kind[-1], 1)
+    export_torch(small, path, consistency=iterations)
+    program = torch.export.load(path).module()
+    for batch, frames in ((2, 30), (1, 3)):
+        mel = mel_like(small, batch, frames)
+        expected = small(mel, seed=1, consistency=iterations)
+        assert_same(program(mel, positional_noise(1, *expected.shape).float()), expected)
 
 
 @pytest.mark.parametrize("framing", ["hop", "centred"])
 def test_noise_drawn_inside(framing):
     """One input and one output, as loaders of other vocoders expect; new noise every time."""
-    vocoder = small_vocoder("lapflow")
+    vocoder = small_of("lapflow")
     vocoder = Vocoder(replace(vocoder.config, mel=replace(vocoder.config.mel, framing=framing)))
     session = session_of(randomise(vocoder).eval())
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("mel", ["batch", 4, "frames"])]
@@ -196,7 +221,7 @@ def test_transforms_of_every_size(config, speech):
 
 
 def test_export_changes_nothing_of_the_vocoder():
-    vocoder = small_vocoder("waveglow")
+    vocoder = small_of("waveglow")
     mel = -4.5 - 3 * torch.rand(1, 4, 10)
     before = {name: value.clone() for name, value in vocoder.state_dict().items()}
     audio = vocoder(mel, seed=0)
@@ -245,7 +270,7 @@ def test_torch_program_at_another_length(name, tmp_path, monkeypatch, mels):
 
 
 def test_what_does_not_fit_is_refused(tmp_path, monkeypatch, capsys):
-    vocoder = small_vocoder("nice")
+    vocoder = small_of("nice")
     with pytest.raises(ValueError, match="expected noise 'input' or 'graph'; got 'none'"):
         onnx_model(vocoder, noise="none")
     with pytest.raises(ValueError, match=r"expected synthesis\.consistency of 0 or more; got -1"):
@@ -253,7 +278,7 @@ def test_what_does_not_fit_is_refused(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="no ONNX form of Linear"):
         network(nn.Linear(2, 2), OnnxBuilder(), "x", "", 1)
     assert main(["export", "onnx", "-o", str(tmp_path / "model.pt2")]) == 1
-    assert "expected a file in .onnx" in capsys.readouterr().err
+    assert "expected a file ending in .onnx" in capsys.readouterr().err
     assert main(["export", "torch", "-o", str(tmp_path / "a.pt2"), "--noise", "graph"]) == 1
     assert "expected input for a torch program" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "onnx", None)

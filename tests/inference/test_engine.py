@@ -7,16 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import randomise, small_config
+from tests.conftest import mel_like, randomise, small_config
 from waveflow import Vocoder
 from waveflow.bijections import Bijection
 from waveflow.bijections.long_term import sharpened
 from waveflow.export.graph import SynthesisGraph
 from waveflow.noise import positional_noise
-
-
-def mel_like(vocoder, batch, frames):
-    return (torch.randn(batch, vocoder.config.mel.n_mels, frames) - 6).clamp(-9, -4)
 
 
 def plain(vocoder, mel, *, seed=0):

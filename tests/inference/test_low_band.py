@@ -8,7 +8,7 @@ import torch
 from tests.inference.test_stream import cuts
 from waveflow.audio import MEL_CONVENTIONS, LogMel, MelConfig, MelConsistency
 from waveflow.inference.consistency import StreamedConsistency
-from waveflow.inference.rows import Line
+from waveflow.streaming.rows import Line
 
 CONFIGS = {
     "hifigan-22k": MelConfig(),

@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
+from tests.conftest import mel_like
 from tests.inference.memory import bytes_of_tensors
-from tests.inference.test_engine import mel_like
 from waveflow.config import SynthesisConfig
 
 

@@ -143,7 +143,7 @@ NAMED = {
 
 
 @pytest.mark.parametrize("family", NAMED)
-@pytest.mark.filterwarnings("default:taken for")
+@pytest.mark.filterwarnings("default:imported as")
 def test_prefixes_and_places(family, tmp_path, capsys):
     torch.save(NAMED[family](), tmp_path / "x.pt")
     _, told, _ = imported(tmp_path / "x.pt", tmp_path / "out", capsys)
@@ -227,7 +227,7 @@ def test_glow_old_swaps_halves(golden, tmp_path, capsys):
     assert (vocoder.decode(z, mel) - audio).abs().max() < 1e-6
 
 
-@pytest.mark.filterwarnings("default:taken for")
+@pytest.mark.filterwarnings("default:imported as")
 def test_a_state_dict_does_not_tell_glow_old(golden, tmp_path, capsys):
     weights = forms.split(SMALL)
     torch.save(weights, tmp_path / "x.pt")
@@ -344,7 +344,7 @@ def test_mels_that_nemo_tells_and_waveflow_has_not(tmp_path, capsys):
     assert (told["config"]["mel"]["f_max"], err) == (8000, "")
     forms.save_nemo(tmp_path / "y.nemo", forms.renamed(SMALL), config="preprocessor: {n_fft: 512}")
     _, told, err = imported(tmp_path / "y.nemo", tmp_path / "other", capsys)
-    assert "taken for nvidia-22k" in err
+    assert "assuming nvidia-22k" in err
     pairs = zip("abcdefgh", "bcdefghi", strict=True)
     lines = [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairs]
     laughs = "a: &a [x, x]\n" + "".join(lines)
@@ -372,7 +372,7 @@ def test_an_import_that_differs_does_not_appear(monkeypatch, tmp_path, capsys):
     imported(tmp_path / "x.pt", tmp_path / "out", capsys)
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
     weights = (tmp_path / "out" / "model.safetensors").read_bytes()
-    assert "is there" in error_of(tmp_path / "x.pt", tmp_path / "out", capsys)
+    assert "got one with " in error_of(tmp_path / "x.pt", tmp_path / "out", capsys)
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == weights
 
 

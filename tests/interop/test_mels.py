@@ -241,7 +241,7 @@ def test_normalisation_by_statistics():
     assert (again - (values - mean) / scale).abs().max() < 1e-12
     with pytest.raises(ValueError, match="expected one gain or 80 of them; got 3"):
         plain.normalised([0.0, 0.0, 0.0], [1.0, 1.0, 1.0])
-    with pytest.raises(ValueError, match="not cut"):
+    with pytest.raises(ValueError, match="does not cut its values"):
         CONVENTIONS["coqui-22k"].normalised(0.0, 1.0)
 
 

@@ -28,7 +28,7 @@ def test_archives_of_numpy(over, tmp_path, monkeypatch):
         (member,) = archive.infolist()
     room = member.file_size - 2 * member.compress_size - over
     monkeypatch.setattr("waveflow.io.npz.NUMPY_ARCHIVE", budget.Budget(room, 2))
-    refused = pytest.raises(ValueError, match="bytes that unfold to") if over else nullcontext()
+    refused = pytest.raises(ValueError, match="bytes that unpack to") if over else nullcontext()
     with refused:
         require_bounded(file)
 

@@ -297,7 +297,7 @@ def test_what_the_card_shows_runs(vocoder, tmp_path, monkeypatch):
 
 
 def test_the_rest_of_a_push_needs_a_push(vocoder, tmp_path):
-    with pytest.raises(ValueError, match="push_to_hub=True beside private"):
+    with pytest.raises(ValueError, match="push_to_hub=True with private"):
         vocoder.save_pretrained(tmp_path / "x", private=True)
     assert not (tmp_path / "x").exists()
 

@@ -110,10 +110,10 @@ def test_yaml_that_is_no_config(tmp_path, text, message):
     ("values", "message"),
     [
         ({"model": {"name": ["nice"]}}, "model.name"),
-        ({"model": {"name": "nice", 1: 2}}, "keys that are texts; got 1"),
+        ({"model": {"name": "nice", 1: 2}}, "expected string keys; got 1"),
         ({"model": {"name": "nice"}, "mel": 5}, "keys and values in mel; got 5"),
         ({"model": {"name": "nice", "groups": 2**63}}, "at most 64 bits"),
-        ({"model": {"name": "nice", "groups": None}}, "a value of model.groups; got none"),
+        ({"model": {"name": "nice", "groups": None}}, "a value for model.groups; got none"),
     ],
 )
 def test_values_that_are_no_config(values, message):
@@ -135,7 +135,7 @@ def test_archives_that_unfold_to_a_thousand_times_their_size(tmp_path, kind):
     with zipfile.ZipFile(tmp_path / "mel.npz", "w", kind) as archive:
         archive.writestr("mel.npy", header.getvalue() + bytes(80 * 2**20))
     for read in (read_mel, mel_frames):
-        with pytest.raises(ValueError, match="unfold to|compression"):
+        with pytest.raises(ValueError, match="unpack to|compression"):
             read(tmp_path / "mel.npz")
 
 

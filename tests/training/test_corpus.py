@@ -121,7 +121,7 @@ def test_a_part_of_a_corpus_may_have_none_of_the_excluded_clips(tmp_path):
     (tmp_path / "validation.txt").write_text("cat\nants\nbees\n")
     (tmp_path / "test.txt").write_text("wasps\nyaks\n")
     lists = {f"{w}_list": str(tmp_path / f"{n}.txt") for w, n in PAIRS}
-    with pytest.warns(UserWarning, match=r"test\.txt: .* 2 of 2 are not there, such as wasps and"):
+    with pytest.warns(UserWarning, match=r"test\.txt: .* 2 of 2 are unknown, such as wasps and"):
         split = split_clips(IDS, DataConfig(**lists))
     assert split.validation == ["cat"]
 
@@ -147,7 +147,7 @@ def test_mels_and_shards_meet_clips_of_either_form(form, tmp_path):
 
 def test_two_forms_of_one_name_are_two_clips_of_one_name(tmp_path):
     spoken(tmp_path, *(f"{unicodedata.normalize(form, 'Zoë')}.wav" for form in ("NFC", "NFD")))
-    with pytest.raises(ValueError, match="expected one clip a name"):
+    with pytest.raises(ValueError, match="expected one clip per name"):
         find_clips(tmp_path)
 
 
@@ -202,7 +202,7 @@ def test_links_are_followed_each_folder_once(tmp_path):
     (folder / "self").symlink_to("self")
     names, lines = taken(folder)
     assert names == ["file.wav", "three.wav", "wavs/deep/two.wav", "wavs/one.wav", "z/four.wav"]
-    assert lines == [f"{folder}: left out 1 links to nothing, such as {folder / 'self'}"]
+    assert lines == [f"{folder}: left out 1 broken links, such as {folder / 'self'}"]
     (tmp_path / "linked").symlink_to(folder)
     assert len(find_clips_quietly(tmp_path / "linked")) == 5
 
@@ -250,8 +250,8 @@ def test_what_is_left_out_is_told_in_one_line(tmp_path, capsys):
     parts = line.removeprefix(f"{folder}: left out ").split("; ")
     assert sorted(parts) == [
         f"1 hidden folders, such as {folder / '.old'}",
-        f"1 links to nothing, such as {folder / 'wavs'}",
-        f"3 files in formats that are not read, such as {folder / 'a.m4a'}",
+        f"1 broken links, such as {folder / 'wavs'}",
+        f"3 files in unsupported formats, such as {folder / 'a.m4a'}",
     ]
     recipe = str(ROOT / "recipes" / "ljspeech" / "smoke.yaml")
     assert main(["shard", recipe, "--data", str(folder), "--out", str(tmp_path / "shards")]) == 0

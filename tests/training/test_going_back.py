@@ -64,7 +64,7 @@ def test_too_many_in_a_row_go_back_to_the_last_good_checkpoint(config, tmp_path,
     monkeypatch.setattr(LikelihoodTraining, "on_train_batch_start", look)
     poison(monkeypatch, lambda step: 10 <= step < 13, lambda module: None)
     expected = (
-        r"step 13: 3 steps in a row had no finite gradient; went back to the weights of step 8"
+        r"step 13: 3 steps in a row had no finite gradient; returned to the weights of step 8"
     )
     with pytest.warns(UserWarning, match=expected):
         train(config, data=CLIPS, out=tmp_path)
@@ -78,7 +78,7 @@ def test_too_many_in_a_row_go_back_to_the_last_good_checkpoint(config, tmp_path,
     assert state["state_dict"]["skipped_steps"] == 3
 
 
-@pytest.mark.filterwarnings("ignore:.*went back to the weights")
+@pytest.mark.filterwarnings("ignore:.*returned to the weights")
 def test_a_run_that_cannot_go_on_says_why(config, tmp_path, monkeypatch):
     poison(monkeypatch, lambda step: step >= 6, lambda module: None)
     config = replace(config, optimizer=replace(config.optimizer, max_steps=1000))
@@ -104,13 +104,15 @@ def shrink(factor):
 
 def test_a_matrix_that_nears_singularity_is_told(config, tmp_path, monkeypatch):
     poison(monkeypatch, lambda step: step == 10, shrink(1e-5))
-    with pytest.warns(UserWarning, match=r"step 11: the 1x1 matrix bijections\..* is nearing"):
+    with pytest.warns(
+        UserWarning, match=r"step 11: the 1x1 matrix bijections\..* is close to singular"
+    ):
         train(config, data=CLIPS, out=tmp_path)
 
 
 def test_a_singular_matrix_goes_back_before_it_bites(config, tmp_path, monkeypatch):
     poison(monkeypatch, lambda step: step == 10, shrink(0))
-    with pytest.warns(UserWarning, match=r"all but singular .*; went back to .* step 8"):
+    with pytest.warns(UserWarning, match=r"almost singular .*; returned to .* step 8"):
         outcome = train(config, data=CLIPS, out=tmp_path)
     assert outcome.nats_per_sample > 1.5
 

@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_passed_over(config, tmp_path):
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1  # a single bit
     newest.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"step-000000007.ckpt: passed over .*wrong checksum"):
+    with pytest.warns(UserWarning, match=r"step-000000007.ckpt: skipped .*wrong checksum"):
         train(short, data=CLIPS, out=tmp_path / "damaged")
     expected, got = states(tmp_path / "whole"), states(tmp_path / "damaged")
     assert all(torch.equal(expected[name], got[name]) for name in expected)
@@ -231,7 +231,7 @@ def test_a_run_on_a_full_disk_ends_with_one_line(config, tmp_path):
         out, err = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "the disk is full" in err.splitlines()[-1]
-        assert "give the same command again" in err.splitlines()[-1]
+        assert "run the same command again" in err.splitlines()[-1]
         assert newest_checkpoint(disk / "run" / "checkpoints") is not None
     process = start(config, tmp_path / "later", "--max-time", "00:00:00")
     _, err = process.communicate(timeout=60)

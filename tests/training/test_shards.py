@@ -164,7 +164,7 @@ class TestShards:
         assert list(longest.groups) == [range(1)]
         with pytest.raises(ValueError, match="expected clips of at least"):
             ShardedClips(index, log_mel, index.names, min_frames=frames[-1] + 1)
-        with pytest.raises(ValueError, match="1 of 2 are not there, such as nobody"):
+        with pytest.raises(ValueError, match="1 of 2 are unknown, such as nobody"):
             ShardedClips(index, log_mel, [index.names[0], "nobody"])
 
     def test_two_workers_give_the_batches_of_none(self, index, log_mel):
@@ -216,7 +216,9 @@ class Test_write_shards:
         with pytest.raises(KeyboardInterrupt):
             write_shards(interrupted(), tmp_path, log_mel.config, **options)
         assert not is_sharded(tmp_path)
-        with pytest.raises(FileNotFoundError, match="expected an index of shards; there is none"):
+        with pytest.raises(
+            FileNotFoundError, match="expected an index of shards; it does not exist"
+        ):
             ShardIndex.read(tmp_path)
         again = write_shards(clips[:5], tmp_path, log_mel.config, **options)
         assert len(again.shards) < len(whole.shards)
@@ -492,7 +494,7 @@ class TestRemote:
         with pytest.raises(FileNotFoundError, match=r"/not/index\.npz: expected a file"):
             ShardIndex.read(server.address + "/not")
         assert len(server.requests) == 1
-        with pytest.raises(ValueError, match=r"nosuch://there/index\.npz: expected an address"):
+        with pytest.raises(ValueError, match=r"nosuch://there/index\.npz: expected a URL"):
             ShardIndex.read("nosuch://there")
         server.fail = lambda path: 503
         with pytest.raises(OSError, match=r"index\.npz: cannot be fetched"):

@@ -241,7 +241,7 @@ def test_a_corpus_that_leaves_nothing_tells_why(lists, tmp_path):
     with pytest.raises(ValueError, match="expected clips to train and to validate on") as caught:
         split_clips(["a"], data)
     assert ("mine.txt" in str(caught.value)) == bool(lists)
-    assert ("two clips or more" in str(caught.value)) == (not lists)
+    assert ("at least two clips" in str(caught.value)) == (not lists)
 
 
 def test_a_checkpoint_within_a_run_holds_the_average_of_all_its_steps(

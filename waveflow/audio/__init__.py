@@ -1,4 +1,4 @@
-"""Sound in and out of files, and the mel spectrogram with its named conventions."""
+"""Sound files, and mel spectrograms with their named conventions."""
 
 from waveflow.audio.check import MelWarning, check_mel
 from waveflow.audio.consistency import MelConsistency

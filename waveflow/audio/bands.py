@@ -1,4 +1,4 @@
-"""The bands of spectra, and the gains that bring bands to their levels."""
+"""The bands of spectra, and the gains that set bands to given levels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def levels(spectrum: Tensor, filters: Tensor, *, floor: float, clamp: float) -> 
     """The log-mel of spectra, (..., frames, bins) -> (..., frames, n_mels).
 
     Args:
-        spectrum: complex, (..., frames, bins).
-        filters: (n_mels, bins).
-        floor: added to the power before the square root.
+        spectrum: complex spectra, (..., frames, bins).
+        filters: filters of the bands, (n_mels, bins).
+        floor: value added to the power before the square root.
         clamp: smallest magnitude of a band.
     """
     if floor:
@@ -25,23 +25,24 @@ def levels(spectrum: Tensor, filters: Tensor, *, floor: float, clamp: float) -> 
 
 
 class Bands(Durable):
-    r"""Bands of a mel, and how the bins of a spectrum follow what the bands are wanting.
+    r"""Bands of a mel, and the gains of bins that move the bands to given levels.
 
-    Every bin is scaled by the weighted geometric mean of how much its bands are wanting,
+    Every bin is scaled by the weighted geometric mean of the ratios of target and present level
+    over its bands,
 
     .. math:: X_k \leftarrow X_k \exp\Big( e_k \sum_b w_{kb}\,\big(m_b - \mathrm{mel}_b(X)\big)
               \Big), \qquad w_{kb} = F_{bk} \Big/ \sum_{b'} F_{b'k},
 
     with the mel's filters :math:`F` and a share :math:`e_k` in [0, 1] of the bin, 1 unless a part
-    of the spectrum is left alone.
+    of the spectrum is to stay unchanged.
 
     Args:
-        filters: (bands, bins), of some bands that follow one another.
-        rows: which bands of the mel these are.
-        floor: added to the power before the square root.
+        filters: filters of consecutive bands, (bands, bins).
+        rows: positions of these bands in the mel.
+        floor: value added to the power before the square root.
         clamp: smallest magnitude of a band.
-        scale: by what magnitudes are multiplied before they are compared with a mel.
-        share: (bins,), how far each bin follows; by default, all of the way.
+        scale: factor of the magnitudes before they are compared with a mel.
+        share: :math:`e_k` of each bin, (bins,); None is 1 for all.
     """
 
     filters: Tensor
@@ -69,15 +70,15 @@ class Bands(Durable):
 
     @property
     def bins(self) -> int:
-        """Bins that a band sees; those above stay as they are."""
+        """Number of bins that a band sees; bins above stay unchanged."""
         return self.filters.shape[1]
 
     def gain(self, spectrum: Tensor, mel: Tensor) -> Tensor:
-        """What bins are multiplied by, less 1.
+        """The factor of each bin, minus 1.
 
         Args:
-            spectrum: complex, (..., frames, bins).
-            mel: natural log, of these bands alone, (..., frames, bands).
+            spectrum: complex spectra, (..., frames, bins).
+            mel: target levels of these bands, natural log, (..., frames, bands).
 
         Returns:
             (..., frames, bins).

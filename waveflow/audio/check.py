@@ -1,4 +1,4 @@
-"""Whether a foreign mel can be of the convention that it is taken for."""
+"""Check whether a mel can belong to a convention."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from torch import Tensor
 from waveflow.audio.mel import LogMel
 
 SLACK = 2.0
-"""Nats by which a predicted log-mel may leave the range that recorded audio can have."""
+"""Nats by which a predicted log-mel may leave the range of recorded audio."""
 
 
 def check_mel(mel: Tensor, log_mel: LogMel) -> None:
-    """Refuse a mel that cannot be of the convention ``log_mel`` makes.
+    """Refuse a mel that cannot belong to the convention of ``log_mel``.
+
+    Args:
+        mel: the mel to check, (batch, n_mels, frames), natural log.
+        log_mel: front end of the convention.
 
     Raises:
-        ValueError: wrong type, shape, or range, or values that are not finite; says what was
-            expected and what came.
+        ValueError: wrong type, shape, or range, or values that are not finite.
     """
     config = log_mel.config
     if not isinstance(mel, Tensor) or not mel.is_floating_point():
@@ -32,7 +35,7 @@ def check_mel(mel: Tensor, log_mel: LogMel) -> None:
         raise ValueError(
             f"mel: expected shape (batch, {config.n_mels}, frames); got {tuple(mel.shape)}{hint}"
         )
-    # in one copy, for which a GPU is waited for; NaN is both the least and the most
+    # one copy from the GPU for both; a NaN makes both of them NaN
     low, high = torch.stack(torch.aminmax(mel.detach())).tolist()
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("mel: expected finite values; got NaN or infinity")
@@ -46,27 +49,28 @@ def check_mel(mel: Tensor, log_mel: LogMel) -> None:
 
 
 class MelWarning(UserWarning):
-    """A mel that could be of its convention, but hardly of speech in it."""
+    """A mel whose values are possible in its convention, but implausible for speech."""
 
 
 SPEECH_DEVIATION = (1.3, 4.0)
 """Standard deviation, in nats, of the log-mels of speech: 1.32 to 3.5 over every 128 frames of 216
-recordings in four conventions. A mel in decimal logarithms or with unit variance stays below."""
+recordings in four conventions. A mel in decimal logarithms or with unit variance is below.
+"""
 
 HEADROOM = 0.7
-"""Nats that a log-mel of speech stays below that of the loudest sound there is; 1.6 and more were
-measured."""
+"""Nats that a log-mel of speech stays below that of the loudest possible sound; the smallest
+measured distance is 1.6."""
 
 ENOUGH = 128
-"""Frames from which on these statistics tell something."""
+"""Fewest frames for which these statistics are meaningful."""
 
 
 def doubt(mel: Tensor, log_mel: LogMel) -> str | None:
-    """What speaks against a mel that :func:`check_mel` has let pass; None if nothing does.
+    """The reason why a mel is implausible although :func:`check_mel` accepts it, or None.
 
     Args:
-        mel: (n_mels, frames), natural logarithms.
-        log_mel: the front end that it is taken to come from.
+        mel: the mel, (n_mels, frames), natural log.
+        log_mel: front end of its declared convention.
     """
     if mel.shape[-1] < ENOUGH:
         return None
@@ -76,24 +80,24 @@ def doubt(mel: Tensor, log_mel: LogMel) -> str | None:
     if not low <= deviation <= high:
         hint = "decimal logarithms, or normalised values" if deviation < low else "decibels"
         return (
-            f"mel: its values vary by {deviation:.2f} (standard deviation), those of speech by "
-            f"{low} to {high}: {hint}? waveflow.interop.mels converts them"
+            f"mel: the standard deviation of its values is {deviation:.2f}, that of speech {low} "
+            f"to {high}: {hint}? waveflow.interop.mels converts them"
         )
     if loudest > log_mel.loudest() - HEADROOM:
         return (
-            f"mel: its loudest value is {loudest:.1f}, as only a pure tone at full scale has it: "
+            f"mel: its loudest value is {loudest:.1f}, which only a pure tone at full scale has: "
             "filters without area normalisation, or another scaling?"
         )
     return None
 
 
 def warn_of_doubt(mel: Tensor, log_mel: LogMel, *, stacklevel: int = 2) -> None:
-    """Tell a :func:`doubt`, if there is one, as a :class:`MelWarning` for the caller.
+    """Warn with :class:`MelWarning` if :func:`doubt` finds the mel implausible.
 
     Args:
-        mel: (n_mels, frames).
-        log_mel: the front end that it is taken to come from.
-        stacklevel: as for ``warnings.warn``, seen from the function that calls this one.
+        mel: the mel, (n_mels, frames), natural log.
+        log_mel: front end of its declared convention.
+        stacklevel: ``stacklevel`` of ``warnings.warn``, counted from the caller of this function.
     """
     reason = doubt(mel, log_mel)
     if reason is not None:

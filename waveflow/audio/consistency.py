@@ -1,4 +1,4 @@
-"""Mel consistency: move audio to where its mel is the one that was asked for."""
+"""Mel consistency: move audio to where its mel is the requested one."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from waveflow.checks import real, tensor, whole
 from waveflow.precision import full_precision
 
 MOMENTUM = 0.9
-"""How far a spectrum is carried on along its last step, the fast Griffin-Lim algorithm's alpha."""
+"""Momentum of a spectrum along its last step, the alpha of the fast Griffin-Lim algorithm."""
 
 
 class MelConsistency(nn.Module):
-    r"""Audio and a log-mel to audio, near the first, whose mel is close to the second.
+    r"""From audio and a log-mel to audio that is close to the first and has the second as its mel.
 
-    A mel is a function of the audio, so given a mel :math:`m` the true density of audio lives on
-    the set :math:`\{x : \mathrm{mel}(x) = m\}` alone. A model's sample falls beside it; this
-    brings the sample there by alternating two steps:
+    A mel is a function of the audio, so given a mel :math:`m` the true density of audio is
+    restricted to the set :math:`\{x : \mathrm{mel}(x) = m\}`. A model's sample lies beside this
+    set. Two alternating steps move the sample onto it:
 
-    1. *the mel as asked*: every bin of the spectrum :math:`X = \mathrm{STFT}(x)` is scaled by the
-       weighted geometric mean of how much the bands it belongs to are wanting, its phase and its
-       fine structure within a band left as they are,
+    1. *the requested mel*: every bin of the spectrum :math:`X = \mathrm{STFT}(x)` is scaled by the
+       weighted geometric mean of the ratios of target and present level over its bands; its phase
+       and its fine structure within a band stay unchanged,
 
        .. math:: X_k \leftarrow X_k \exp \sum_b w_{kb}\,\big(m_b - \mathrm{mel}_b(X)\big), \qquad
                  w_{kb} = F_{bk} \Big/ \sum_{b'} F_{b'k},
 
-       with the mel's filters :math:`F`; bins that no band sees stay as they are;
+       with the mel's filters :math:`F`; bins that no band sees stay unchanged;
     2. *a spectrum of audio*: the audio whose spectrum is nearest in least squares (Griffin & Lim,
        *Signal estimation from modified short-time Fourier transform*, 1984).
 
-    From the second iteration on, step 1 starts from the spectrum carried on along its last change
-    by ``MOMENTUM`` (Perraudin, Balazs & Søndergaard, *A fast Griffin-Lim algorithm*, 2013). As
-    both the spectrum and the least squares are linear, it is the audio that is carried on, and what
-    step 1 changes that is laid down on it: less is transformed, and less is rounded.
-    Griffin-Lim replaces every magnitude by that of a pseudo-inverse of the mel, which knows nothing
-    of what lies within a band; here that is the sample's, and only the bands' levels are set.
+    From the second iteration on, step 1 starts from the spectrum plus ``MOMENTUM`` times its last
+    change (Perraudin, Balazs & Søndergaard, *A fast Griffin-Lim algorithm*, 2013). Both the
+    spectrum and the least squares are linear, so the momentum is applied to the audio, and the
+    change by step 1 is added to it: this transforms and rounds less. Griffin-Lim replaces every
+    magnitude by that of a pseudo-inverse of the mel, which has no structure within a band; here the
+    structure of the sample stays, and only the levels of the bands are set.
 
-    Where a mel's bands are too coarse to tell harmonics, the iterations move energy between them as
-    they please, and a flow's own periodicity goes. So the first iterations may be of all bins and
-    the rest of the *low band* alone: the exponent is multiplied by 1 below the cut-off and by 0
-    above, with a flank of 60 Hz. What is above a cut-off of 2200 Hz then has no part in the
-    iterations, so they are made of the low band at a rate of its own, of D times fewer samples, and
-    what they change is interpolated and added.
+    Where the bands of a mel are too coarse to resolve harmonics, the iterations move energy freely
+    within them, which destroys the periodicity of the flow's sample. So the first iterations may
+    use all bins, and the rest the *low band* alone: the exponent is multiplied by 1 below the
+    cut-off and by 0 above, with a flank of 60 Hz. Then audio above a cut-off of 2200 Hz does not
+    take part in the iterations. They run on the low band at a lower rate, with D times fewer
+    samples, and their change is interpolated and added.
 
-    At the ends of a clip between silences, where fewer frames look than elsewhere, each iteration
-    goes back a little to the audio at first (``waveflow.audio.frames.HOLD``): what is not seen
-    there would grow.
+    At the ends of a clip between silences, fewer frames see a sample than elsewhere. There each
+    iteration moves back a little to the initial audio (``waveflow.audio.frames.HOLD``), because
+    parts that no frame sees would grow.
 
-    An iteration sees ``n_fft - hop_length`` samples to each side. Differentiable; nothing in the
-    state dict.
+    An iteration sees ``n_fft - hop_length`` samples to each side. It is differentiable and has
+    nothing in its state dict.
 
     Args:
-        log_mel: the front end whose mel is meant.
-        cutoff: Hz above which the iterations of the low band leave audio as it is.
+        log_mel: front end that defines the mel.
+        cutoff: frequency in Hz above which the iterations of the low band leave audio unchanged.
 
     >>> import torch
     >>> from waveflow.audio import MelConfig
@@ -101,13 +101,13 @@ class MelConsistency(nn.Module):
         """(batch, frames * hop_length), (batch, n_mels, frames) -> (batch, frames * hop_length).
 
         Args:
-            audio: a guess, in [-1, 1].
-            mel: natural log, in the convention of the front end.
-            iterations: how many; none returns the audio as it is.
-            full_band: how many of them, the first ones, move all bins; by default all of them.
+            audio: initial audio, (batch, frames * hop_length), in [-1, 1].
+            mel: target mel, (batch, n_mels, frames), natural log, in the front end's convention.
+            iterations: number of iterations; 0 returns the audio unchanged.
+            full_band: number of iterations, from the first on, that move all bins; None is all.
 
         Raises:
-            ValueError: audio and mel do not fit, or fewer than 0 iterations.
+            ValueError: the shapes of audio and mel do not match, or a number is below 0.
         """
         config = self.log_mel.config
         mel, audio = tensor(mel, "mel"), tensor(audio, "audio")
@@ -135,8 +135,8 @@ class Step(nn.Module):
     """Iterations at one rate, on some of the bands.
 
     Args:
-        frames: how audio is cut.
-        bands: which bands, and how bins follow them.
+        frames: the frames that audio is cut into.
+        bands: the bands, and the gains of their bins.
     """
 
     def __init__(self, frames: Frames, bands: Bands) -> None:
@@ -144,18 +144,18 @@ class Step(nn.Module):
         self.frames, self.bands = frames, bands
 
     def forward(self, audio: Tensor, mel: Tensor, iterations: int) -> Tensor:
-        """Audio (batch, frames * hop) after some iterations, the first without momentum.
+        """Audio (batch, frames * hop) after the iterations; the first has no momentum.
 
         Args:
-            audio: at the rate of the frames.
-            mel: all bands, (batch, frames, n_mels).
-            iterations: how many.
+            audio: audio at the rate of the frames, (batch, frames * hop).
+            mel: target mel with all bands, (batch, frames, n_mels).
+            iterations: number of iterations.
         """
         if not iterations:
             return audio
         steps, mel = mel.shape[1], mel[..., self.bands.rows]
         energy, hold = self.frames.energy(steps), self.frames.hold(steps)
-        holds = not self.frames.mirrored(audio.shape[-1])  # else it would hold nothing
+        holds = not self.frames.mirrored(audio.shape[-1])  # otherwise ``hold`` is 0
         first = before = audio
         for _ in range(iterations):
             carried_on = torch.lerp(before, audio, 1 + MOMENTUM)
@@ -168,11 +168,11 @@ class Step(nn.Module):
         return audio
 
     def change(self, frames: Tensor, mel: Tensor) -> Tensor:
-        """What step 1 adds to windowed frames of audio.
+        """The change of windowed frames of audio by step 1.
 
         Args:
-            frames: (..., frames, size).
-            mel: of the bands alone, (..., frames, bands).
+            frames: windowed frames, (..., frames, size).
+            mel: target levels of these bands, (..., frames, bands).
 
         Returns:
             (..., frames, size).
@@ -182,12 +182,12 @@ class Step(nn.Module):
 
 
 class LowBand(nn.Module):
-    """Iterations on what is below a cut-off, at a lower rate; what is above stays.
+    """Iterations on the audio below a cut-off, at a lower rate; audio above stays unchanged.
 
     Args:
-        log_mel: the front end.
-        factor: by what the rate is lower.
-        bands: of the low rate.
+        log_mel: front end that defines the mel.
+        factor: the low rate is lower by this factor.
+        bands: bands at the low rate.
     """
 
     def __init__(self, log_mel: LogMel, factor: int, bands: Bands) -> None:
@@ -204,12 +204,12 @@ class LowBand(nn.Module):
             )
 
     def forward(self, audio: Tensor, mel: Tensor, iterations: int) -> Tensor:
-        """Audio (batch, frames * hop_length) after some iterations.
+        """Audio (batch, frames * hop_length) after the iterations.
 
         Args:
-            audio: at the rate of the front end.
-            mel: all bands, (batch, frames, n_mels).
-            iterations: how many.
+            audio: audio at the rate of the front end, (batch, frames * hop_length).
+            mel: target mel with all bands, (batch, frames, n_mels).
+            iterations: number of iterations.
         """
         if self.resampler is None:
             return cast(Tensor, self.step(audio, mel, iterations))

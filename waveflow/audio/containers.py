@@ -1,4 +1,4 @@
-"""Whether a sound file is whole: what its header promises, against what is there."""
+"""Check that a sound file is complete: compare the length in its header with its content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TAGGED = (
 
 
 class _Kind(NamedTuple):
-    """How a format of chunks is written; ``counted`` bytes of a chunk's head are in its size."""
+    """Layout of a format of chunks; the size of a chunk includes ``counted`` bytes of its head."""
 
     head: str
     names: tuple[bytes, ...]
@@ -44,14 +44,15 @@ _KINDS = {
 
 
 class Samples(NamedTuple):
-    """Where the header of a sound file says that samples are.
+    """Position and length of the samples, from the header of a sound file.
 
     Attributes:
-        place: the first byte of them.
-        length: bytes, as promised.
-        field: where the length is written, and how; what is written is ``counted`` larger.
-        block: bytes of a sample of all channels, 1 if not known.
-        whole: bytes of the file, as promised; None if the header does not say.
+        place: offset of the first byte of the samples.
+        length: length of the samples in bytes, from the header.
+        field: offset and format of the length in the header.
+        counted: bytes by which the length in the header is larger than ``length``.
+        block: bytes of one sample of all channels; 1 if unknown.
+        whole: length of the file in bytes, from the header; None if the header has none.
     """
 
     place: int
@@ -63,11 +64,11 @@ class Samples(NamedTuple):
 
 
 class View(io.RawIOBase):
-    """A file from a byte on, with some bytes replaced; libsndfile reads it.
+    """A file from an offset on, with some bytes replaced, for libsndfile to read.
 
     Args:
-        file: seekable.
-        start: what is the first byte of the view.
+        file: seekable file.
+        start: offset of the first byte of the view.
     """
 
     def __init__(self, file: BinaryIO, start: int = 0):
@@ -102,8 +103,9 @@ class View(io.RawIOBase):
         return len(content)
 
     def source(self) -> int | View:
-        """What libsndfile is to read: the file itself unless something is left out or replaced, as
-        it does not read every format otherwise.
+        """The object for libsndfile to read: the view if it differs from the file, else the file.
+
+        libsndfile reads some formats only from a real file.
         """
         if self._start or self.replaced:
             self.seek(0)
@@ -113,20 +115,20 @@ class View(io.RawIOBase):
         return handle
 
     def at(self, place: int, size: int) -> bytes:
-        """Some bytes, fewer at the end."""
+        """``size`` bytes from ``place`` on, fewer at the end of the file."""
         self.seek(place)
         return self.read(size) or b""
 
 
 def open_whole(file: BinaryIO) -> View:
-    """A sound file as libsndfile reads all of it: behind its ID3v2 tags, its length as it is.
+    """Open a sound file so that libsndfile reads all of it: after ID3v2 tags, at its true length.
 
-    libsndfile shortens unasked what is cut short, and loses as many bytes at the end as a tag has
-    at the start. A header that was written to a pipe gives a length that the file cannot have;
-    there the true one is put in its place.
+    libsndfile silently shortens a truncated file, and drops as many bytes at the end as a tag has
+    at the start. A header that was written to a pipe has an impossible length; the view replaces
+    it with the true one.
 
     Args:
-        file: seekable.
+        file: seekable file.
 
     Raises:
         ValueError: the file ends before its samples do.
@@ -142,14 +144,14 @@ def open_whole(file: BinaryIO) -> View:
         view.replaced = {place: struct.pack(form, length)}
     elif samples.length > there:
         raise ValueError(
-            f"expected {samples.length} bytes of samples as its header promises; "
+            f"expected {samples.length} bytes of samples according to its header; "
             f"got {there}: the file was cut short"
         )
     return view
 
 
 def _tags(view: View) -> int:
-    """Bytes of the ID3v2 tags before a container; 0 before what handles tags on its own."""
+    """Bytes of the ID3v2 tags before a container; 0 if libsndfile handles the tags itself."""
     place = 0
     while len(head := view.at(place, 10)) == 10 and head[:3] == b"ID3":
         size = 0
@@ -160,7 +162,7 @@ def _tags(view: View) -> int:
 
 
 def _samples(view: View) -> Samples | None:
-    """Where the samples are; None of formats that tell on their own, and of headers cut short."""
+    """The position of the samples; None for formats that need no check, and truncated headers."""
     magic = view.at(0, 4)
     if magic in (b".snd", b"dns."):
         order = ">" if magic == b".snd" else "<"
@@ -181,7 +183,7 @@ def _chunk_of_samples(view: View, magic: bytes, kind: _Kind) -> Samples | None:
     place, block, long_field, odd = kind.first, 1, None, False
     while len(head := view.at(place, head_size)) == head_size:
         name, length = struct.unpack(kind.head, head)
-        if odd and not _CHUNK_NAME.match(name):  # some writers leave out the byte that fills up
+        if odd and not _CHUNK_NAME.match(name):  # some writers omit the padding byte
             place, odd = place - 1, False
             continue
         field, form = place + head_size - struct.calcsize(kind.head[-1:]), kind.head[-1]
@@ -201,17 +203,17 @@ def _chunk_of_samples(view: View, magic: bytes, kind: _Kind) -> Samples | None:
 
 
 _LARGE = 2**27
-"""Bytes of samples from which on a length may stand for "unknown"."""
+"""Bytes of samples above which a length may mean "unknown"."""
 _ROUND = ((2**30, 2**16), (2**24, 2**7), (10**6, 2**7))
-"""What lengths that stand for "unknown" are near multiples of, and how near."""
+"""Steps that lengths meaning "unknown" are near multiples of, with the tolerance in bytes."""
 
 
 def _is_open(samples: Samples, view: View) -> bool:
-    """Whether a length is none, as writers to a pipe leave it, who cannot go back and tell.
+    """Whether the length in a header means "unknown", as in a file that was written to a pipe.
 
-    It is 0 with samples behind it; or it is more than there is, and no count of whole samples, or
-    more than the whole file by the same header, or a number as one makes up: near a power of 2
-    that bounds a field, or round.
+    This holds if the length is 0 and samples follow. It also holds if the length is more than the
+    content and is not a count of whole samples, is more than the whole file in the same header, or
+    is a placeholder: near a power of 2 that bounds a field, or a round number.
     """
     place, length, whole = samples.place, samples.length, samples.whole
     if length == 0:

@@ -27,13 +27,13 @@ _Relation = TypeVar("_Relation", bound=Callable[..., str | None])
 
 @dataclass(frozen=True)
 class Range:
-    """Which numbers a field may have: finite ones from ``low`` to ``high``.
+    """The finite numbers from ``low`` to ``high`` that a field may have.
 
     Attributes:
-        low: the lowest.
-        high: the highest.
-        above: whether ``low`` itself is too low.
-        parity: what is left of it by 2; by default both are right.
+        low: lowest value.
+        high: highest value.
+        above: whether ``low`` itself is excluded.
+        parity: required remainder modulo 2; None allows both.
     """
 
     low: float
@@ -45,23 +45,23 @@ class Range:
 def number(
     default: Any, low: float, high: float, *, above: bool = False, parity: int | None = None
 ) -> Any:
-    """A field of a :class:`Section` that holds a number; arguments are those of :class:`Range`.
+    """A field of a :class:`Section` that holds a number in a :class:`Range`.
 
     Args:
-        default: value of the field; None where its type says that there may be none.
-        low: the lowest value.
-        high: the highest value.
-        above: whether ``low`` itself is too low.
-        parity: 1 for odd numbers, 0 for even ones.
+        default: default value of the field; None if its type allows None.
+        low: lowest value.
+        high: highest value.
+        above: whether ``low`` itself is excluded.
+        parity: 1 for odd numbers, 0 for even ones; None allows both.
     """
     return field(default=default, metadata={"range": Range(low, high, above, parity)})
 
 
 def relation(*names: str) -> Callable[[_Relation], _Relation]:
-    """Mark a method of a :class:`Section` that says what is wrong between fields, or None.
+    """Mark a method of a :class:`Section` that checks several fields; it returns a fault or None.
 
     Args:
-        names: of the fields; the method is called when each of them has a value of its range.
+        names: names of the fields; the method is called if each of them is valid by itself.
     """
 
     def mark(method: _Relation) -> _Relation:
@@ -74,11 +74,11 @@ def relation(*names: str) -> Callable[[_Relation], _Relation]:
 class Section:
     """A part of a config; subclasses are frozen dataclasses whose numbers are :func:`number`.
 
-    Values are checked against the fields' types and ranges, then against one another, by the
-    methods that are a :func:`relation`. Numbers of other libraries become Python's own.
+    Values are checked against the types and ranges of the fields, then together by the methods
+    marked as :func:`relation`. Numbers of other libraries are converted to Python numbers.
 
     Raises:
-        ValueError: names all fields that are wrong, ``section.field`` each.
+        ValueError: a field is wrong; names every wrong field as ``section.field``.
     """
 
     section: ClassVar[str]
@@ -92,7 +92,7 @@ class Section:
             path, value = f"{self.section}.{one.name}", getattr(self, one.name)
             if value is None:
                 if type(None) not in kinds:
-                    faults[one.name] = f"expected a value of {path}; got none"
+                    faults[one.name] = f"expected a value for {path}; got none"
                 continue
             try:
                 value = _typed(value, kinds)
@@ -112,32 +112,36 @@ class Section:
             raise ValueError(self._told + "; ".join(faults.values()))
 
     def _wanted(self, value: float, limits: Range) -> str | None:
-        """What is wanted of a number that is out of its range."""
+        """The expectation that a number out of range violates."""
         if value < limits.low or (limits.above and value == limits.low):
             return f"> {limits.low}" if limits.above else self._least.format(limits.low)
         if value > limits.high:
-            return f"of {limits.high} at most"
+            return f"of at most {limits.high}"
         if limits.parity is not None and value % 2 != limits.parity:
             return f"to be {'odd' if limits.parity else 'even'}"
         return None
 
 
 def from_plain(section: Any, values: Any) -> Any:
-    """A section of values as YAML has them; a number that YAML takes for a text is read.
+    """Make a section from the values of a YAML file.
+
+    A number that YAML reads as a string, such as ``1e-3``, is converted.
 
     Args:
-        section: a subclass of :class:`Section`.
-        values: of its fields, by name; those left out have their defaults, and None leaves out all.
+        section: subclass of :class:`Section`.
+        values: values of its fields by name; missing fields have their defaults, None is all
+            defaults.
 
     Raises:
-        ValueError: no keys and values, an unknown field, an empty one that has to have a value, or
-            a wrong value; names them all.
+        ValueError: ``values`` is not a mapping, or has an unknown field, an empty field that needs
+            a value, or a wrong value; names every fault.
     """
     values = plain_fields(section, values)
     kinds = {one.name: kinds for one, kinds in _kinds(section).items()}
     known = {name: _read(value, kinds[name]) for name, value in values.items() if name in kinds}
     faults = [
-        f"expected no field {section.section}.{name:.100} but {', '.join(kinds)}"
+        f"expected fields of {section.section} among {', '.join(kinds)}; got "
+        f"{section.section}.{name:.100}"
         for name in values
         if name not in kinds
     ]
@@ -151,10 +155,10 @@ def from_plain(section: Any, values: Any) -> Any:
 
 
 def plain_fields(section: Any, values: Any) -> dict[str, Any]:
-    """The values of a section's fields, none for None.
+    """The values of a section's fields; an empty dict for None.
 
     Raises:
-        ValueError: they are no keys and values.
+        ValueError: ``values`` is not a mapping.
     """
     if values is not None and not isinstance(values, Mapping):
         raise ValueError(f"expected keys and values in {section.section}; got {values!r:.100}")
@@ -163,7 +167,7 @@ def plain_fields(section: Any, values: Any) -> dict[str, Any]:
 
 @cache
 def _relations(section: Any) -> dict[str, Any]:
-    """The methods that are a :func:`relation`, by name."""
+    """The methods marked as :func:`relation`, by name."""
     found = {name: getattr(section, name) for name in dir(section)}
     return {name: method for name, method in found.items() if hasattr(method, "names")}
 
@@ -180,10 +184,10 @@ def _kinds(section: Any) -> dict[Field[Any], tuple[Any, ...]]:
 
 
 def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
-    """A value as one of some types.
+    """Convert a value to one of some types.
 
     Raises:
-        ValueError: it is of none of them; says what was expected and what came.
+        ValueError: the value has none of these types.
     """
     if value is None and type(None) in kinds:
         return value
@@ -200,7 +204,7 @@ def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
             raise ValueError("to be a path or a name; got an empty string")
         return os.fspath(value)
     if kind in _CHECKS:
-        with suppress(ValueError, OverflowError):  # OverflowError: of whole numbers without end
+        with suppress(ValueError, OverflowError):  # OverflowError: very large whole numbers
             made = kind(_CHECKS[kind](value, "a value"))
             if math.isfinite(made):
                 return made
@@ -213,12 +217,12 @@ _NAMES: dict[Any, str] = {
     int: "a whole number",
     float: "a finite number",
     bool: "true or false",
-    str: "a text",
+    str: "a string",
 }
 
 
 def _read(value: Any, kinds: tuple[Any, ...]) -> Any:
-    """A text where none is expected, as YAML reads it without quotes; ``1e-3`` is a number."""
+    """Convert a string to the expected kind if possible; YAML reads ``1e-3`` as a string."""
     if not isinstance(value, str) or kinds[0] not in (int, float, bool):
         return value
     if kinds[0] is bool:

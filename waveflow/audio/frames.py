@@ -1,4 +1,4 @@
-"""Frames of audio, and audio of frames."""
+"""Cut audio into frames, and add frames up to audio."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from torch.nn import functional
 from waveflow.precision import Durable
 
 LEAST_ENERGY = 0.1
-"""Energy that the windows over a sample are taken to have at least: where they hardly look, as at
-the end of centred frames with long hops, least squares would change it without measure."""
+"""Lower bound on the energy of the windows over a sample. Where the windows are near 0, as at the
+end of centred frames with long hops, least squares would change the sample without bounds."""
 
 HOLD = 0.003
-"""How far an iteration moves back to the audio at first where no frame looks, and in part where
-some are missing: at the ends of a clip between silences. Not all that is asked of frames there can
-be had, and what is left over pushes the same way in every iteration, at frequencies that no band
-sees; without a hold the ends grow without bounds."""
+"""Share by which an iteration moves audio back to the initial audio where no frame covers it. Where
+only some frames are missing, the share is smaller. This happens at the ends of a clip between
+silences. The frames there cannot reach their target, and the remaining difference pushes in the
+same direction in every iteration, at frequencies that no band sees. Without the hold the ends grow
+without bounds."""
 
 
 class Frames(Durable):
-    r"""How audio is cut into overlapping frames, and which audio is nearest to frames.
+    r"""Cut audio into overlapping frames, and find the audio nearest to given frames.
 
-    Frame t covers ``size`` samples from ``t * hop - side`` on. Beyond its ends audio is silent or
-    mirrored; audio too short to be mirrored is silent there, too.
+    Frame t covers ``size`` samples from ``t * hop - side`` on. Beyond its ends audio is continued
+    by zeros or mirrored; audio too short to be mirrored is continued by zeros.
 
     The audio nearest to frames :math:`y_t` in least squares (Griffin & Lim, *Signal estimation from
     modified short-time Fourier transform*, 1984), with the window :math:`w` and all samples
-    :math:`x_n` counted wherever they stand in a frame, mirrored ones included, is
+    :math:`x_n` counted in every frame that has them, mirrored ones included, is
 
     .. math:: x_n = \sum_{t, i \to n} w_i\, y_{t, i} \Big/ \sum_{t, i \to n} w_i^2 .
 
-    A mirrored sample is the sample that it mirrors. So what frames ask of it is laid down on that
-    one. Without this, what they ask at the ends of a clip is heard in part only, and iterations
-    may grow there without bounds.
+    A mirrored sample equals the sample that it mirrors, so its values in frames are added to that
+    sample. Without this, the frames at the ends of a clip count only in part, and iterations may
+    grow there without bounds.
 
     Args:
-        window: (size,).
+        window: window of a frame, (size,).
         hop: samples from one frame to the next.
-        side: samples of the first frame that stand before the audio.
-        mirrors: whether audio is mirrored beyond its ends; it is silent there otherwise.
-        doubles: whether the mirror stands behind the last sample, which then comes twice; it
-            stands on the last sample otherwise.
+        side: samples of the first frame before the start of the audio.
+        mirrors: whether audio is mirrored beyond its ends; otherwise it is continued by zeros.
+        doubles: whether the mirrored part starts with the last sample, which then occurs twice;
+            otherwise it starts with the sample before the last.
 
     >>> import torch
     >>> frames = Frames(torch.hann_window(64), hop=16, side=24)
@@ -63,15 +64,15 @@ class Frames(Durable):
 
     @property
     def parts(self) -> int:
-        """Hops that a frame reaches into."""
+        """Number of hops that a frame covers."""
         return -(-self.size // self.hop)
 
     def mirrored(self, time: int) -> bool:
-        """Whether audio of that many samples is mirrored at its ends."""
+        """Whether audio of ``time`` samples is mirrored at its ends."""
         return self.mirrors and time >= self.side + self.skipped
 
     def continued(self, audio: Tensor) -> Tensor:
-        """Audio as the first and last frames see it, (batch, time) -> (batch, time + 2 side)."""
+        """Audio with its continuation at both ends, (batch, time) -> (batch, time + 2 side)."""
         time = audio.shape[-1]
         if not self.mirrored(time):
             return functional.pad(audio, (self.side, self.side))
@@ -80,7 +81,7 @@ class Frames(Durable):
         return torch.cat([start, audio, end], dim=1)
 
     def cut(self, audio: Tensor) -> Tensor:
-        """Frames without their window, (batch, time) -> (batch, frames, size)."""
+        """Frames without the window applied, (batch, time) -> (batch, frames, size)."""
         return self.continued(audio).unfold(1, self.size, self.hop)
 
     def lay_down(self, frames: Tensor) -> Tensor:
@@ -90,20 +91,21 @@ class Frames(Durable):
         if size < self.parts * self.hop:
             pieces = functional.pad(pieces, (0, self.parts * self.hop - size))
         pieces = pieces.view(batch, steps, self.parts, self.hop).transpose(1, 2)
-        # rows that are one hop longer than the sum, read as rows of its length, move on by one each
+        # padding each row by one hop more than the sum shifts row k by k hops after the reshape
         hops = steps + self.parts
         rows = functional.pad(pieces, (0, 0, 0, self.parts + 1)).reshape(batch, -1)
         moved = rows[:, : self.parts * hops * self.hop].view(batch, self.parts, hops, self.hop)
         return self.folded(moved.sum(1).view(batch, -1), steps * self.hop)
 
     def energy(self, steps: int) -> Tensor:
-        """By what the sum of that many frames is divided, (1, steps * hop)."""
+        """The divisor of the sum of ``steps`` frames, (1, steps * hop)."""
         return self.lay_down(self.window.expand(1, steps, -1)).clamp_min(LEAST_ENERGY)
 
     def hold(self, steps: int) -> Tensor:
-        """How far an iteration of that many frames holds audio, (1, steps * hop): ``HOLD`` times
-        the share of energy that is missing beside endless audio, so nothing but at the ends; and
-        nothing there if audio is mirrored.
+        """The share by which an iteration of ``steps`` frames holds audio, (1, steps * hop).
+
+        It is ``HOLD`` times the share of energy that is missing compared with endless audio: 0
+        except at the ends, and 0 everywhere if audio is mirrored.
         """
         if self.mirrored(steps * self.hop):
             return self.window.new_zeros(1, steps * self.hop)
@@ -112,13 +114,19 @@ class Frames(Durable):
 
     @property
     def full_energy(self) -> Tensor:
-        """Energy of the windows over a sample of endless audio, (hop,), from a frame's start on."""
+        """Energy of the windows over each sample of a hop in endless audio, (hop,)."""
         energy = functional.pad(self.window.square(), (0, self.parts * self.hop - self.size))
         return energy.view(self.parts, self.hop).sum(0)
 
     def folded(self, total: Tensor, time: int) -> Tensor:
-        """A sum from ``side`` samples before the audio on, what is mirrored added to what it
-        mirrors, (batch, any) -> (batch, time).
+        """Add the mirrored parts of a sum to the samples that they mirror.
+
+        Args:
+            total: sum that starts ``side`` samples before the audio, (batch, any).
+            time: samples of the audio.
+
+        Returns:
+            (batch, time).
         """
         stop = self.side + time
         audio = total[:, self.side : stop]
@@ -132,11 +140,11 @@ class Frames(Durable):
 
 
 def missing_share(energy: Tensor, full: Tensor) -> Tensor:
-    """How much is missing of the energy that there would be in endless audio, 0 to 1.
+    """The share, 0 to 1, of energy that is missing compared with endless audio.
 
     Args:
-        energy: (hops, hop).
-        full: in endless audio, (hop,).
+        energy: energy of the windows over each sample, (hops, hop).
+        full: energy in endless audio, (hop,).
 
     Returns:
         (hops, hop).

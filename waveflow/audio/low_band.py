@@ -1,4 +1,4 @@
-"""The low band of mel consistency: which rate it has, its frames, and its bands."""
+"""The low band of mel consistency: its rate, frames and bands."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.resampling import PASS
 
 EDGE = 60.0
-"""Hz below the cut-off over which the bins' share falls from all to nothing."""
+"""Width in Hz, below the cut-off, over which the bins' share falls from 1 to 0."""
 
 _HIGHEST = 0.83
-"""Share of the low rate's band that the cut-off may have, at most."""
+"""Highest cut-off, as a share of the low rate's band."""
 
 
 def low_bands(log_mel: LogMel, cutoff: float) -> tuple[int, Bands] | None:
-    """By what the rate of the low band is lower, and its bands; None if no band is below it.
+    """The factor by which the rate of the low band is lower, and its bands; None if it has no band.
 
-    The factor divides the hop, the size of the frames, and their padding. The cut-off is at most
-    0.83 of the low rate's band, and every band that sees a bin below the cut-off lies where the
-    filters of the low rate let all through. The largest such factor is taken; 1 always is one.
+    The result is the largest factor with three properties; 1 has all of them. It divides the hop,
+    the size of the frames, and their padding. The cut-off is at most 0.83 of the low rate's band.
+    Every band that sees a bin below the cut-off lies in the pass band of the low rate's filters.
 
     Args:
-        log_mel: the front end.
-        cutoff: Hz above which bins stay.
+        log_mel: front end that defines the mel.
+        cutoff: frequency in Hz above which bins stay unchanged.
     """
     config = log_mel.config
     share = _share(config, log_mel.bins, cutoff)
@@ -51,11 +51,11 @@ def low_bands(log_mel: LogMel, cutoff: float) -> tuple[int, Bands] | None:
 
 
 def low_frames(log_mel: LogMel, factor: int) -> Frames:
-    """The frames of a front end at a rate lower by a factor: those of the same times.
+    """The frames of a front end at a lower rate; they cover the same times.
 
     Args:
-        log_mel: the front end.
-        factor: by what the rate is lower.
+        log_mel: front end that defines the mel.
+        factor: the rate is lower by this factor.
     """
     if factor == 1:
         return log_mel.cutting
@@ -70,7 +70,7 @@ def low_frames(log_mel: LogMel, factor: int) -> Frames:
 
 
 def _share(config: MelConfig, bins: int, cutoff: float) -> Tensor:
-    """How far each bin follows: a cosine's flank from ``EDGE`` below the cut-off to it."""
+    """The share of each bin: 1, then a cosine flank from ``EDGE`` below the cut-off, then 0."""
     frequency = (
         torch.arange(bins, dtype=torch.float64, device="cpu") * config.sample_rate / config.n_fft
     )
@@ -91,7 +91,7 @@ def _factor(config: MelConfig, highest_bin: int, cutoff: float) -> int:
 
 
 def _window(config: MelConfig, factor: int) -> Tensor:
-    """The front end's window where the samples of the low rate stand, (n_fft / factor,)."""
+    """The front end's window at the positions of the low rate's samples, (n_fft / factor,)."""
     samples = torch.arange(config.n_fft // factor, dtype=torch.float64, device="cpu")
     position = factor * samples + (factor - 1) / 2
     position = position - (config.n_fft - config.win_length) // 2

@@ -1,4 +1,4 @@
-"""Mel spectrograms: the conventions by name, and the front end."""
+"""Mel spectrograms: named conventions, and the front end."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from waveflow.precision import Durable, default_precision, full_precision
 
 @dataclass(frozen=True)
 class MelConfig(Section):
-    """Everything that decides what a log-mel means: the natural log of mel bands of magnitudes.
+    """The convention of a log-mel: the natural log of mel bands of STFT magnitudes.
 
     Attributes:
-        sample_rate: samples a second of the audio.
+        sample_rate: samples per second of the audio.
         n_fft: FFT size.
         win_length: length of the Hann window.
         hop_length: samples from one frame to the next.
         n_mels: number of bands.
         f_min: lower edge of the lowest band, Hz.
         f_max: upper edge of the highest band, Hz.
-        framing: ``"hop"``: frame t covers hop t and its surroundings, time / hop frames in all
-            (audio continued by (n_fft - hop) / 2); ``"centred"``: frame t is centred on sample
-            t * hop, time / hop + 1 frames (audio continued by n_fft / 2).
-        power_floor: added to the power before the square root.
-        clamp: smallest band magnitude; the log-mel never falls below its logarithm.
-        scale: ``"slaney"`` or ``"htk"``: what a mel is.
+        framing: ``"hop"``: frame t is centred on hop t, time / hop frames in all (audio is
+            continued by (n_fft - hop) / 2 on each side); ``"centred"``: frame t is centred on
+            sample t * hop, time / hop + 1 frames (audio is continued by n_fft / 2).
+        power_floor: value added to the power before the square root.
+        clamp: smallest band magnitude; its logarithm is the smallest log-mel.
+        scale: mel scale, ``"slaney"`` or ``"htk"``.
         norm: ``"slaney"``: every band has area 1; ``"none"``: every band peaks at 1.
-        window: ``"hann"`` is periodic, ``"hann_symmetric"`` ends on the zero that it starts with.
-        edges: ``"reflect"``: audio goes on mirrored beyond its ends; ``"zeros"``: silent.
+        window: ``"hann"`` is periodic; ``"hann_symmetric"`` starts and ends with zero.
+        edges: continuation beyond the ends: ``"reflect"`` is mirrored, ``"zeros"`` is silent.
     """
 
     section: ClassVar[str] = "mel"
@@ -90,7 +90,11 @@ class MelConfig(Section):
 
     @classmethod
     def named(cls, convention: str) -> MelConfig:
-        """A convention of :data:`MEL_CONVENTIONS` by its name."""
+        """The convention of :data:`MEL_CONVENTIONS` with this name.
+
+        Raises:
+            ValueError: the name is unknown.
+        """
         if convention not in MEL_CONVENTIONS:
             known = ", ".join(MEL_CONVENTIONS)
             raise ValueError(f"expected a mel convention among {known}; got {convention!r}")
@@ -98,15 +102,15 @@ class MelConfig(Section):
 
     @classmethod
     def from_plain(cls, values: Any) -> MelConfig:
-        """Read plain values, or the name of a convention.
+        """Make a convention from plain values or from its name.
 
         Raises:
-            ValueError: an unknown name or field, or a wrong value; names all of them.
+            ValueError: an unknown name or field, or a wrong value; names every fault.
         """
         return cls.named(values) if isinstance(values, str) else from_plain(cls, values)
 
     def frames(self, samples: int) -> int:
-        """How many frames the front end makes of that many samples."""
+        """The number of frames that the front end makes from ``samples`` samples."""
         return samples // self.hop_length + (self.framing == "centred")
 
     def differing(self, other: MelConfig) -> list[str]:
@@ -117,7 +121,11 @@ class MelConfig(Section):
         return [name for name in mine if mine[name] != theirs[name]]
 
     def require_same(self, other: MelConfig) -> None:
-        """Raise ValueError naming every field in which ``other`` differs."""
+        """Check that ``other`` is the same convention.
+
+        Raises:
+            ValueError: it differs; names every field that does.
+        """
         different = self.differing(other)
         mine, theirs = asdict(self), asdict(other)
         if different:
@@ -156,18 +164,23 @@ MEL_CONVENTIONS: dict[str, MelConfig] = {
         norm="none",
     ),
 }
-"""The front ends by name; :mod:`waveflow.interop.mels` tells who uses which, and how the values of
-some are written otherwise than as natural logarithms."""
+"""The front ends by name. :mod:`waveflow.interop.mels` lists the projects that use them, and the
+conventions whose values are not natural logarithms."""
 
 
 class LogMel(Durable):
     r"""Audio to log-mel: :math:`\log \max(\text{clamp},\ M \sqrt{|\mathrm{STFT}|^2 + \epsilon})`.
 
-    Differentiable, on any device; has no learned parts and nothing in its state dict. It is made on
-    the CPU in torch's default type, and computes in float32 or better, whatever it is cast to.
+    It is differentiable, runs on any device, and has no learned parts and nothing in its state
+    dict. It is created on the CPU in torch's default type. It computes in float32 or better, also
+    after a cast to half precision.
 
     Args:
-        config: the convention.
+        config: convention of the mel.
+
+    Raises:
+        ValueError: no band of the convention sees a bin of the FFT, or its clamp, floor and window
+            leave no range of values.
 
     >>> import torch
     >>> LogMel(MelConfig())(torch.zeros(1, 2560)).shape
@@ -179,7 +192,7 @@ class LogMel(Durable):
     @torch.inference_mode(False)
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
-        from librosa.filters import mel as mel_filters  # imported late: it brings numba along
+        from librosa.filters import mel as mel_filters  # imported late, because it imports numba
 
         self.config = config
         filters = mel_filters(
@@ -199,7 +212,7 @@ class LogMel(Durable):
                 f"mel: expected bands wide enough for n_fft {config.n_fft}; got none that sees a "
                 f"bin from f_min {config.f_min} to f_max {config.f_max} Hz"
             )
-        self.bins = int(seen.max()) + 1  # above, no band sees anything
+        self.bins = int(seen.max()) + 1  # no band sees a bin above
         window = torch.hann_window(
             config.win_length,
             periodic=config.window == "hann",
@@ -215,7 +228,7 @@ class LogMel(Durable):
             mirrors=config.edges == "reflect",
         )
         self.register_buffer("filters", table.to(default_precision()), persistent=False)
-        # a number, for which no GPU is waited for later
+        # a Python number, to avoid waiting for a GPU later
         self._most = float(self.window.sum()) * float(self.filters.sum(1).max())
         silence = max(config.clamp, config.power_floor**0.5 * float(self.filters.sum(1).min()))
         if not self.filters.new_tensor(config.clamp) or silence >= min(self._most, 1):
@@ -227,11 +240,11 @@ class LogMel(Durable):
             )
 
     def forward(self, audio: Tensor) -> Tensor:
-        """(batch, time) in [-1, 1] -> (batch, n_mels, frames).
+        """(batch, time) in [-1, 1] -> (batch, n_mels, frames), natural log.
 
         Raises:
-            ValueError: another shape, integer samples, or audio too short for one frame or for
-                the reflected padding.
+            ValueError: wrong shape, integer samples, or audio too short for one frame or for the
+                reflected padding.
         """
         audio = tensor(audio, "audio")
         if audio.dim() != 2 or audio.shape[-1] < self.shortest:
@@ -247,15 +260,15 @@ class LogMel(Durable):
 
     @property
     def shortest(self) -> int:
-        """Samples that a mel takes at least."""
+        """Fewest samples that a mel can be computed from."""
         reflected = self.padding + 1 if self.reflects else 1
         return max(reflected, self.config.n_fft - 2 * self.padding)
 
     def whole_hops(self, audio: Tensor) -> Tensor:
-        """A recording, (time,), without what is left over at its end.
+        """Cut a recording, (time,), to whole hops.
 
         Raises:
-            ValueError: it is too short for a mel; tells the length that it has.
+            ValueError: the recording is too short for a mel.
         """
         hop_length, rate = self.config.hop_length, self.config.sample_rate
         least = max(1, -(-self.shortest // hop_length)) * hop_length
@@ -266,14 +279,14 @@ class LogMel(Durable):
         return audio[: len(audio) // hop_length * hop_length]
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """The frames' spectra, (batch, time) -> (batch, frames, 1 + n_fft / 2), complex.
+        """The spectra of the frames, (batch, time) -> (batch, frames, 1 + n_fft / 2), complex.
 
-        Audio too short to be reflected at its ends is continued by silence instead.
+        Audio too short to be reflected at its ends is continued by zeros.
         """
         return torch.fft.rfft(self.cutting.cut(audio) * self.window)
 
     def continued(self, audio: Tensor) -> Tensor:
-        """Audio as the first and last frames see it, (batch, time) -> (batch, time + 2 padding)."""
+        """Audio with its continuation at both ends, (batch, time) -> (batch, time + 2 padding)."""
         return self.cutting.continued(audio)
 
     @property
@@ -298,24 +311,24 @@ class LogMel(Durable):
 
     @property
     def padding(self) -> int:
-        """Samples by which audio is continued on each side."""
+        """Number of samples by which audio is continued on each side."""
         config = self.config
         span = config.n_fft if config.framing == "centred" else config.n_fft - config.hop_length
         return span // 2
 
     def loudest(self) -> float:
-        """The highest log-mel that audio in [-1, 1] can have: every sample at full scale."""
+        """Upper bound on the log-mel of audio in [-1, 1]: every sample at full scale."""
         return math.log(self._most)
 
 
 def level_weights(config: MelConfig, bands: int) -> Tensor:
-    """How much each mel band tells of the level in each of equal bands from 0 to Nyquist.
+    """Weights that interpolate the mel bands to equal bands from 0 to Nyquist.
 
-    They are the mel's filters at the centre of a band, divided by their sum; a band that no filter
-    sees gets the weights of the nearest one that some filter does.
+    The weights of a band are the mel filters at its centre, divided by their sum. A band that no
+    filter sees has the weights of the nearest band that a filter sees.
 
     Args:
-        config: the convention of the mel.
+        config: convention of the mel.
         bands: number of equal bands.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Mel spectrograms in files, read without running anything that is in them."""
+"""Read and write mel spectrograms in files; nothing in a file is run."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ def read_mel(path: str | Path) -> tuple[Tensor, MelConfig | None]:
     """Read a mel spectrogram without unpickling anything.
 
     Args:
-        path: an ``.npy``, an ``.npz`` with ``mel`` and perhaps ``config``, a ``.pt`` with a tensor.
+        path: an ``.npy`` file, an ``.npz`` file with ``mel`` and optionally ``config``, or a
+            ``.pt`` file with a tensor.
 
     Returns:
-        The mel, (1, n_mels, frames) float32 (its values and size are for the vocoder to check),
-        and how it was made, if the file says.
+        The mel, (1, n_mels, frames) float32, and its convention, or None if the file has none. The
+        vocoder checks values and number of bands.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: anything else; names the file.
+        ValueError: the file is not a mel; names the file.
     """
     path = as_path(path)
     mel, config = _parsed(path, lambda: _read_any(path))
@@ -48,12 +49,12 @@ def read_mel(path: str | Path) -> tuple[Tensor, MelConfig | None]:
 
 @dataclass(frozen=True)
 class MelSlices:
-    """A mel spectrogram that is taken a slice at a time.
+    """A mel spectrogram that is read in slices.
 
     Attributes:
-        frames: how many it has.
-        config: how it was made, if known.
-        take: the frames from a first to before a last, (n_mels, their number).
+        frames: number of frames.
+        config: convention of the mel; None if unknown.
+        take: returns the frames from ``start`` to before ``stop``, (n_mels, stop - start).
     """
 
     frames: int
@@ -61,20 +62,20 @@ class MelSlices:
     take: Callable[[int, int], Tensor]
 
     def slices(self, size: int) -> Iterator[Tensor]:
-        """The whole of it, in slices (n_mels, ``size`` frames or fewer)."""
+        """The whole mel in slices, (n_mels, ``size`` frames or fewer)."""
         for start in range(0, self.frames, size):
             yield self.take(start, min(start + size, self.frames))
 
 
 def open_mel(path: str | Path, *, frames_first: bool = False) -> MelSlices:
-    """A mel spectrogram in a file, of which an ``.npy`` is read as far as its slices are taken.
+    """Open a mel spectrogram in a file; of an ``.npy``, each slice is read when it is taken.
 
     Args:
-        path: as for :func:`read_mel`.
-        frames_first: whether it is stored as (frames, n_mels).
+        path: ``.npy``, ``.npz`` or ``.pt`` file, as for :func:`read_mel`.
+        frames_first: whether the mel is stored as (frames, n_mels).
 
     Raises:
-        OSError, ValueError: as :func:`read_mel`; a file that changes later is not noticed.
+        OSError, ValueError: as for :func:`read_mel`; later changes of the file are not detected.
     """
     path = as_path(path)
     shape = _parsed(path, lambda: _mapped_shape(path))
@@ -86,7 +87,7 @@ def open_mel(path: str | Path, *, frames_first: bool = False) -> MelSlices:
     bands, frames = reversed(shape[-2:]) if frames_first else shape[-2:]
 
     def take(start: int, stop: int) -> Tensor:
-        # mapped anew each time, so that pages that were read are let go
+        # a new mapping for each slice frees the pages that were read
         array = np.load(path, mmap_mode="r", allow_pickle=False).reshape(shape[-2:])
         array = array.T if frames_first else array
         mel = _as_tensor(array[:, start:stop])
@@ -96,14 +97,14 @@ def open_mel(path: str | Path, *, frames_first: bool = False) -> MelSlices:
 
 
 def mel_frames(path: str | Path, *, frames_first: bool = False) -> int:
-    """How many frames a mel spectrogram in a file has, by its header alone if not a ``.pt``.
+    """The number of frames of a mel in a file, from its header alone unless it is a ``.pt``.
 
     Args:
-        path: as for :func:`read_mel`.
-        frames_first: whether it is stored as (frames, n_mels).
+        path: ``.npy``, ``.npz`` or ``.pt`` file, as for :func:`read_mel`.
+        frames_first: whether the mel is stored as (frames, n_mels).
 
     Raises:
-        OSError, ValueError: as :func:`read_mel`, as far as the header tells.
+        OSError, ValueError: as for :func:`read_mel`, if the header shows the fault.
     """
     path = as_path(path)
     shape = _parsed(path, lambda: _stored_shape(path))
@@ -112,16 +113,17 @@ def mel_frames(path: str | Path, *, frames_first: bool = False) -> int:
 
 
 def write_mel(path: str | Path, mel: Tensor, config: MelConfig) -> None:
-    """Write a mel spectrogram, (n_mels, frames), all of it or nothing.
+    """Write a mel spectrogram; the file is complete or does not appear.
 
     Args:
-        path: ``.npz`` holds ``mel`` and its ``config`` as JSON; ``.npy`` and ``.pt`` the mel alone.
-        mel: the mel.
-        config: how it was made.
+        path: file to write; ``.npz`` holds ``mel`` and its ``config`` as JSON, ``.npy`` and ``.pt``
+            hold the mel alone.
+        mel: the mel, (n_mels, frames).
+        config: convention of the mel.
     """
     path = as_path(path)
     mel = tensor(mel, "mel").detach().float().cpu().contiguous()
-    content = BytesIO()  # writers of archives hide why a disk takes no more
+    content = BytesIO()  # writing an archive to the disk would hide the reason of an error
     if path.suffix.lower() == ".pt":
         torch.save(mel, content)
     elif path.suffix.lower() == ".npy":
@@ -132,12 +134,12 @@ def write_mel(path: str | Path, mel: Tensor, config: MelConfig) -> None:
 
 
 def _parsed(path: Path, parse: Callable[[], Result]) -> Result:
-    """What a parser makes of a file; its complaint names the file."""
+    """The result of ``parse``; an error names the file."""
     try:
         return parse()
     except OSError:
         raise
-    except Exception as error:  # parsers of damaged or hostile files raise whatever they like
+    except Exception as error:  # parsers raise any type of error on damaged or hostile files
         raise ValueError(f"{path}: expected a mel spectrogram; got: {_reason(error)}") from error
 
 
@@ -155,7 +157,7 @@ def _read_any(path: Path) -> tuple[Tensor, MelConfig | None]:
     with path.open("rb") as file:
         mel = read_tensors(file)
     if not isinstance(mel, Tensor):
-        raise ValueError(f"no tensor but {type(mel).__name__}")
+        raise ValueError(f"an object of type {type(mel).__name__}, not a tensor")
     return mel, None
 
 
@@ -166,7 +168,9 @@ def _read_numpy(path: Path) -> tuple[Tensor, MelConfig | None]:
         if isinstance(content, np.ndarray):
             return _as_tensor(content), None
         if "mel" not in content:
-            raise ValueError(f"no array named mel but {', '.join(content) or 'none at all'}")
+            raise ValueError(
+                f"an archive without an array mel; it has {', '.join(content) or 'none'}"
+            )
         mel = _as_tensor(content["mel"])
         if "config" not in content:
             return mel, None
@@ -177,10 +181,10 @@ def _parse_config(text: str) -> MelConfig:
     try:
         return MelConfig.from_plain(json.loads(text))
     except ValueError as error:
-        why = "no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+        why = "not JSON" if isinstance(error, json.JSONDecodeError) else str(error)
         raise ValueError(
-            "an array config that does not tell a mel's convention as `waveflow mel` does, as if "
-            f"another program's ({why}): save mel alone"
+            "an array config that is not a mel convention as `waveflow mel` writes it "
+            f"({why}); if another program wrote it, save mel alone"
         ) from None
 
 
@@ -189,13 +193,13 @@ def _as_tensor(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _mapped_shape(path: Path) -> tuple[int, ...] | None:
-    """The shape of an ``.npy`` whose slices can be mapped; None of any other file."""
+    """The shape of an ``.npy`` whose slices can be mapped; None for any other file."""
     if path.suffix.lower() != ".npy":
         return None
     content = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(content, np.ndarray):
         return None
-    _as_tensor(content[..., :0])  # of a type that a tensor can have
+    _as_tensor(content[..., :0])  # raises if a tensor cannot have this type
     return content.shape
 
 
@@ -214,9 +218,9 @@ def _stored_shape(path: Path) -> tuple[int, ...]:
 
 
 def _reason(error: Exception) -> str:
-    """What was wrong with a mel file, without the parsers' advice to trust it."""
+    """The fault of a mel file, without the parsers' advice to trust it."""
     text = str(error).strip() or type(error).__name__
     told_of_objects = "pickle" in text or "Python objects" in text
     if isinstance(error, UnpicklingError | KeyError) or told_of_objects:
-        return "a damaged file, or one of objects, which are not read because they can run code"
+        return "a damaged file, or a file of objects, which are not read because they can run code"
     return text.splitlines()[0]

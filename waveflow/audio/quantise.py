@@ -1,4 +1,4 @@
-"""Audio as 16-bit steps, and the noise that turns steps back into a density's points."""
+"""Quantise audio to 16-bit steps, and dequantise it with noise."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def dequantise(audio: Tensor, noise: Tensor) -> Tensor:
     bound on the log-probability of the 16-bit values themselves (``docs/theory.md``).
 
     Args:
-        audio: int16 samples.
-        noise: uniform in [0, 1), of the same shape.
+        audio: int16 samples, (..., time).
+        noise: uniform noise in [0, 1), of the shape of ``audio``.
 
     >>> dequantise(quantise(torch.tensor([0.25])), torch.tensor([0.5]))
     tensor([0.2500])

@@ -1,4 +1,4 @@
-"""Sound files read, at any sample rate, whole or in pieces."""
+"""Read sound files at any sample rate, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from waveflow.audio.sample_rate import checked_rate, resampled
 from waveflow.io.budget import SOUND
 from waveflow.io.pipes import seekable
 
-_LOUD = 128.0  # from this peak on, samples are integers that were stored as floats
-_UNKNOWN = 1 << 62  # libsndfile counts a FLAC of open length as 2**63 - 1 samples
+_LOUD = 128.0  # above this peak, the samples are integers that were stored as floats
+_UNKNOWN = 1 << 62  # libsndfile gives a FLAC of unknown length 2**63 - 1 samples
 _BLOCK = 1 << 20  # samples that are decoded at a time
 _SLOWEST, _FASTEST = 1000, 10_000_000  # sample rates, Hz
 _UNRECOGNISED = 1  # libsndfile's code for a format that it does not know
 _KINDS = {
-    b"\x93NUMPY": "an array of NumPy",
-    b"PK": "an archive, as .npz, .pt and .pth are",
-    b"\x80": "a pickle, as an old .pt or .pth is",
+    b"\x93NUMPY": "a NumPy array",
+    b"PK": "an archive, like .npz, .pt and .pth files",
+    b"\x80": "a pickle, like an old .pt or .pth file",
 }
 
 
 class NoSound(ValueError):
-    """A file that is no sound of any kind known, rather than a damaged one.
+    """A file that is not a sound file in any known format, as opposed to a damaged one.
 
     Args:
-        path: of the file.
-        start: its first bytes.
-        reason: what is wrong with it as a sound.
+        path: path of the file.
+        start: first bytes of the file.
+        reason: error of the sound reader.
 
     Attributes:
-        got: what it is instead.
+        got: description of what the file is instead.
     """
 
     def __init__(self, path: str | os.PathLike[str], start: bytes, reason: str):
@@ -50,24 +50,24 @@ class NoSound(ValueError):
 def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[Tensor, int]:
     """Read a sound file as one channel.
 
-    WAV of any depth, FLAC, OGG, AIFF and what else libsndfile reads. Channels are averaged. A
-    WAV, RF64, W64, AIFF, AU, CAF or FLAC that was cut short is refused; but for a FLAC, one written
-    to a pipe, whose header leaves the length open, is read to its end. ID3v2 tags may stand before
-    all of them. Samples beyond [-1, 1] (a float file, or the overshoot of a lossy codec or of
-    resampling) are clipped, with a warning that counts them.
+    Reads WAV of any depth, FLAC, OGG, AIFF and the other formats of libsndfile. Channels are
+    averaged. A truncated WAV, RF64, W64, AIFF, AU, CAF or FLAC is refused. A file that was written
+    to a pipe has no length in its header and is read to its end, except a FLAC, which is refused.
+    ID3v2 tags may precede any format. Samples beyond [-1, 1] (from a float file, or the overshoot
+    of a lossy codec or of resampling) are clipped, with a warning that counts them.
 
     Args:
-        path: the file; a pipe is read once, to its end.
-        sample_rate: the rate wanted, Hz; None keeps the file's own.
+        path: file to read; a pipe is read once, to its end.
+        sample_rate: sample rate of the result, Hz; None keeps that of the file.
 
     Returns:
         audio (time,), float32 in [-1, 1], and its sample rate in Hz.
 
     Raises:
-        FileNotFoundError: there is no such file (and other ``OSError`` as ``open`` raises them).
-        ValueError: no sound file, cut short, without samples, or with NaN or infinity in it; a
-            sample rate below 1 kHz or above 10 MHz; more samples than 67 million and 100 for each
-            byte of the file.
+        FileNotFoundError: there is no such file (and other ``OSError`` that ``open`` raises).
+        ValueError: the file is not a sound file, is truncated, has no samples, or has NaN or
+            infinity; its sample rate is below 1 kHz or above 10 MHz; it has more samples than 67
+            million plus 100 for each byte of the file.
 
     >>> import tempfile
     >>> from waveflow.audio import write_audio
@@ -88,14 +88,14 @@ def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterato
     """Read a sound file as one channel in memory that does not grow with its length.
 
     Args:
-        path: as for :func:`read_audio`, which gives the pieces in a row, bit for bit.
-        sample_rate: the rate wanted, Hz.
+        path: file to read; :func:`read_audio` returns the pieces joined, bit for bit.
+        sample_rate: sample rate of the pieces, Hz.
 
     Yields:
-        audio, (samples,), float32 in [-1, 1]; clipping is told in one warning, at the end.
+        audio, (samples,), float32 in [-1, 1]; one warning at the end reports all clipping.
 
     Raises:
-        FileNotFoundError, ValueError: as :func:`read_audio`, when what is wrong is come to.
+        FileNotFoundError, ValueError: as for :func:`read_audio`, when reading reaches the fault.
 
     >>> import tempfile
     >>> from waveflow.audio import write_audio
@@ -121,9 +121,9 @@ def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterato
 def _opened(
     path: str | os.PathLike[str], wanted: int | None
 ) -> Iterator[tuple[soundfile.SoundFile, int]]:
-    """A sound file that can be read as a recording, and its rate.
+    """Open a sound file as a recording; the result is the file and its sample rate.
 
-    What libsndfile has to say of it while it is open is told as a ValueError.
+    Errors of libsndfile become a ValueError while the file is open.
     """
     with seekable(path) as contents:
         try:
@@ -135,13 +135,13 @@ def _opened(
                 rate, promised = file.samplerate, file.frames
                 if promised >= _UNKNOWN:
                     raise ValueError(
-                        f"{path}: expected a {file.format} that says its length; got one that was "
-                        "written to a pipe and does not"
+                        f"{path}: expected a {file.format} file with its length in the header; got "
+                        "one without, as a program writes it to a pipe"
                     )
                 too_many = promised * max(rate, wanted or 0) > SOUND.of(view.size) * rate
                 if not _SLOWEST <= rate <= _FASTEST or too_many:
                     raise ValueError(
-                        f"{path}: expected a recording; got {view.size} bytes that promise "
+                        f"{path}: expected a recording; got {view.size} bytes whose header claims "
                         f"{promised} samples at {rate} Hz"
                     )
                 yield file, rate
@@ -153,12 +153,14 @@ def _opened(
 
 
 def _decoded(path: str | os.PathLike[str], file: soundfile.SoundFile) -> Iterator[Tensor]:
-    """All samples of a file, (samples,) float32 each piece, channels averaged, known to be sane."""
+    """The samples of a file in pieces, (samples,) float32, channels averaged, and checked."""
     size, promised, count = max(1, _BLOCK // file.channels), file.frames, 0
     while count < promised:
         block = file.read(min(size, promised - count), dtype="float32", always_2d=True)
         if not len(block):
-            raise ValueError(f"{path}: expected {promised} samples as promised; got {count}")
+            raise ValueError(
+                f"{path}: expected {promised} samples according to its header; got {count}"
+            )
         piece = torch.from_numpy(block).mean(dim=1)
         if not piece.isfinite().all():
             raise ValueError(f"{path}: expected finite samples; got NaN or infinity")
@@ -180,5 +182,5 @@ def _clip(audio: Tensor, path: str | os.PathLike[str]) -> Tensor:
 
 
 def clipping(path: str | os.PathLike[str], beyond: int, count: int, peak: float) -> str:
-    """The warning about samples beyond [-1, 1]."""
+    """The text of the warning about samples beyond [-1, 1]."""
     return f"{path}: clipped {beyond} of {count} samples to [-1, 1]; the peak was {peak:.6g}"

@@ -1,4 +1,4 @@
-"""Audio to its low band at a lower rate, and back."""
+"""Convert audio to its low band at a lower rate, and back."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from waveflow.audio.frames import Frames
 from waveflow.precision import Durable
 
 REACH = 29
-"""Samples of the low rate that the filters see to each side of a sample."""
+"""Number of low-rate samples that the filters see on each side of a sample."""
 
 PASS = 0.9
-"""Share of the low rate's band that the filters let through."""
+"""Pass band of the filters, as a share of the low rate's band."""
 
-_BETA = 8.96  # of Kaiser's window: 90 dB
-_BLOCK = 32  # samples of the low rate that one product makes, at most
+_BETA = 8.96  # beta of Kaiser's window, for 90 dB
+_BLOCK = 32  # most low-rate samples that one product computes
 
 
 class Resampler(Durable):
     r"""Low-pass filter and decimation by a whole number, and the interpolation that matches it.
 
-    Sample n of the low rate stands at :math:`p_n = D n + (D - 1) / 2`, so that a clip's low samples
-    lie symmetrically in it. With Kaiser's windowed sinc :math:`h` (J. F. Kaiser, *Nonrecursive
+    Sample n of the low rate is at :math:`p_n = D n + (D - 1) / 2`, so the low-rate samples lie
+    symmetrically in a clip. With Kaiser's windowed sinc :math:`h` (J. F. Kaiser, *Nonrecursive
     digital filter design using the I0-sinh window function*, 1974),
 
     .. math:: y_n = \sum_t h(t - p_n)\, x_t, \qquad x_t = D \sum_n h(t - p_n)\, y_n ,
 
-    which let ``PASS`` of the low rate's band through and take 90 dB from what would be heard there
-    as an alias. Both are products of overlapping blocks with one matrix. Beyond its ends audio is
-    silent, or mirrored, the samples at the ends twice: so is its low band then.
+    The filters pass ``PASS`` of the low rate's band and attenuate aliases into it by 90 dB. Both
+    are products of overlapping blocks with one matrix. Beyond its ends audio is continued by zeros,
+    or mirrored with the samples at the ends doubled; so is the low band.
 
     Args:
-        factor: D.
-        hop: samples of the low rate, of which audio has a multiple.
+        factor: the factor D.
+        hop: number of low-rate samples that the length of the audio is a multiple of.
         mirrors: whether audio is mirrored beyond its ends.
-        like: of the dtype that the filters are to have.
+        like: tensor with the dtype of the filters.
     """
 
     down_matrix: Tensor
@@ -79,7 +79,7 @@ def _positions(first: int, stop: int) -> Tensor:
 
 
 def _low_pass(distance: Tensor, factor: int) -> Tensor:
-    """The filter at a distance in samples from its middle."""
+    """The filter at a distance, in samples, from its centre."""
     reach = (factor * (2 * REACH + 1) - 1) / 2
     inside = (1 - (distance / (reach + 0.5)).square()).clamp_min(0)
     window = torch.special.i0(_BETA * inside.sqrt()) * (distance.abs() <= reach)

@@ -1,4 +1,4 @@
-"""Recordings from one sample rate to another, whole or in pieces."""
+"""Change the sample rate of recordings, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
     """Change the sample rate by a band-limited, linear-phase filter (soxr, high quality).
 
     Args:
-        audio: (..., time), floating point.
-        from_rate: its sample rate, Hz.
-        to_rate: the rate wanted, Hz.
+        audio: audio, (..., time), floating point.
+        from_rate: sample rate of the audio, Hz.
+        to_rate: sample rate of the result, Hz.
 
     Returns:
-        (..., ceil(time * to_rate / from_rate)) on the same device and of the same type, with no
-        gradient; ``audio`` itself where the rates agree.
+        (..., ceil(time * to_rate / from_rate)) on the device and of the type of ``audio``, without
+        gradient; ``audio`` itself if the rates are equal.
 
     Raises:
-        ValueError: a rate that is no positive integer, or audio that is no floating-point tensor.
+        ValueError: a rate is not a positive integer, or ``audio`` is not a floating-point tensor.
 
     >>> resample(torch.zeros(2, 480), 48000, 22050).shape
     torch.Size([2, 221])
@@ -43,37 +43,37 @@ def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
 
     flat = audio.detach().cpu().reshape(-1, audio.shape[-1])
     flat = flat if flat.dtype == torch.float64 else flat.float()
-    # Silence beyond the end lets soxr, which rounds its length, make the last sample too.
+    # soxr rounds its length; with silence after the end it computes the last sample as well.
     flat = nn.functional.pad(flat, (0, from_rate // to_rate + 1))
     rows = [soxr.resample(row, from_rate, to_rate, quality="HQ")[:length] for row in flat.numpy()]
     return torch.from_numpy(np.stack(rows)).view(*audio.shape[:-1], length).to(audio)
 
 
 def resampled(pieces: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
-    """What :func:`resample` makes of all pieces, bit for bit, as it comes."""
+    """Resample audio in pieces; the pieces joined equal :func:`resample`, bit for bit."""
     if from_rate == to_rate:
         yield from pieces
         return
     import soxr  # imported late: few callers need it
 
     stream = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
-    come = gone = 0
+    received = emitted = 0
     for piece in pieces:
-        come += len(piece)
+        received += len(piece)
         made = torch.from_numpy(stream.resample_chunk(piece.numpy()))
-        gone += len(made)
+        emitted += len(made)
         if len(made):
             yield made
     silence = np.zeros(from_rate // to_rate + 1, dtype=np.float32)  # as in resample
     rest = torch.from_numpy(stream.resample_chunk(silence, last=True))
-    yield rest[: -(-come * to_rate // from_rate) - gone]
+    yield rest[: -(-received * to_rate // from_rate) - emitted]
 
 
 def checked_rate(name: str, rate: int) -> int:
-    """A sample rate in Hz.
+    """Check a sample rate in Hz.
 
     Raises:
-        ValueError: no positive whole number; names the argument.
+        ValueError: the rate is not a positive whole number; names the argument.
     """
     try:
         number = whole(rate, name)

@@ -1,4 +1,4 @@
-"""Sound files written, whole or not at all."""
+"""Write sound files, complete or not at all."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a 
 
 
 def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -> None:
-    """Write one channel as 16-bit PCM, all of it or nothing.
+    """Write one channel as 16-bit PCM, completely or not at all.
 
-    Samples are rounded to the nearest 16-bit step, so that what ``read_audio`` got from a 16-bit
+    Samples are rounded to the nearest 16-bit step, so audio that ``read_audio`` read from a 16-bit
     file is written back bit for bit. The file appears under its name only when it is complete;
-    an older one of that name stays until then.
+    an existing file of that name stays until then.
 
     Args:
-        path: where to; ``.wav`` or ``.flac`` says the format. Its folder must exist.
-        audio: (time,), floating point in [-1, 1]; what lies beyond is clipped, with a warning
-            that counts it.
-        sample_rate: of the audio, Hz.
+        path: file to write in an existing folder; ``.wav`` or ``.flac`` sets the format.
+        audio: audio, (time,), floating point in [-1, 1]; samples beyond are clipped, with a
+            warning that counts them.
+        sample_rate: sample rate of the audio, Hz.
 
     Raises:
-        FileNotFoundError: there is no such folder.
-        ValueError: another extension, another shape or type, no samples, NaN or infinity, or a
-            sample rate that the format cannot hold.
+        FileNotFoundError: the folder does not exist.
+        ValueError: wrong extension, shape or type, no samples, NaN or infinity, or a sample rate
+            that the format cannot hold.
 
     >>> import tempfile
     >>> import torch
@@ -55,22 +55,22 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
 def write_audio_pieces(
     path: str | os.PathLike[str], pieces: Iterable[Tensor], sample_rate: int
 ) -> int:
-    """Write one channel that comes in pieces, in memory that does not grow with its length.
+    """Write one channel from pieces, in memory that does not grow with its length.
 
-    The file is bit for bit that of ``write_audio`` and the pieces in a row, and likewise whole or
-    not there: if a piece is refused, or their source raises, an older file stays.
+    The file is that of ``write_audio`` with the pieces joined, bit for bit, and appears only when
+    it is complete: if a piece is refused, or its source raises, an existing file stays.
 
     Args:
-        path: as for ``write_audio``.
-        pieces: (samples,) each, of any lengths, as for ``write_audio``; clipping is told in one
-            warning, at the end.
-        sample_rate: of the audio, Hz.
+        path: file to write in an existing folder; ``.wav`` or ``.flac`` sets the format.
+        pieces: audio, (samples,) each, of any lengths, floating point in [-1, 1]; one warning at
+            the end counts all clipped samples.
+        sample_rate: sample rate of the audio, Hz.
 
     Returns:
-        How many samples were written.
+        The number of samples.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: the folder does not exist.
         ValueError: as for ``write_audio``; or more samples than the format can hold.
 
     >>> import tempfile
@@ -85,7 +85,7 @@ def write_audio_pieces(
 
 
 def _write(path: Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
-    """Write pieces one by one, for a public caller two frames up."""
+    """Write pieces one by one; warnings point to the caller of the calling function."""
     count = beyond = 0
     peak = 0.0
     suffix = path.suffix.lower()
@@ -97,7 +97,7 @@ def _write(path: Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
                 count += len(piece)
                 if count > _LONGEST[suffix]:
                     raise ValueError(
-                        f"{path}: expected {_LONGEST[suffix]} samples at most in a {suffix} file; "
+                        f"{path}: expected at most {_LONGEST[suffix]} samples in a {suffix} file; "
                         "got more"
                     )
                 beyond += int((piece.abs() > 1).sum())
@@ -113,10 +113,10 @@ def _write(path: Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
 
 
 class _Target:
-    """A binary file that libsndfile writes to, which remembers why it could not.
+    """A binary file for libsndfile to write to, which keeps the error of a failed write.
 
     Args:
-        file: unbuffered.
+        file: unbuffered file.
     """
 
     def __init__(self, file: FileIO):
@@ -125,7 +125,7 @@ class _Target:
         self.seek, self.tell = file.seek, file.tell
 
     def write(self, content: bytes) -> int:
-        """Write all of it; what is raised here would not come through libsndfile."""
+        """Write all of ``content``; an error is stored, because libsndfile would swallow it."""
         written = 0
         try:
             while written < len(content) and self.error is None:
@@ -135,10 +135,10 @@ class _Target:
         return written
 
     def carry(self, work: Callable[..., None], *arguments: object) -> None:
-        """Let libsndfile work.
+        """Call a function of libsndfile.
 
         Raises:
-            OSError: the file could not be written.
+            OSError: the file cannot be written.
         """
         try:
             work(*arguments)
@@ -164,10 +164,12 @@ def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.Soun
 
 def _check_target(path: Path, sample_rate: int) -> int:
     if path.suffix.lower() not in WRITABLE:
-        raise ValueError(f"{path}: expected a name in {' or '.join(WRITABLE)}; got {path.suffix!r}")
+        raise ValueError(
+            f"{path}: expected a name ending in {' or '.join(WRITABLE)}; got {path.suffix!r}"
+        )
     sample_rate = checked_rate("sample_rate", sample_rate)
     if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(path.parent))
     return sample_rate
 
 

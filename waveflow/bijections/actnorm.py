@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, Shape, zero_log_det
+from waveflow.bijections.base import Bijection, Shape, Way, zero_log_det
+from waveflow.bijections.constant import FusedScaling, Scaling
 from waveflow.bijections.kept import Known
 from waveflow.precision import full_precision
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.place import Place
 
 
 class ActNorm(Bijection):
@@ -56,6 +59,20 @@ class ActNorm(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         with full_precision(z):
             return z * (-self.log_scale).exp() - self.shift
+
+    def stages(self, place: Place) -> Way:
+        log_scale, shift = self.log_scale.detach().double(), self.shift.detach().double()
+        return [Linear((-log_scale[:, 0]).exp(), -shift[:, 0], place.like)], place
+
+    def forward_stages(self, place: Place) -> Way:
+        scale = self.log_scale.detach().double()[:, 0].exp()
+        return [Linear(scale, scale * self.shift.detach().double()[:, 0], place.like)], place
+
+    def constant(self) -> Bijection:
+        return Scaling(self.log_scale, self.shift)
+
+    def fused(self) -> Bijection:
+        return FusedScaling(self.log_scale, self.shift)
 
     @torch.no_grad()
     def _initialize(self, x: Tensor) -> None:

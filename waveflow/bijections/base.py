@@ -10,6 +10,10 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
+from waveflow.streaming.linear import merged
+from waveflow.streaming.place import Place
+from waveflow.streaming.rows import Stage
+
 
 class Axis(NamedTuple):
     """An axis of a shape whose size is no single number.
@@ -36,6 +40,9 @@ class Axis(NamedTuple):
 Shape: TypeAlias = tuple[int | str | Axis | EllipsisType, ...]
 """A number for an axis of that size, a word for one of any size, ``...`` for any more axes."""
 
+Way: TypeAlias = tuple[list[Stage], Place]
+"""Stages, and where they lead."""
+
 
 class Bijection(nn.Module):
     r"""An invertible map from data ``x`` to latent ``z``, perhaps steered by a ``context``.
@@ -56,7 +63,14 @@ class Bijection(nn.Module):
     4. set ``volume_preserving = True`` if ``log_det`` is zero whatever the input;
     5. say what it takes: ``x_shape``, ``z_shape`` if that is another, and ``context_shape`` if it
        needs a context. This class then checks every call of ``forward`` and ``inverse``;
-    6. add one line to ``tests/bijections/cases.py``: every law test then covers it.
+    6. give it its form for streams, ``stages``, of what is in ``waveflow.streaming``; synthesis
+       runs it. Where an ``Inverse`` is to hold it, give it ``forward_stages``, too;
+    7. override what has a default if that does not do: ``local_log_det`` where steps differ,
+       ``constant`` where the inverse computes what depends on weights alone;
+    8. name it in ``waveflow/bijections/__init__.py``, and add one line to
+       ``tests/bijections/cases.py``: every test of a law and of a form then covers it.
+
+    A subclass of another bijection that changes the map changes these forms as well.
 
     See Papamakarios et al., *Normalizing Flows for Probabilistic Modeling and Inference*
     (https://arxiv.org/abs/1912.02762), and ``docs/theory.md``.
@@ -109,6 +123,68 @@ class Bijection(nn.Module):
             ValueError: a latent or a context of another shape than the bijection takes.
         """
         raise NotImplementedError
+
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map data to latent, and say where the log-determinant arises.
+
+        By default it is spread evenly over the steps, which is exact where every step is scaled
+        alike and where volume is preserved. A bijection whose steps differ overrides this.
+
+        Args:
+            x: data, (batch, ...).
+            context: what the map may look at besides ``x``, (batch, ...).
+
+        Returns:
+            ``z``, and the parts (batch, n): n is the number of steps at which they arise, or 1 for
+            a whole that is spread evenly; they add up to ``log_det``.
+
+        Raises:
+            ValueError: as ``forward``.
+        """
+        z, log_det = self(x, context)
+        return z, log_det[:, None]
+
+    def stages(self, place: Place) -> Way:
+        """The inverse as stages of a stream: what synthesis runs.
+
+        Args:
+            place: where ``z`` stands on the way from latent to audio.
+
+        Returns:
+            The stages, from rows of ``z`` to rows of ``x``, and the place of ``x``. A row is a
+            step, (channels,), and audio is (samples,).
+
+        Raises:
+            TypeError: the bijection, or a part of it, has no such form.
+        """
+        raise TypeError(
+            f"no frozen form is known of {type(self).__name__}: expected a method `stages`"
+        )
+
+    def forward_stages(self, place: Place) -> Way:
+        """Likewise the forward direction, from rows of ``x``, which stand at ``place``, to rows of
+        ``z``: synthesis takes it where it meets an :class:`Inverse`.
+        """
+        raise TypeError(
+            f"no frozen form is known of {type(self).__name__}, run forward: "
+            f"expected a method `forward_stages`"
+        )
+
+    def constant(self) -> Bijection:
+        """What takes the place of a copy of the bijection where it is traced: the same map, with
+        constants in buffers of what depends on weights alone. By default the bijection itself.
+        """
+        return self
+
+    def fused(self) -> Bijection:
+        """Likewise on a GPU, where it is to launch few operators."""
+        return self.constant()
+
+    def fused_behind(self, before: Bijection) -> Bijection | None:
+        """One layer in place of this one and the one before it in a chain, on a GPU; None if there
+        is none.
+        """
+        return None
 
     def _require(self, name: str, shape: Shape | None, x: Tensor, context: Tensor | None) -> None:
         """Raise ValueError if data or latent, or the context, are none that the map takes."""
@@ -244,6 +320,36 @@ class Chain(Bijection):
             z = cast(Bijection, bijection).inverse(z, context)
         return z
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        total = zero_log_det(x)[:, None]
+        for bijection in self.bijections:
+            x, parts = cast(Bijection, bijection).local_log_det(x, context)
+            steps = max(total.shape[-1], parts.shape[-1])
+            total = per_frame(total, steps) + per_frame(parts, steps)
+        return x, total
+
+    def stages(self, place: Place) -> Way:
+        stages: list[Stage] = []
+        for bijection in reversed(self.bijections):
+            more, place = cast(Bijection, bijection).stages(place)
+            stages += more
+        return merged(stages), place
+
+    def forward_stages(self, place: Place) -> Way:
+        stages: list[Stage] = []
+        for bijection in self.bijections:
+            more, place = cast(Bijection, bijection).forward_stages(place)
+            stages += more
+        return merged(stages), place
+
+    def fused(self) -> Bijection:
+        layers: list[Bijection] = []
+        for layer in self.bijections:
+            bijection = cast(Bijection, layer)
+            both = bijection.fused_behind(layers[-1]) if layers else None
+            layers[len(layers) - (both is not None) :] = [both or bijection]
+        return Chain(*layers)
+
 
 class Inverse(Bijection):
     r"""Another bijection run backwards: :math:`z = g^{-1}(x)`, so
@@ -277,10 +383,35 @@ class Inverse(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return self.bijection(z, context)[0]
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = self.bijection.inverse(x, context)
+        return z, -self.bijection.local_log_det(z, context)[1]
+
+    def stages(self, place: Place) -> Way:
+        return self.bijection.forward_stages(place)
+
+    def forward_stages(self, place: Place) -> Way:
+        return self.bijection.stages(place)
+
 
 def zero_log_det(x: Tensor) -> Tensor:
     """Zeros of shape (batch,) in float32 or better, on the device of ``x``."""
     return x.new_zeros(x.shape[0], dtype=torch.promote_types(x.dtype, torch.float32))
+
+
+def per_frame(values: Tensor, frames: int) -> Tensor:
+    """Sums of neighbours, or even shares: (batch, n) -> (batch, frames), of the same total.
+
+    Raises:
+        ValueError: neither of ``n`` and ``frames`` is a multiple of the other.
+    """
+    count = values.shape[-1]
+    if count % frames == 0:
+        return values.unflatten(-1, (frames, count // frames)).sum(-1)
+    if frames % count == 0:
+        share = frames // count
+        return values.repeat_interleave(share, dim=-1) / share
+    raise ValueError(f"expected a multiple or a divisor of {frames} steps; got {count}")
 
 
 def sum_per_example(x: Tensor) -> Tensor:

@@ -7,12 +7,41 @@ import math
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, Shape
+from waveflow.bijections.actnorm import ActNorm
+from waveflow.bijections.base import Bijection, Shape, Way
+from waveflow.bijections.constant import FusedMixing, Mixing, Scaling
 from waveflow.bijections.kept import Kept
 from waveflow.precision import default_precision, full_precision
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.place import Place
 
 
-class InvertibleConv1x1(Bijection):
+class Conv1x1(Bijection):
+    """What both forms of the matrix share."""
+
+    def matrix(self) -> Tensor:
+        """W, (channels, channels)."""
+        raise NotImplementedError
+
+    def stages(self, place: Place) -> Way:
+        return self._mixing(torch.linalg.inv(self.matrix().detach().double()), place)
+
+    def forward_stages(self, place: Place) -> Way:
+        return self._mixing(self.matrix().detach().double(), place)
+
+    def _mixing(self, matrix: Tensor, place: Place) -> Way:
+        return [Linear(matrix.T, matrix.new_zeros(len(matrix)), place.like)], place
+
+    def constant(self) -> Bijection:
+        return Mixing(self.matrix())
+
+    def fused_behind(self, before: Bijection) -> Bijection | None:
+        if not isinstance(before, ActNorm):
+            return None
+        return FusedMixing(Scaling(before.log_scale, before.shift), Mixing(self.matrix()))
+
+
+class InvertibleConv1x1(Conv1x1):
     r"""Glow's invertible 1x1 convolution with a dense matrix: :math:`z_t = W x_t`,
     :math:`\log|\det J| = \text{steps}\cdot\log|\det W|`.
 
@@ -38,7 +67,6 @@ class InvertibleConv1x1(Bijection):
         return "batch", self.weight.shape[0], "steps"
 
     def matrix(self) -> Tensor:
-        """W, (channels, channels)."""
         return self.weight
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -51,7 +79,7 @@ class InvertibleConv1x1(Bijection):
             return self._kept(_inverse, self.weight).to(z.dtype) @ z
 
 
-class PLUConv1x1(Bijection):
+class PLUConv1x1(Conv1x1):
     r"""Glow's invertible 1x1 convolution in PLU form: :math:`W = P L (U + \text{diag}(s))`.
 
     P is a fixed permutation, L unit lower triangular, U strictly upper triangular, so
@@ -86,7 +114,6 @@ class PLUConv1x1(Bijection):
         return "batch", self.lower.shape[0], "steps"
 
     def matrix(self) -> Tensor:
-        """W, (channels, channels)."""
         lower, upper = self._factors()
         return self.permutation @ lower @ upper
 
@@ -129,7 +156,7 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
     matrices = {
         name: module.matrix().double()
         for name, module in bijection.named_modules()
-        if isinstance(module, InvertibleConv1x1 | PLUConv1x1)
+        if isinstance(module, Conv1x1)
     }
     if not matrices:
         return {}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Axis, Bijection, Shape, require_shape
+from waveflow.bijections.base import Axis, Bijection, Shape, Way, require_shape
 from waveflow.bijections.elementwise import Elementwise
 from waveflow.bijections.partition import Partition
 from waveflow.precision import full_precision
+from waveflow.streaming.coupling import ContextMoving, Move, Moving
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.place import Place
+from waveflow.streaming.rows import Stage, form_of
+from waveflow.streaming.weights import pointwise
 
 
 class Coupling(Bijection):
@@ -80,6 +85,23 @@ class Coupling(Bijection):
             moved = self.elementwise.inverse(moved, parameters)
         return self.partition.merge(kept, moved)
 
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        kept, moved = self.partition.split(x)
+        parameters = self.conditioner(kept, context)
+        with full_precision(x):
+            moved, parts = self.elementwise.local_log_det(moved, parameters)
+        return self.partition.merge(kept, moved), parts
+
+    def stages(self, place: Place) -> Way:
+        return self._moving(place, self.elementwise.inverse)
+
+    def forward_stages(self, place: Place) -> Way:
+        return self._moving(place, self.elementwise.moved)
+
+    def _moving(self, place: Place, move: Move) -> Way:
+        conditioner: Stage = form_of(self.conditioner, "stage", place.ratio)
+        return [Moving(self.partition, conditioner, move)], place
+
 
 class ContextAffine(Bijection):
     r"""All of the data moves, steered by the context alone: :math:`z = g(x; \text{network}(c))`.
@@ -128,6 +150,21 @@ class ContextAffine(Bijection):
         parameters = self._read(z, context)
         with full_precision(z):
             return self.elementwise.inverse(z, parameters)
+
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        parameters = self._read(x, context)
+        with full_precision(x):
+            return self.elementwise.local_log_det(x, parameters)
+
+    def stages(self, place: Place) -> Way:
+        return self._moving(place, self.elementwise.inverse)
+
+    def forward_stages(self, place: Place) -> Way:
+        return self._moving(place, self.elementwise.moved)
+
+    def _moving(self, place: Place, move: Move) -> Way:
+        parameters = Linear(*pointwise(self.network), place.like)
+        return [ContextMoving(parameters, move, place.ratio)], place
 
     def _read(self, x: Tensor, context: Tensor | None) -> Tensor:
         parameters = self.network(context)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, Shape
+from waveflow.bijections.base import Bijection, Shape, Way
+from waveflow.streaming.coupling import Early
+from waveflow.streaming.place import Place
+from waveflow.streaming.rows import Stages
 
 
 class EarlyOutput(Bijection):
@@ -55,3 +58,17 @@ class EarlyOutput(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         x = self.rest.inverse(z[:, self.channels :], context)
         return torch.cat([z[:, : self.channels], x], dim=1)
+
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, parts = self.rest.local_log_det(x[:, self.channels :], context)
+        return torch.cat([x[:, : self.channels], z], dim=1), parts
+
+    def stages(self, place: Place) -> Way:
+        return self._beside(self.rest.stages(place))
+
+    def forward_stages(self, place: Place) -> Way:
+        return self._beside(self.rest.forward_stages(place))
+
+    def _beside(self, rest: Way) -> Way:
+        stages, place = rest
+        return [Early(self.channels, Stages(stages))], place

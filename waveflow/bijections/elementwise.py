@@ -6,7 +6,9 @@ from typing import cast
 
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, Shape, sum_per_example, zero_log_det
+from waveflow.bijections.base import Bijection, Shape, Way, sum_per_example, zero_log_det
+from waveflow.streaming.coupling import ContextMoving
+from waveflow.streaming.place import Place
 
 
 class Elementwise(Bijection):
@@ -25,6 +27,22 @@ class Elementwise(Bijection):
 
     def context_shape(self, x: Tensor) -> Shape:
         return x.shape[0], self.n_params * x.shape[1], *x.shape[2:]
+
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Each step of (batch, channels, steps) as if it were an example of its own."""
+        z, _ = self(x, context)
+        _, log_det = self(_apart(x), None if context is None else _apart(context))
+        return z, log_det.view(x.shape[0], x.shape[2])
+
+    def stages(self, place: Place) -> Way:
+        return [ContextMoving(None, self.inverse, place.ratio)], place
+
+    def forward_stages(self, place: Place) -> Way:
+        return [ContextMoving(None, self.moved, place.ratio)], place
+
+    def moved(self, x: Tensor, parameters: Tensor) -> Tensor:
+        """``z`` alone."""
+        return cast(Tensor, self(x, parameters)[0])
 
 
 class Additive(Elementwise):
@@ -71,6 +89,9 @@ class Scale(Elementwise):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return z * (-_like(z, context)).exp()
 
+    def fused(self) -> Bijection:
+        return _FusedScale()
+
 
 class Affine(Elementwise):
     r"""Real NVP's affine map, :math:`z = x\,e^{\text{log\_scale}} + \text{shift}`,
@@ -97,6 +118,29 @@ class Affine(Elementwise):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         shift, log_scale = _like(z, context).chunk(2, dim=1)
         return (z - shift) * (-log_scale).exp()
+
+    def fused(self) -> Bijection:
+        return _FusedAffine()
+
+
+class _FusedScale(Scale):
+    """Divides by the exponential, in place of the product with that of the opposite."""
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        return z / _like(z, context).exp()
+
+
+class _FusedAffine(Affine):
+    """Likewise."""
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        shift, log_scale = _like(z, context).chunk(2, dim=1)
+        return (z - shift).div_(log_scale.exp())
+
+
+def _apart(x: Tensor) -> Tensor:
+    """(batch, channels, steps) -> (batch * steps, channels, 1)."""
+    return x.transpose(1, 2).flatten(0, 1)[..., None]
 
 
 def _like(x: Tensor, parameters: Tensor | None) -> Tensor:

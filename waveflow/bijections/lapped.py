@@ -8,8 +8,15 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from waveflow.bijections.base import Axis, Bijection, Shape, zero_log_det
+from waveflow.bijections.base import Axis, Bijection, Shape, Way, zero_log_det
+from waveflow.bijections.lapped_forms import ConstantLapped, FusedLapped
 from waveflow.precision import full_precision
+from waveflow.streaming.lapping import Blocks, Rotation, Samples
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.place import Place
+from waveflow.streaming.rows import Stage
+
+_CPU = torch.device("cpu")
 
 
 class Lapped(Bijection):
@@ -76,6 +83,32 @@ class Lapped(Bijection):
         with full_precision(z):
             folded = (z.mT @ dct4(self.groups, z.dtype, z.device)).flatten(1)
             return self._rotate(folded, sign=-1)
+
+    def stages(self, place: Place) -> Way:
+        back: list[Stage] = [self._dct4(place), Samples(self.groups), self._rotation(place, -1)]
+        return back, place.of_step(1)
+
+    def forward_stages(self, place: Place) -> Way:
+        there: list[Stage] = [self._rotation(place, 1), Blocks(self.groups), self._dct4(place)]
+        return there, place.of_step(self.groups)
+
+    def _dct4(self, place: Place) -> Linear:
+        matrix = dct4(self.groups, torch.float64, _CPU).to(place.like.device)
+        return Linear(matrix, matrix.new_zeros(self.groups), place.like)
+
+    def _rotation(self, place: Place, sign: int) -> Rotation:
+        cos, sin = rotation(self.groups, torch.float64, _CPU)
+        return Rotation(cos, sign * sin, place.like)
+
+    def constant(self) -> Bijection:
+        tables = dct4(self.groups, torch.float64, _CPU), *rotation(self.groups, torch.float64, _CPU)
+        return ConstantLapped(*tables)  # cast with all the graph
+
+    def fused(self) -> Bijection:
+        impulses = torch.eye(3 * self.groups, dtype=torch.float64, device="cpu")
+        half = self.groups // 2  # what the block in the middle sees of each
+        seen = self(impulses)[0][half : half + 2 * self.groups, :, 1]
+        return FusedLapped(seen, rotation(self.groups, torch.float64, _CPU)[0])
 
     def _rotate(self, audio: Tensor, *, sign: int) -> Tensor:
         """Rotate the samples round each inner boundary by ``sign`` times theta."""

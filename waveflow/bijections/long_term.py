@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from waveflow.bijections.base import Axis, Bijection, Shape, sum_per_example
+from waveflow.bijections.base import Axis, Bijection, Shape, Way, sum_per_example
+from waveflow.bijections.loops import Loops
 from waveflow.precision import Durable, default_precision, full_precision
+from waveflow.streaming.blockwise import Blockwise
+from waveflow.streaming.place import Place
+from waveflow.streaming.rows import form_of
 
 LOW_PASS_TAPS = 24
 """Taps of the low-pass filter behind which the past is correlated with itself."""
@@ -35,11 +34,20 @@ _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "vo
 """The parameters of a block beside logits and kernel, and their values at the start."""
 
 
-_Array: TypeAlias = NDArray[np.floating]
-
-
 class BlockwiseNetwork(Protocol):
-    """A network whose outputs are the parameters of blocks."""
+    """A network whose outputs are the parameters of blocks.
+
+    Attributes:
+        blocks: blocks of a frame of the context.
+    """
+
+    blocks: int
+
+    def on_rows(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """What it makes of rows of the context, (frames, blocks * n_params), in the precision of a
+        tensor and on its device.
+        """
+        ...
 
     def scale_parameters(self, factors: Tensor) -> None:
         """Multiply every block's parameters by (n_params,) factors from now on."""
@@ -162,12 +170,8 @@ class LongTermPredictor(Bijection, Durable):
         return max(self.longest, self.correlated + LOW_PASS_TAPS - 1)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        parameters = self.read(x, context)
-        with full_precision(x):
-            weights, kernel, log_gain = self.coefficients(parameters, self.correlate(x))
-            predicted = self._predict(x, weights, kernel)
-            z = (x.unflatten(1, (-1, self.block)) - predicted) * (-log_gain).exp()
-            return z.flatten(1), -self.block * sum_per_example(log_gain)
+        z, log_gain = self._analyse(x, context)
+        return z, -self.block * sum_per_example(log_gain)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         parameters = self.read(z, context)
@@ -205,7 +209,7 @@ class LongTermPredictor(Bijection, Durable):
         """
         recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (z, parameters, past))
         if recorded or z.device.type == "cpu" or len(z) <= FEW:
-            return cast(Tensor, _Loops.apply(self, past, z, parameters))
+            return cast(Tensor, Loops.apply(self, past, z, parameters))
         done = [z[:, :0]]
         blocks = z.reshape(len(z), parameters.shape[1], self.block)
         for block, own in zip(blocks.unbind(1), parameters.unbind(1), strict=True):
@@ -241,11 +245,31 @@ class LongTermPredictor(Bijection, Durable):
         lags = self.lags.start, self.lags.stop
         return low_pass, lags, self.kernel_size, self.window, FLOOR
 
-    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The parts of the log-determinant, one a block: (batch, blocks)."""
+    def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As :meth:`Bijection.local_log_det`, with one part a block."""
+        z, log_gain = self._analyse(x, context)
+        return z, -self.block * log_gain
+
+    def _analyse(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """z, (batch, time), and g, (batch, blocks)."""
         parameters = self.read(x, context)
         with full_precision(x):
-            return -self.block * self.coefficients(parameters, self.correlate(x))[2][..., 0]
+            weights, kernel, log_gain = self.coefficients(parameters, self.correlate(x))
+            predicted = self._predict(x, weights, kernel)
+            z = (x.unflatten(1, (-1, self.block)) - predicted) * (-log_gain).exp()
+            return z.flatten(1), log_gain[..., 0]
+
+    def stages(self, place: Place) -> Way:
+        read = form_of(self.network, "on_rows", place.like)
+        blocks = cast(BlockwiseNetwork, self.network).blocks
+        silence = place.like.new_zeros(self.memory)
+        return [Blockwise(read, blocks, self.block, self.synthesise, silence)], place
+
+    def constant(self) -> Bijection:
+        return ConstantLongTerm(self)
+
+    def fused(self) -> Bijection:
+        return self
 
     def read(self, x: Tensor, context: Tensor | None) -> Tensor:
         """The parameters of every block of ``x``, (batch, blocks, n_params), in its precision.
@@ -324,6 +348,48 @@ class LongTermPredictor(Bijection, Durable):
         return torch.fft.irfft(product, size)[..., reach : reach + self.block]
 
 
+class ConstantLongTerm(LongTermPredictor):
+    """A :class:`LongTermPredictor` whose inverse is traced for any length.
+
+    ``torch.export`` records the work of one block once. It would record a Python loop block by
+    block, for one number of frames, and compiled loops not at all.
+
+    Args:
+        predictor: the bijection.
+    """
+
+    def __init__(self, predictor: LongTermPredictor) -> None:
+        super().__init__(
+            predictor.network,
+            lags=predictor.lags,
+            block=predictor.block,
+            kernel_size=predictor.kernel_size,
+            window=predictor.window,
+        )
+        self.low_pass = predictor.low_pass
+        from torch._higher_order_ops.scan import scan  # slow to import
+
+        self._scan = scan
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """(batch, blocks * block), (batch, channels, frames) -> (batch, blocks * block)."""
+        parameters = self.network(context).permute(2, 0, 1)
+        count, batch = parameters.shape[:2]
+        blocks = z.reshape(batch, count, self.block).transpose(0, 1)
+        silence = z.new_zeros(batch, self.memory)
+        _, audio = self._scan(self._advance, silence, (blocks, parameters))
+        return audio.transpose(0, 1).reshape(batch, count * self.block)
+
+    def _advance(self, past: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        # a scan refuses two views of one tensor, and a state that is strided otherwise than before
+        past, audio = self.advance(past, *given)
+        dense = torch.contiguous_format
+        return past.clone(memory_format=dense), audio.clone(memory_format=dense)
+
+    def constant(self) -> Bijection:
+        return self
+
+
 def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> range:
     """The periods of a range of pitch, in whole samples.
 
@@ -370,81 +436,6 @@ def initial_parameters(lags: range, kernel_size: int) -> list[float]:
 def fft_size(least: int) -> int:
     """A size of quick Fourier transforms, the next multiple of 64."""
     return -(-least // 64) * 64
-
-
-class _Loops(torch.autograd.Function):
-    """``synthesise`` by compiled loops, and its gradient by others, a thread an example.
-
-    They take a hundredth of the time of torch. They run on the CPU: another device hands over all
-    in one copy, forward as backward, and gets all in one.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, predictor: LongTermPredictor, past: Tensor, z: Tensor, parameters: Tensor
-    ) -> Tensor:
-        from waveflow.bijections import recursion  # imported late: it brings numba along
-
-        ctx.shape, ctx.block = tuple(parameters.shape[1:]), predictor.block
-        ctx.options = predictor._options(z.dtype)
-        ctx.through_correlation = predictor.through_correlation
-        ctx.threads = min(len(z), torch.get_num_threads())
-        inputs = [x.detach().to(z.dtype) for x in (past, z, parameters.flatten(1))]
-        ctx.ends = past.shape[1], past.shape[1] + z.shape[1]
-        given = torch.cat(inputs, dim=1).cpu()
-
-        def one(given: _Array) -> tuple[_Array, ...]:
-            before, z, parameters = np.split(given, ctx.ends)
-            return recursion.synthesise(
-                before,
-                z.reshape(ctx.shape[0], ctx.block),
-                parameters.reshape(ctx.shape),
-                *ctx.options,
-            )
-
-        made = given.new_empty(len(z), ctx.ends[1] + parameters.shape[1] * len(predictor.lags))
-        _each(one, made, [given], ctx.threads)
-        ctx.save_for_backward(given, made)
-        return made[:, slice(*ctx.ends)].to(z.device, copy=True)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        from waveflow.bijections import recursion
-
-        options = *ctx.options, ctx.through_correlation
-
-        def one(slope: _Array, given: _Array, made: _Array) -> tuple[_Array, ...]:
-            before, z, parameters = np.split(given, ctx.ends)
-            audio, correlations = np.split(made, [len(before) + len(z)])
-            return recursion.differentiate(
-                slope,
-                audio,
-                correlations,
-                z.reshape(ctx.shape[0], ctx.block),
-                parameters.reshape(ctx.shape),
-                *options,
-            )
-
-        given, made = ctx.saved_tensors
-        result = torch.empty_like(given)
-        _each(one, result, [slope.contiguous().cpu(), given, made], ctx.threads)
-        past, z, parameters = result.to(slope.device).tensor_split(ctx.ends, dim=1)
-        return None, past, z, parameters.reshape(len(slope), *ctx.shape)
-
-
-def _each(
-    one: Callable[..., tuple[_Array, ...]], results: Tensor, inputs: list[Tensor], threads: int
-) -> None:
-    """Set the rows of ``results`` to what ``one`` makes of those of ``inputs``, put in a line.
-
-    The loops leave Python to other threads meanwhile.
-    """
-    rows = results.numpy()
-    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        made = (pool.map if pool else map)(one, *[x.numpy() for x in inputs])
-        for example, parts in enumerate(made):
-            np.concatenate([part.ravel() for part in parts], out=rows[example])
 
 
 def _low_pass(cutoff: float) -> Tensor:

@@ -28,6 +28,19 @@ class Partition:
         """Undo ``split``."""
         raise NotImplementedError
 
+    def at(self, step: int) -> Partition:
+        """The same partition of a signal that begins at that step."""
+        return self
+
+    def split_rows(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """``split`` of rows (steps, channels), of which the first is that step of the signal."""
+        kept, moved = self.at(step).split(rows.T[None])
+        return kept[0].T, moved[0].T
+
+    def merge_rows(self, kept: Tensor, moved: Tensor, step: int) -> Tensor:
+        """Undo ``split_rows``."""
+        return self.at(step).merge(kept.T[None], moved.T[None])[0].T
+
 
 class Channels(Partition):
     """First half of the channels against the second (Real NVP's channel-wise mask).
@@ -51,6 +64,12 @@ class Channels(Partition):
 
     def merge(self, kept: Tensor, moved: Tensor) -> Tensor:
         return torch.cat([moved, kept] if self.swap else [kept, moved], dim=1)
+
+    def split_rows(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        return self.split(rows)  # channels are the second axis of rows, too
+
+    def merge_rows(self, kept: Tensor, moved: Tensor, step: int) -> Tensor:
+        return self.merge(kept, moved)
 
 
 class Checkerboard(Partition):
@@ -81,6 +100,9 @@ class Checkerboard(Partition):
         keeps_even = self._keeps_even(kept)
         even, odd = torch.where(keeps_even, kept, moved), torch.where(keeps_even, moved, kept)
         return torch.stack([even, odd], dim=2).flatten(1, 2)
+
+    def at(self, step: int) -> Checkerboard:
+        return Checkerboard(swap=self.swap ^ (step % 2 == 1))
 
     def _keeps_even(self, x: Tensor) -> Tensor:
         """(steps,): is the even channel of each pair the kept one?"""

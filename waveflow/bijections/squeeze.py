@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from waveflow.bijections.base import Axis, Bijection, Shape, zero_log_det
+from waveflow.bijections.base import Axis, Bijection, Shape, Way, zero_log_det
+from waveflow.streaming.lapping import Blocks, Samples
+from waveflow.streaming.place import Place
 
 
 class Polyphase(Bijection):
@@ -38,3 +40,9 @@ class Polyphase(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return z.mT.flatten(1)
+
+    def stages(self, place: Place) -> Way:
+        return [Samples(self.groups)], place.of_step(1)
+
+    def forward_stages(self, place: Place) -> Way:
+        return [Blocks(self.groups)], place.of_step(self.groups)

@@ -1,9 +1,9 @@
 """The command ``waveflow``: what the library does, from a shell.
 
 Every command is a module of this package and a line in the table of ``waveflow/cli/commands.py``.
-Its docstring is what ``waveflow COMMAND --help`` tells, its ``SUMMARY`` what ``waveflow --help``
-tells of it, its ``describe`` adds its arguments and its ``work`` does its work. What is heavy is
-imported by the latter, so that ``--help`` is quick and only ``train`` needs Lightning.
+``waveflow COMMAND --help`` prints the module's docstring and ``waveflow --help`` its ``SUMMARY``;
+``describe`` adds the arguments of the command, and ``work`` runs it. ``work`` imports the heavy
+modules, so ``--help`` is quick and only ``train`` needs Lightning.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the result is the exit code.
+    """Run a command and return its exit code.
 
-    0: done; 1: an error, told in a line on stderr (with a traceback if WAVEFLOW_DEBUG is set);
-    2: wrong arguments; 130: interrupted; 141: nobody reads the output any more.
+    0: success; 1: an error, reported in a line on stderr (with a traceback if WAVEFLOW_DEBUG is
+    set); 2: wrong arguments; 130: interrupted; 141: the reader of stdout has closed it.
 
     Args:
-        argv: the arguments; by default those of this process, which then answers to signals as a
-            command does, and is about to end.
+        argv: arguments of the command; None takes those of this process, which then handles
+            signals as a command does and is about to end.
     """
     if argv is None:
         end_when_interrupted()

@@ -1,4 +1,4 @@
-"""Arguments that commands share, and what becomes of them."""
+"""Arguments that several commands share, and their parsers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DEFAULT_MODEL = "ljspeech"
 
 
 def add_out(parser: ArgumentParser, text: str) -> None:
-    """Add ``--out``, a file or folder that must be given and need not be there."""
+    """Add ``--out``, a required file or folder that need not exist yet."""
     parser.add_argument(
-        "-o", "--out", required=True, metavar="OUT", help=f"{text}; made if missing"
+        "-o", "--out", required=True, metavar="OUT", help=f"{text}; created if missing"
     )
 
 
@@ -40,24 +40,24 @@ def add_device(parser: ArgumentParser) -> None:
         "--device",
         choices=DEVICES,
         default="auto",
-        help="where to compute; auto is cuda where there is one (default: %(default)s)",
+        help="where to compute; auto is cuda if there is a CUDA device (default: %(default)s)",
     )
 
 
 def add_synthesis(parser: ArgumentParser) -> None:
-    """Add what synthesis can be told: temperature, consistency, seed and device."""
+    """Add the options of synthesis: temperature, consistency, seed and device."""
     parser.add_argument(
         "--temperature",
         type=number(float),
         metavar="T",
-        help="standard deviation of the noise that sound is made of; below 1 is calmer "
+        help="standard deviation of the noise that the sound is made from; below 1 is calmer "
         "(default: the model's own)",
     )
     parser.add_argument(
         "--consistency",
         type=iterations,
         metavar="N",
-        help="iterations that bring the sound nearer to the mel; 0 for the flow alone "
+        help="iterations that move the sound towards the mel; 0 is the flow alone "
         "(default: the model's own)",
     )
     parser.add_argument(
@@ -65,7 +65,7 @@ def add_synthesis(parser: ArgumentParser) -> None:
         type=number(int, high=2**64),
         default=0,
         metavar="S",
-        help="of the noise: the same seed gives the same sound (default: %(default)s)",
+        help="seed of the noise: the same seed gives the same sound (default: %(default)s)",
     )
     add_device(parser)
 
@@ -73,7 +73,7 @@ def add_synthesis(parser: ArgumentParser) -> None:
 def number(kind: type[int] | type[float], *, low: int = 0, high: float = float("inf")) -> Any:
     """A parser of numbers with ``low <= value < high``.
 
-    The parser raises ArgumentTypeError for any other text.
+    The parser raises ArgumentTypeError for any other string.
     """
     what = "a whole number" if kind is int else "a number"
     limit = "" if high == float("inf") else f", below {high}"
@@ -91,22 +91,22 @@ def number(kind: type[int] | type[float], *, low: int = 0, high: float = float("
 
 
 def iterations(text: str) -> float:
-    """A parser of numbers of iterations of mel consistency, as a config may have them.
+    """Parse a number of iterations of mel consistency that a config may have.
 
     Raises:
-        ArgumentTypeError: any other text.
+        ArgumentTypeError: any other string.
     """
-    from waveflow.config import MOST_ITERATIONS  # imported late: it brings torch along
+    from waveflow.config import MOST_ITERATIONS  # imported late, because it imports torch
 
     parsed: float = number(int, high=MOST_ITERATIONS + 1)(text)
     return parsed
 
 
 def duration(text: str | timedelta) -> timedelta:
-    """A parser of times in ``HH:MM:SS``.
+    """Parse a time in ``HH:MM:SS``.
 
     Raises:
-        ArgumentTypeError: any other text.
+        ArgumentTypeError: any other string.
     """
     if isinstance(text, timedelta):  # the parser checks its results by parsing them again
         return text
@@ -118,10 +118,10 @@ def duration(text: str | timedelta) -> timedelta:
 
 
 def load_vocoder(model: str) -> Vocoder:
-    """The vocoder that a ``--model`` names, on the CPU.
+    """The vocoder that ``--model`` names, on the CPU.
 
     Raises:
-        ValueError, OSError: no model of this name, and files that do not make one.
+        ValueError, OSError: there is no model of this name, or its files are not a model.
     """
     from waveflow.vocoder import Vocoder
 

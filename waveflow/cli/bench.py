@@ -1,22 +1,23 @@
-"""Measure what synthesis costs on this machine: speed, latency and memory.
+"""Measure speed, latency and memory of synthesis on this machine.
 
-Prints Markdown: a row for each engine, number of threads, batch and length, and one for each
-size of chunk of a stream. ENGINES, as a list with commas:
+Prints Markdown: a row for each engine, number of threads, batch and length, and a row for each
+chunk size of a stream. ENGINES is a comma-separated list of
 
-engine    vocoder(mel), the default way
-plain     the model's modules as torch runs them
-compile   the same through torch.compile; needs a C++ compiler
+engine    vocoder(mel), the usual synthesis
+plain     the model's modules, run by torch
+compile   the model's modules, run by torch.compile; needs a C++ compiler
 onnx      the file of `waveflow export onnx`; needs pip install 'waveflow[onnx]'
-openvino  the same file; needs pip install openvino
+openvino  the file of `waveflow export onnx`; needs pip install openvino
 
-Each engine has a process of its own for each number of threads; they take turns. Speeds are
-medians, with quartiles, of seconds of audio made in a second, all of a batch together. The share
-of the peak is that of the best fp32 matrix product in the same run. Memory is the growth of the
-process (RSS) during the first call of that length, the model being loaded and having made a tenth
-of a second; that of compile holds the compiler too. "First audio" is the time from the first chunk
-of a stream to the first sound, chunks coming as soon as they are asked for; where they come at
-the pace of speech, sound is behind them by the look-ahead besides. A stream is in real time if
-95 of 100 chunks take less than they sound. What else runs on the machine is measured as well.
+Each engine runs in its own process for each number of threads; the processes take turns. Speeds
+are medians and quartiles, in seconds of audio per second, over the whole batch. The share of the
+peak compares with the best fp32 matrix product in the same run. Memory is the growth of the
+process (RSS) during the first call of that length; before it, the model is loaded and has
+synthesised a tenth of a second. The memory of compile includes the compiler. "First audio" is the
+time from the first chunk of a stream to the first sound, if each chunk arrives as soon as it is
+requested. If chunks arrive at the pace of speech, add the look-ahead. A stream runs in real time if
+95 of 100 chunks take less time than their sound lasts. The load of other programs on the machine
+is measured too.
 
 Examples:
   waveflow bench
@@ -38,7 +39,7 @@ from waveflow.cli.arguments import add_device, add_model, iterations, number
 from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
 
-SUMMARY = "speed, latency and memory of synthesis on this machine"
+SUMMARY = "measure speed, latency and memory of synthesis on this machine"
 
 
 def describe(parser: ArgumentParser) -> None:
@@ -47,13 +48,18 @@ def describe(parser: ArgumentParser) -> None:
     add_device(parser)
     whole, length = _several(number(int, low=1)), _several(number(float))
     parser.add_argument(
-        "--engines", type=_several(str), default="engine,plain", help="(default: engine,plain)"
+        "--engines",
+        type=_several(str),
+        default="engine,plain",
+        help="engines to measure (default: engine,plain)",
     )
     parser.add_argument(
-        "--seconds", type=length, default="2,10", help="of audio a mel (default: 2,10)"
+        "--seconds", type=length, default="2,10", help="seconds of audio in a mel (default: 2,10)"
     )
-    parser.add_argument("--batch", type=whole, default="1", help="mels a call (default: 1)")
-    parser.add_argument("--threads", type=whole, help="of the CPU (default: as many as torch uses)")
+    parser.add_argument("--batch", type=whole, default="1", help="mels in a call (default: 1)")
+    parser.add_argument(
+        "--threads", type=whole, help="CPU threads (default: as many as torch uses)"
+    )
     parser.add_argument(
         "--chunks",
         type=whole,
@@ -61,22 +67,27 @@ def describe(parser: ArgumentParser) -> None:
         help="mel frames in a chunk of a stream (default: 16,64)",
     )
     parser.add_argument(
-        "--rounds", type=number(int, low=1), default=10, help="timed calls of each (default: 10)"
+        "--rounds",
+        type=number(int, low=1),
+        default=10,
+        help="timed calls of each variant (default: 10)",
     )
     parser.add_argument(
         "--consistency",
         type=iterations,
         metavar="N",
-        help="iterations that bring the sound nearer to the mel (default: the model's own)",
+        help="iterations that move the sound towards the mel (default: the model's own)",
     )
     parser.add_argument(
-        "--no-memory", action="store_true", help="do not measure memory: a process less a row"
+        "--no-memory",
+        action="store_true",
+        help="do not measure memory; saves a process for each row",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures there too")
+    parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
 
 
 def work(arguments: Namespace) -> int:
-    """Print the tables, and write the figures if asked for; the result is the exit code."""
+    """Print the tables, and write the figures to ``--json``; the result is the exit code."""
     if arguments.json is not None and not Path(arguments.json).parent.is_dir():
         raise FileNotFoundError(f"--json: expected the folder of {arguments.json} to exist")
 
@@ -98,7 +109,7 @@ def work(arguments: Namespace) -> int:
         device=choose_device(arguments.device),
         memory=not arguments.no_memory,
     )
-    Vocoder.from_pretrained(plan.model)  # so that what is wrong with it is told at once
+    Vocoder.from_pretrained(plan.model)  # reports a faulty model at once
     found = bench(plan, progress=True)
     if arguments.json is not None:
         figures = {"model": plan.model, "device": plan.device, **found}
@@ -108,14 +119,14 @@ def work(arguments: Namespace) -> int:
 
 
 def _several(kind: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
-    """A parser of values with commas between them."""
+    """A parser of comma-separated values."""
 
     def parse(text: Any) -> list[Any]:
         if isinstance(text, list):  # the parser checks its results by parsing them again
             return text
         parts = text.split(",")
         if not all(parts):
-            raise ArgumentTypeError(f"expected values with commas between them; got {text}")
+            raise ArgumentTypeError(f"expected comma-separated values; got {text}")
         return [kind(part) for part in parts]
 
     return parse

@@ -1,4 +1,4 @@
-"""The commands, and how one is run."""
+"""The table of commands, and the function that runs one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from waveflow.version import __version__
 
 
 class Command(Protocol):
-    """What a module has to be a command; its docstring is the text of its ``--help``."""
+    """What a command module defines; its docstring is the text of its ``--help``."""
 
     SUMMARY: str
 
@@ -45,10 +45,10 @@ class Command(Protocol):
         """Add the arguments."""
 
     def work(self, arguments: Namespace) -> int:
-        """Do the work; the result is the exit code.
+        """Run the command; the result is the exit code.
 
         Raises:
-            ValueError, OSError, ImportError: what is the user's to mend; told in one line.
+            ValueError, OSError, ImportError: an error that the user can fix, reported in one line.
         """
 
 
@@ -68,7 +68,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def run(argv: Sequence[str] | None = None) -> int:
-    """Run a command, as :func:`waveflow.cli.main` tells."""
+    """Run a command; see :func:`waveflow.cli.main`."""
     with standard_streams(), warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
@@ -80,7 +80,7 @@ def run(argv: Sequence[str] | None = None) -> int:
             text = str(error)
             for command in COMMANDS:
                 text = text.replace(f" {command}.", " ")
-            say(f"error: {text} (waveflow --help tells more)")
+            say(f"error: {text} (see waveflow --help)")
             return 2
         except EXPECTED as error:
             tell(error)
@@ -95,14 +95,14 @@ def _work(argv: Sequence[str] | None) -> int:
             what = "a name" if name in ("model", "convention", "host", "init_from") else "a path"
             raise ArgumentError(None, f"{name}: expected {what}; got an empty string")
     if argv is None:
-        import waveflow.vocoder  # noqa: F401, the heaviest part, which every command needs
+        import waveflow.vocoder  # noqa: F401, the slowest import, which every command needs
 
         raise_when_interrupted()
     return COMMANDS[chosen.command].work(arguments)
 
 
 class _Parser(ArgumentParser):
-    """A parser that does not keep to itself that its help could not be written."""
+    """A parser that raises an error if its help cannot be written."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stdout:

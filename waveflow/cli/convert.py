@@ -1,11 +1,12 @@
-"""Make a vocoder's folder of a checkpoint of NVIDIA's WaveGlow, by whichever of its projects.
+"""Import a checkpoint of NVIDIA's WaveGlow as the folder of a vocoder.
 
-FILE is what torch.save has written, in any version (checkpoints of NVIDIA/waveglow, glow_old
-and DeepLearningExamples, whole modules or state dicts), a .nemo archive, or a .safetensors.
-Nothing in it is run, and its classes need not be there: what is no tensor is refused by name.
+FILE is a file of torch.save in any version (checkpoints of NVIDIA/waveglow, glow_old and
+DeepLearningExamples, whole modules or state dicts), a .nemo archive, or a .safetensors file.
+Nothing in the file is run, and its classes need not be installed: an object that is not a tensor is
+refused by name.
 
-The folder is loaded again and compared with a plain evaluation of the checkpoint's own tensors,
-in float64; it appears only if they agree. docs/importing.md tells more.
+The folder is loaded again and compared in float64 with a plain evaluation of the checkpoint's own
+tensors. It is kept only if they agree. See docs/importing.md.
 
 Examples:
   waveflow import waveglow_256channels_universal_v5.pt -o waveglow
@@ -20,7 +21,7 @@ from jsonargparse import ArgumentParser, Namespace
 from waveflow.cli.arguments import add_out
 from waveflow.cli.messages import report
 
-SUMMARY = "checkpoints of WaveGlow to vocoders, safely"
+SUMMARY = "import a WaveGlow checkpoint safely"
 
 _FAMILIES = ("nvidia", "dle", "oldest", "glow_old", "nemo")
 
@@ -32,18 +33,18 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--family",
         choices=_FAMILIES,
-        help="whose checkpoint it is (default: what the file tells; of glow_old, a state dict "
-        "does not tell)",
+        help="project of the checkpoint (default: detected; a state dict of glow_old cannot be "
+        "detected)",
     )
     parser.add_argument(
         "--mel",
         metavar="CONVENTION",
-        help="its mels (default: what the file tells, or nvidia-22k)",
+        help="its mel convention (default: that of the file if it has one, else nvidia-22k)",
     )
 
 
 def work(arguments: Namespace) -> int:
-    """Write the folder, and print what was found; the result is the exit code."""
+    """Write the folder and print a summary; the result is the exit code."""
     import yaml
 
     from waveflow.audio.mel import MelConfig

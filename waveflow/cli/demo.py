@@ -1,7 +1,7 @@
-"""A page in the browser: vocode, walk through latents, see likelihoods.
+"""Serve a page in the browser: vocode, walk through latents, see likelihoods.
 
-Everything runs on this machine and nothing is asked of another one; only --share opens a way in
-from outside, by an address of gradio's. Ctrl-C stops the page and deletes what was uploaded.
+Everything runs on this machine, without network requests. Only --share opens the page to the
+internet, at an address of gradio's. Ctrl-C stops the server and deletes the uploads.
 Needs: pip install 'waveflow[demo]'.
 
 Examples:
@@ -17,7 +17,7 @@ from jsonargparse import ArgumentParser, Namespace
 from waveflow.cli.arguments import number
 from waveflow.cli.messages import say
 
-SUMMARY = "a page to vocode on, in the browser"
+SUMMARY = "serve a page in the browser to vocode on"
 
 
 def describe(parser: ArgumentParser) -> None:
@@ -27,31 +27,32 @@ def describe(parser: ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="MODEL",
-        help="folders of models, such as RUN/model, to offer besides the bundled ones; the first "
-        "is chosen at the start",
+        help="folders of models, such as RUN/model, to offer before the bundled ones; the first "
+        "is selected at the start",
     )
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 is all of this machine's (default: %(default)s)",
+        help="address to listen on; 0.0.0.0 is all addresses of this machine "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--port",
         type=number(int, high=2**16),
         default=7860,
         metavar="P",
-        help="port to listen on; 0 is any that is free (default: %(default)s)",
+        help="port to listen on; 0 picks a free port (default: %(default)s)",
     )
     parser.add_argument(
         "--workers",
         type=number(int, low=1),
         metavar="N",
-        help="requests that are worked on at a time (default: one a core, 8 at most)",
+        help="requests processed at a time (default: one per core, 8 at most)",
     )
     parser.add_argument(
         "--share",
         action="store_true",
-        help="let the world in by an address of gradio's; needs the network",
+        help="publish the page on the internet at an address of gradio's; needs the network",
     )
 
 

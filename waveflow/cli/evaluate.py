@@ -1,11 +1,13 @@
 """Measure a model on recordings: likelihood, quality, intelligibility, speed.
 
-Each recording is scored by its exact likelihood, and its copy synthesis against it by
-wide-band PESQ (1 to 4.64), STOI (to 1), mel-cepstral distortion, error of the pitch and F1 of
-its presence, and, in REPORT.json, more; the speed is that of synthesis alone. Prints a
-Markdown table. Needs: pip install 'waveflow[evaluate]'. With --quality, judges that a matched
-mel alone does not satisfy: predicted opinion, and how periodic the voice is, of the copies and of
-the recordings. Needs: pip install 'waveflow[evaluate,quality]'.
+Prints a Markdown table. Each recording is scored by its exact likelihood. Its copy synthesis is
+compared with it by wide-band PESQ (1 to 4.64), STOI (up to 1), mel-cepstral distortion, pitch error
+and F1 of voicing; REPORT.json has more figures. The speed is that of synthesis alone.
+Needs: pip install 'waveflow[evaluate]'.
+
+--quality adds judges that a matched mel alone does not satisfy: predicted opinion and the
+periodicity of the voice, for the copies and for the recordings.
+Needs: pip install 'waveflow[evaluate,quality]'.
 
 Examples:
   waveflow evaluate data/clips
@@ -27,7 +29,7 @@ from waveflow.cli.files import choose_clips
 from waveflow.devices import choose_device
 from waveflow.io.signals import loading
 
-SUMMARY = "likelihood, quality, pitch and speed on a set"
+SUMMARY = "measure likelihood, quality, pitch and speed on recordings"
 
 
 def describe(parser: ArgumentParser) -> None:
@@ -36,33 +38,35 @@ def describe(parser: ArgumentParser) -> None:
         "files", nargs="+", metavar="FOLDER_OR_FILE", help="recordings, or folders of them"
     )
     parser.add_argument(
-        "--split", metavar="LIST", help="file of clip ids, one a line: evaluate those alone"
+        "--split", metavar="LIST", help="file of clip ids, one per line; only these are evaluated"
     )
-    parser.add_argument("-o", "--out", metavar="REPORT.json", help="write all figures there too")
     parser.add_argument(
-        "--page", metavar="FOLDER", help="write a page there, with sounds and spectrograms"
+        "-o", "--out", metavar="REPORT.json", help="also write all figures to this file"
+    )
+    parser.add_argument(
+        "--page", metavar="FOLDER", help="write a page with sounds and spectrograms to this folder"
     )
     parser.add_argument(
         "--baseline",
         action="store_true",
-        help="score Griffin-Lim of the same mels and white noise, same iterations, beside",
+        help="also score Griffin-Lim on the same mels, and white noise with the same iterations",
     )
     parser.add_argument(
         "--quality",
         action="store_true",
-        help="ask DistillMOS, DNSMOS, CREPE and band periodicity, too, which takes minutes",
+        help="also compute DistillMOS, DNSMOS, CREPE and band periodicity; takes minutes",
     )
     parser.add_argument(
         "--no-pitch",
         action="store_true",
-        help="do not track pitch by pYIN, the slowest quick figure",
+        help="do not track pitch by pYIN, the slowest of the default figures",
     )
     add_model(parser)
     add_synthesis(parser)
 
 
 def work(arguments: Namespace) -> int:
-    """Print the table, and write report and page if asked for; the result is the exit code."""
+    """Print the table, and write ``--out`` and ``--page``; the result is the exit code."""
     paths = choose_clips([Path(file) for file in arguments.files], arguments.split)
     if arguments.out is not None:
         _check_report(arguments.out)
@@ -114,6 +118,6 @@ def work(arguments: Namespace) -> int:
 
 def _check_report(out: str) -> None:
     if Path(out).suffix.lower() != ".json":
-        raise ValueError(f"--out: expected a file in .json; got {out}")
+        raise ValueError(f"--out: expected a file ending in .json; got {out}")
     if not Path(out).parent.is_dir():
         raise FileNotFoundError(f"--out: expected the folder of {out} to exist")

@@ -1,16 +1,16 @@
 """Write a model as one file that runs without waveflow: mel in, audio out.
 
-The whole synthesis is in the graph, in float32, for any batch and length: "mel" is
-(batch, n_mels, frames), natural log, "audio" is (batch, frames * hop_length). FORMAT is
+The file contains the whole synthesis in float32, for any batch and length: "mel" is
+(batch, n_mels, frames), natural log; "audio" is (batch, frames * hop_length). FORMAT is
 
-onnx: plain operators of opset 17, for ONNX Runtime and others; the file tells in its metadata
-which mel it reads. With --noise graph the noise is drawn anew on every run, and sherpa-onnx
-takes the file for a "hifigan" vocoder; with --noise input it is the second input "noise",
+onnx: plain operators of opset 17, for ONNX Runtime and others. The metadata of the file describe
+the mel that it reads. With --noise graph every run draws new noise, and sherpa-onnx loads the file
+as a "hifigan" vocoder. With --noise input the noise is the second input "noise",
 (batch, frames * hop_length), standard normal. Needs: pip install 'waveflow[onnx]'.
 
-torch: a program for torch.export.load, of mel and noise, of 3 frames or more.
+torch: a program for torch.export.load, with the inputs mel and noise, for 3 frames or more.
 
-docs/deployment.md has examples that run them.
+docs/deployment.md has examples that run these files.
 
 Examples:
   waveflow export onnx -o ljspeech.onnx
@@ -27,7 +27,7 @@ from jsonargparse import ArgumentParser, Namespace
 from waveflow.cli.arguments import add_model, iterations, load_vocoder, number
 from waveflow.cli.messages import report
 
-SUMMARY = "a model as an ONNX file or a torch program"
+SUMMARY = "export a model as an ONNX file or a torch program"
 
 _SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -35,24 +35,27 @@ _SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 def describe(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("format", choices=tuple(_SUFFIXES), metavar="FORMAT", help="onnx or torch")
-    parser.add_argument("-o", "--out", required=True, metavar="OUT", help="file, .onnx or .pt2")
+    parser.add_argument(
+        "-o", "--out", required=True, metavar="OUT", help="file to write, .onnx or .pt2"
+    )
     add_model(parser)
     parser.add_argument(
         "--temperature",
         type=number(float),
         metavar="T",
-        help="factor of the noise (default: the model's own)",
+        help="standard deviation of the noise (default: the model's own)",
     )
     parser.add_argument(
         "--consistency",
         type=iterations,
         metavar="N",
-        help="iterations that bring the sound nearer to the mel (default: the model's own)",
+        help="iterations that move the sound towards the mel (default: the model's own)",
     )
     parser.add_argument(
         "--noise",
         choices=("graph", "input"),
-        help="onnx: drawn inside, or an input (default: graph); torch: an input",
+        help="noise drawn in the graph, or an input (default for onnx: graph; torch always takes "
+        "an input)",
     )
 
 
@@ -61,7 +64,7 @@ def work(arguments: Namespace) -> int:
     suffix = _SUFFIXES[arguments.format]
     out = Path(arguments.out)
     if out.suffix.lower() != suffix:
-        raise ValueError(f"--out: expected a file in {suffix}; got {out}")
+        raise ValueError(f"--out: expected a file ending in {suffix}; got {out}")
     if arguments.format == "torch" and arguments.noise == "graph":
         raise ValueError("--noise: expected input for a torch program; got graph")
 
@@ -73,5 +76,5 @@ def work(arguments: Namespace) -> int:
         export_onnx(vocoder, out, noise=arguments.noise or "graph", **options)
     else:
         export_torch(vocoder, out, **options)
-    report(f"{out.stat().st_size / 1e6:.1f} megabytes in {out}")
+    report(f"wrote {out.stat().st_size / 1e6:.1f} megabytes to {out}")
     return 0

@@ -17,19 +17,19 @@ from waveflow.io.folders import files_below
 from waveflow.io.pipes import copy_bounded
 
 PIPE = "-"
-"""The name of stdin among inputs, and of stdout as an output."""
+"""The name that means stdin as an input and stdout as an output."""
 
 Other = TypeVar("Other")
 
 
 class Stand(PosixPath):
-    """A temporary file that stands for a pipe: it is opened as itself, and told as the pipe."""
+    """A temporary file with the content of a pipe; messages show the name of the pipe."""
 
     told: str
 
     @classmethod
     def of(cls, pipe: Path, folder: str, suffix: str) -> Stand:
-        """A file in a folder of its own."""
+        """The temporary file for a pipe, in an existing folder."""
         made = cls(folder, f"pipe{suffix}")
         made.told = str(pipe)
         return made
@@ -42,19 +42,20 @@ class Stand(PosixPath):
 
 
 def is_pipe(file: Path) -> bool:
-    """Whether a file can be read once only: ``-``, a named pipe, ``/dev/stdin``, ``<(...)``."""
+    """Whether a file can be read only once: ``-``, a named pipe, ``/dev/stdin``, ``<(...)``."""
     return str(file) == PIPE or (file.exists() and not file.is_file() and not file.is_dir())
 
 
 @contextmanager
 def settled(file: Path) -> Iterator[Path]:
-    """An input as a file that can be read in any order and again; a pipe is copied to one.
+    """An input as a file that can be read repeatedly and in any order; a pipe is copied to one.
 
-    The suffix of the copy is that of the mel that it holds, if it holds one.
+    If the input is a mel, the suffix of the copy is that of its format.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: stdin is closed, or more comes than ``waveflow.io.pipes.MOST_PIPED`` bytes.
+        OSError: the input cannot be read.
+        ValueError: stdin is closed, or a pipe holds more than ``waveflow.io.pipes.MOST_PIPED``
+            bytes.
     """
     if not is_pipe(file):
         yield file
@@ -75,7 +76,7 @@ def settled(file: Path) -> Iterator[Path]:
 
 
 def _suffix_of_mel(file: Path) -> str | None:
-    """How a file of that content is named, if it is none of sound."""
+    """The suffix for the format of a mel; None if the file is not a mel."""
     with file.open("rb") as opened:
         start = opened.read(6)
     if start == b"\x93NUMPY":
@@ -90,11 +91,13 @@ def _suffix_of_mel(file: Path) -> str | None:
 
 @contextmanager
 def delivered(output: Path, suffix: str) -> Iterator[Path]:
-    """Where to write an output, its folder made: itself, or a file that goes to stdout at the end.
+    """The path to write an output to; its folder is created.
+
+    For stdout the path is a temporary file, which is copied to stdout at the end.
 
     Args:
-        output: as planned.
-        suffix: of what goes to stdout.
+        output: planned output, or ``-`` for stdout.
+        suffix: suffix of the temporary file, such as ``.wav``.
     """
     if str(output) != PIPE:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -109,14 +112,14 @@ def delivered(output: Path, suffix: str) -> Iterator[Path]:
 
 
 def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
-    """The files among ``sources`` and in its folders, each with its name below the folder ``out``.
+    """The files that ``sources`` name or contain, each with its path below the folder ``out``.
 
-    A folder's are those of ``suffixes`` in the tree below it (see
-    :func:`waveflow.io.folders.files_below`), but for those in ``out``; their names are their
-    places in the tree. Any other source is taken as it is, by its mere name.
+    A folder contributes the files with one of ``suffixes`` in the tree below it (see
+    :func:`waveflow.io.folders.files_below`), except those in ``out``; their paths below ``out`` are
+    those in the tree. Any other source is a file, and its path below ``out`` is its name.
 
     Raises:
-        ValueError: a folder without such files, or one that is ``out`` itself.
+        ValueError: a folder has no such files, or is ``out`` itself.
         OSError: a folder that cannot be read.
     """
     found: dict[Path, Path] = {}
@@ -129,13 +132,13 @@ def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict
             raise ValueError(f"--out: expected another folder than {source}; got {out}")
         inside = files_below(source, suffixes, but=target)
         if not inside:
-            raise ValueError(f"{source}: expected files in {', '.join(suffixes)}; got none")
+            raise ValueError(f"{source}: expected files ending in {', '.join(suffixes)}; got none")
         found |= {file: file.relative_to(source) for file in inside}
     return found
 
 
 def _place(file: Path) -> Path:
-    """The name of a file below a folder of outputs."""
+    """The path of a file below a folder of outputs."""
     return Path("stdin") if str(file) == PIPE else Path(file.name)
 
 
@@ -146,19 +149,20 @@ def plan_outputs(
     *,
     names: list[Path] | None = None,
 ) -> list[Path]:
-    """One output a file: ``out`` itself, be it ``-`` for stdout, or in the folder ``out``, in the
-    first of ``suffixes``.
+    """The output of each file: ``out`` itself, or a file in the folder ``out``.
+
+    A file in a folder gets the first of ``suffixes``.
 
     Args:
-        files: to be read.
-        out: as given.
-        suffixes: what a file may be.
-        names: places below a folder ``out``, one a file, whose suffixes are replaced; by default
-            the files' own names. With them, ``out`` must be a folder.
+        files: inputs.
+        out: output file or folder, or ``-`` for stdout.
+        suffixes: suffixes that an output file may have.
+        names: one path below the folder ``out`` for each file, whose suffix is replaced; ``out``
+            must then be a folder. None takes the files' own names.
 
     Raises:
-        ValueError: an output that would overwrite an input or another output, and what is neither
-            a folder nor a file of a known kind.
+        ValueError: an output would overwrite an input or another output, or ``out`` is neither a
+            folder nor a file with one of ``suffixes``.
     """
     outputs = _name_outputs(files, out, suffixes, names)
     planned: dict[Path, Path] = {}
@@ -169,12 +173,12 @@ def plan_outputs(
     inputs = {_identity(file) for file in files} - {None}
     for output in outputs:
         if _identity(output) in inputs:
-            raise ValueError(f"{output}: expected an output that is not an input, too")
+            raise ValueError(f"{output}: expected an output that is not an input as well")
     return outputs
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What is the same for all names of a file; None if there is no such file."""
+    """The device and inode of a file, the same for all its names; None if there is no file."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -194,25 +198,26 @@ def _name_outputs(
     is_folder = target.is_dir() or out.endswith(("/", os.sep)) or not target.suffix
     if is_folder:
         if target.exists() and not target.is_dir():
-            raise ValueError(f"--out: expected a folder, or a file in {kinds}; got the file {out}")
+            raise ValueError(f"--out: expected a folder, or a file ending in {kinds}; got {out}")
         places = names or [_place(file) for file in files]
         return [target / place.parent / f"{place.stem}{suffixes[0]}" for place in places]
     if target.suffix.lower() not in suffixes:
         raise ValueError(
-            f"--out: expected a file in {kinds}, or a folder (end the name of a new one with a "
-            f"slash); got {out}"
+            f"--out: expected a file ending in {kinds}, or a folder (end the name of a new folder "
+            f"with a slash); got {out}"
         )
     if names is not None:
-        raise ValueError(f"--out: expected a folder for what is found in folders; got {out}")
+        raise ValueError(f"--out: expected a folder, because an input is a folder; got {out}")
     if len(files) > 1:
         raise ValueError(f"--out: expected a folder for {len(files)} files; got {out}")
     return [target]
 
 
 def each(files: list[Path], work: Callable[[Path, Other], None], others: Sequence[Other]) -> int:
-    """Work on every file, with what belongs to it; one that fails is told and loses no other.
+    """Call ``work`` on every file and its companion in ``others``.
 
-    The result is the exit code: 0, or 1 if a file failed.
+    A file that fails is reported, and the others are still processed. The result is the exit code:
+    0, or 1 if a file failed.
     """
     from tqdm import tqdm
 
@@ -230,11 +235,15 @@ def each(files: list[Path], work: Callable[[Path, Other], None], others: Sequenc
 
 
 def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
-    """The files among ``sources`` and in its folders; of these those that a list names.
+    """The recordings that ``sources`` name or contain, or those of them that ``split`` lists.
+
+    Args:
+        sources: recordings and folders of recordings.
+        split: file of clip ids, one per line; None takes every recording.
 
     Raises:
-        ValueError: a list ``split`` that is empty, or names clips that are not there.
-        OSError: a folder or a list that cannot be read.
+        ValueError: the list is empty, or names clips that are missing.
+        OSError: a folder or the list cannot be read.
     """
     from waveflow.audio.clip_list import clip_id, find_clips, read_list, unknown_ids
 

@@ -1,8 +1,8 @@
-"""What is installed, and what a model is, as YAML.
+"""Describe the installation and a model, as YAML.
 
-Its arithmetic is that of synthesis, in billions of multiply-accumulates (GMAC): convolutions
-and matrix products, without FFTs and elementwise work. Streamed audio ends at most
-look_ahead behind the mel so far; a sample depends on nothing farther back than look_back.
+The arithmetic is that of synthesis in billions of multiply-accumulates (GMAC): convolutions and
+matrix products, without FFTs and elementwise operations. In a stream, audio is at most look_ahead
+behind the mel that has arrived. A sample depends on nothing more than look_back before it.
 
 Examples:
   waveflow info
@@ -22,7 +22,7 @@ from waveflow.version import __version__
 if TYPE_CHECKING:
     from waveflow.audio.mel import MelConfig
 
-SUMMARY = "versions, bundled models, and what a model is"
+SUMMARY = "show versions, bundled models, and the figures of a model"
 
 
 def describe(parser: ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def describe(parser: ArgumentParser) -> None:
 
 
 def work(arguments: Namespace) -> int:
-    """Print what there is to know; the result is the exit code."""
+    """Print the description; the result is the exit code."""
     import torch
 
     from waveflow.evaluation import gmacs_per_second
@@ -71,7 +71,7 @@ def work(arguments: Namespace) -> int:
 
 def _duration(samples: int | None, config: MelConfig) -> str:
     if samples is None:
-        return "all that came before"
+        return "unlimited"
     return f"{samples / config.sample_rate:.3f} s ({samples} samples)"
 
 

@@ -1,13 +1,13 @@
-"""Recordings to mel spectrograms, as a model reads them.
+"""Compute the mel spectrograms that a model reads from recordings.
 
 A recording is resampled to the model's rate and cut to whole hops. Its mel is float32,
-(n_mels, frames), natural log. An .npz holds it as "mel" and beside it, as "config", how it
-was made (JSON), which `waveflow vocode` checks; .npy and .pt hold the mel alone.
+(n_mels, frames), natural log. An .npz file holds the mel as "mel" and its convention as "config"
+(JSON), which `waveflow vocode` checks; .npy and .pt files hold the mel alone.
 
---convention makes what another project's front end would: decimal logarithms, frames first, and so
-on, in .npy or .pt (docs/mel_conventions.md has the table).
+--convention writes the mel of another project's front end (decimal logarithms, frames first, and so
+on) to .npy or .pt; docs/mel_conventions.md has the table.
 
-FILE may be - for stdin, OUT - for stdout (an .npz, or an .npy of another convention).
+FILE may be "-" for stdin. OUT may be "-" for stdout: an .npz, or an .npy with --convention.
 
 Examples:
   waveflow mel speech.wav -o speech.npy
@@ -26,7 +26,7 @@ from waveflow.cli.arguments import add_model, add_out, load_vocoder
 from waveflow.cli.files import delivered, each, plan_outputs, settled
 from waveflow.io.folders import MELS
 
-SUMMARY = "recordings to mel spectrograms"
+SUMMARY = "compute mel spectrograms from recordings"
 
 
 def describe(parser: ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--convention",
         metavar="NAME",
-        help="to write, such as espnet-22k (default: the model's own)",
+        help="convention to write, such as espnet-22k (default: the model's own)",
     )
 
 

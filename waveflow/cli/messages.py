@@ -1,4 +1,4 @@
-"""What is told: results on stdout, and a line each of what else there is on stderr."""
+"""Output of commands: results on stdout; errors, warnings and notes as lines on stderr."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any, TextIO
 
 EXPECTED = (ValueError, OSError, ImportError)
-"""Errors that are the user's to mend: told in one line."""
+"""Errors that the user can fix; they are reported in one line."""
 
 
 class Undelivered(OSError):
-    """Stdout does not take what a command is asked for; there is no use in going on."""
+    """The result of a command cannot be written to stdout, so the command stops."""
 
 
 def deliver(text: str) -> None:
-    """Lines on stdout: what a command is asked for.
+    """Print the result of a command on stdout.
 
     Raises:
-        BrokenPipeError: nobody reads them any more.
-        Undelivered: they cannot be written; nothing is written there from now on.
+        BrokenPipeError: the reader of stdout has closed it.
+        Undelivered: stdout cannot be written; later output to it is discarded.
     """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     with delivering():
@@ -33,7 +33,7 @@ def deliver(text: str) -> None:
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Where stdout is written to; errors are those of :func:`deliver`."""
+    """A context in which stdout is written to; it raises the errors of :func:`deliver`."""
     try:
         yield
     except BrokenPipeError:
@@ -44,20 +44,24 @@ def delivering() -> Iterator[None]:
 
 
 def report(text: str) -> None:
-    """Lines on stdout about work that is done, which is good although they may not be written.
+    """Print a summary of finished work on stdout; if stdout fails, only warn.
 
     Raises:
-        BrokenPipeError: nobody reads them any more.
+        BrokenPipeError: the reader of stdout has closed it.
     """
     try:
         deliver(text)
     except Undelivered as error:
-        if error.errno != errno.EBADF:  # nobody misses what a closed stdout does not get
+        if error.errno != errno.EBADF:  # a closed stdout needs no warning
             say(f"warning: {error.filename}: {error.strerror}")
 
 
 def tell(error: Exception, file: Path | None = None) -> None:
-    """One line about an error, and about the ``file`` that it came with.
+    """Print one line about an error on stderr, with the name of its file.
+
+    Args:
+        error: the error to report.
+        file: file that was being processed; an error that names its own file keeps that name.
 
     Raises:
         Exception: the error itself if WAVEFLOW_DEBUG is set.
@@ -66,7 +70,7 @@ def tell(error: Exception, file: Path | None = None) -> None:
         raise error
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"  # which may be another file than ``file``
+        text = f"{error.filename}: {error.strerror}"  # not necessarily ``file``
     elif file is not None and not text.startswith(f"{file}: "):
         text = f"{file}: {text}"
     say(f"error: {text}")
@@ -80,38 +84,39 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """One line about a warning; takes the place of ``warnings.showwarning``."""
+    """Print one line about a warning; replaces ``warnings.showwarning``."""
     say(f"warning: {message}")
 
 
 def say(text: str) -> None:
-    """A line on stderr, above the progress bar if there is one."""
+    """Print a line on stderr, above the progress bar if there is one."""
     from tqdm import tqdm
 
     tqdm.write(f"waveflow: {' '.join(text.split())}", file=sys.stderr)
 
 
 def give_up_stdout() -> None:
-    """Keep Python from complaining at exit that stdout is closed."""
+    """Redirect stdout to the null device, so that Python does not report it at exit."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
-        pass  # it was no real file
+        pass  # stdout has no file descriptor
 
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Standard streams that are there, even if the shell has closed them.
+    """Open the standard streams that the shell has closed.
 
-    A closed stdin or stdout is one that fails when it is used. Left closed, it would be the next
-    file that is opened: what is printed would stand in it. What stderr does not take is lost, and
-    does no harm.
+    A stdin or stdout that was closed then fails when it is used. If its number stayed free, the
+    next opened file would get it, and prints would go into that file. Output that stderr cannot
+    take is discarded.
     """
-    for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):  # to no use, but stderr
+    # stdin and stdout are opened in the wrong direction, so that their use fails
+    for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, mode), True)  # it gets the lowest number
+            os.set_inheritable(os.open(os.devnull, mode), True)  # open takes the lowest free number
     before = sys.stdout, sys.stderr
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)
@@ -129,10 +134,10 @@ def standard_streams() -> Iterator[None]:
 
 
 class _Careless(FileIO):
-    """A file that takes everything, and loses what it cannot write."""
+    """A file that discards what it cannot write."""
 
     def write(self, content: Any) -> int:
-        """Write it, or lose it."""
+        """Write the content, or discard it."""
         try:
             return super().write(content) or 0
         except OSError:

@@ -1,9 +1,9 @@
-"""The exact log-likelihood of recordings, a line of JSON each.
+"""Compute the exact log-likelihood of recordings; prints a line of JSON for each.
 
-"nats_per_sample" is the log-density that the model gives the audio, given its mel, over the
-number of samples: higher is likelier. "bits_per_sample" is what the 16-bit samples cost to
-encode at most: lower is likelier. Figures do not depend on a seed, nor on the other FILEs.
-FILE may be - for stdin.
+"nats_per_sample" is the log-density of the audio given its mel, divided by the number of samples:
+higher is likelier. "bits_per_sample" is an upper bound on the cost to encode the 16-bit samples:
+lower is likelier. The figures do not depend on a seed or on the other FILEs.
+FILE may be "-" for stdin.
 
 Examples:
   waveflow score clips/*.flac
@@ -22,7 +22,7 @@ from waveflow.cli.files import each, settled
 from waveflow.cli.messages import deliver
 from waveflow.devices import choose_device
 
-SUMMARY = "exact log-likelihood of recordings"
+SUMMARY = "compute the exact log-likelihood of recordings"
 
 
 def describe(parser: ArgumentParser) -> None:

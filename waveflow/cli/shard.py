@@ -1,9 +1,9 @@
-"""Make shards of a corpus, to train without holding it in memory, or on the local disk.
+"""Write a corpus as shards, to train on it without holding it in memory or on the local disk.
 
-SHARDS gets WebDataset tar files of all recordings, shuffled and at the recipe's sample rate,
-and index.npz. Mels are stored if the recipe has data.mels. `waveflow train --data` takes the
-folder, or the address of a copy (https://..., s3://...), and the same recipe, whose lists of
-clips apply there.
+Writes WebDataset tar files of all recordings, shuffled and at the recipe's sample rate, and
+index.npz to the folder SHARDS. Mels are stored if the recipe has data.mels. `waveflow train --data`
+takes the folder, or the URL of a copy (https://..., s3://...), with the same recipe. The lists of
+clips in the recipe apply in training.
 
 Examples:
   waveflow shard recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out shards
@@ -19,25 +19,29 @@ from jsonargparse import ArgumentParser, Namespace
 from waveflow.cli.arguments import number
 from waveflow.cli.messages import report
 
-SUMMARY = "shards of a corpus that is too large for memory or disk"
+SUMMARY = "write a corpus that is too large for memory or disk as shards"
 
 
 def describe(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("config", metavar="CONFIG.yaml", help="recipe: mel and data.mels")
+    parser.add_argument(
+        "config", metavar="CONFIG.yaml", help="recipe; its mel and data.mels are used"
+    )
     parser.add_argument("--data", required=True, metavar="DIR", help="folder of recordings")
-    parser.add_argument("--out", required=True, metavar="SHARDS", help="folder; made if missing")
+    parser.add_argument(
+        "--out", required=True, metavar="SHARDS", help="folder for the shards; created if missing"
+    )
     parser.add_argument(
         "--megabytes",
         type=number(int, low=1),
         default=256,
         metavar="N",
-        help="most that a shard takes (default: %(default)s)",
+        help="largest size of a shard (default: %(default)s)",
     )
 
 
 def work(arguments: Namespace) -> int:
-    """Write the shards, and tell what they hold; the result is the exit code."""
+    """Write the shards and print their content; the result is the exit code."""
     from random import Random
 
     from tqdm import tqdm
@@ -67,6 +71,6 @@ def work(arguments: Namespace) -> int:
     size = sum(shard.size for shard in index.shards) / 1e6
     report(
         f"{len(index.names)} clips, {hours:.2f} hours, in {len(index.shards)} shards of "
-        f"{size:.1f} megabytes together; in {arguments.out}"
+        f"{size:.1f} megabytes in all; in {arguments.out}"
     )
     return 0

@@ -1,4 +1,4 @@
-"""The sound of one file: read by slices, vocoded as a stream, written piece by piece."""
+"""Vocode one file: read it in slices, vocode it as a stream, write it piece by piece."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sound:
-    """A file and the sound to be made of it.
+    """An input file and its output.
 
     Attributes:
-        file: a recording or a mel.
-        output: where the sound goes.
-        seconds: how long it will be, about; 0 if the file does not tell.
+        file: recording or mel.
+        output: file of the sound.
+        seconds: approximate length of the sound, in seconds; 0 if the length is unknown.
     """
 
     file: Path
@@ -46,14 +46,14 @@ class Sound:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """How sounds are made; None leaves it to the model.
+    """Options of synthesis.
 
     Attributes:
-        temperature: standard deviation of the noise.
-        consistency: iterations that bring the sound nearer to the mel.
-        seed: of the noise.
-        denoise: strength of the denoiser.
-        convention: of the mels, by name, if it is not the model's own.
+        temperature: standard deviation of the noise; None is the model's own.
+        consistency: iterations that move the sound towards the mel; None is the model's own.
+        seed: seed of the noise.
+        denoise: strength of the denoiser; 0 is off.
+        convention: name of the mels' convention; None is the model's own.
     """
 
     temperature: float | None = None
@@ -64,11 +64,11 @@ class Synthesis:
 
 
 class SoundMaker:
-    """Makes files of sound, each as if it were the only one, on the vocoder's device.
+    """Vocodes files on the vocoder's device; the result of a file does not depend on the others.
 
     Args:
-        vocoder: may be moved until the first call.
-        synthesis: how.
+        vocoder: the model; it may be moved to another device before the first call.
+        synthesis: options of synthesis.
     """
 
     def __init__(self, vocoder: Vocoder, synthesis: Synthesis):
@@ -79,14 +79,14 @@ class SoundMaker:
         self._log_mel = LogMel(self.config)
 
     def __call__(self, sound: Sound, progress: Callable[[float], object]) -> None:
-        """Write the sound of a file, all of it or nothing.
+        """Write the sound of a file completely, or not at all.
 
         Args:
-            sound: the file.
-            progress: is told the seconds of every piece that is done.
+            sound: input file and output.
+            progress: called with the length in seconds of every finished piece.
 
         Raises:
-            ValueError, OSError: the file cannot be used, or its sound not be written.
+            ValueError, OSError: the file is not a valid input, or its sound cannot be written.
         """
         with settled(sound.file) as file:
             is_mel = file.suffix.lower() in MELS
@@ -98,7 +98,7 @@ class SoundMaker:
                 write_audio_pieces(output, pieces, self.config.sample_rate)
 
     def measured(self, sound: Sound) -> Sound:
-        """The same with its ``seconds``, as far as the file tells; a pipe tells nothing."""
+        """A copy of ``sound`` with its ``seconds``, if they can be read; those of a pipe cannot."""
         if is_pipe(sound.file):
             return sound
         try:
@@ -107,7 +107,7 @@ class SoundMaker:
                 seconds = frames * self.config.hop_length / self.config.sample_rate
             else:
                 seconds = soundfile.info(sound.file).duration
-        except Exception:  # whatever is wrong is told when its turn comes
+        except Exception:  # the error is reported when the file is vocoded
             return sound
         return replace(sound, seconds=float(seconds))
 
@@ -139,7 +139,7 @@ class SoundMaker:
             progress(len(piece) / self.config.sample_rate)
 
     def _slices(self, file: Path) -> Iterator[Tensor]:
-        """The mel in a file, known to be one as far as can be told."""
+        """The mel in a file, checked as far as possible."""
         mel = self._understood(open_mel(file, frames_first=self._frames_first))
         for part in mel.slices(SLICE) if mel.frames else [mel.take(0, 0)]:
             check_mel(part[None], self._log_mel)
@@ -148,7 +148,7 @@ class SoundMaker:
         return mel.slices(SLICE)
 
     def _mel_of_recording(self, file: Path) -> Iterator[Tensor]:
-        """The mel of a recording, of which the first piece has been read."""
+        """The mel of a recording; its first piece is read at once, to fail early."""
         audio = read_audio_pieces(file, self.config.sample_rate)
         mel = mel_pieces(audio, self._log_mel)
         try:
@@ -158,12 +158,12 @@ class SoundMaker:
                 raise
             kinds = ", ".join(MELS)
             raise ValueError(
-                f"{file}: expected a recording, or a mel in {kinds}; got {error.got}"
+                f"{file}: expected a recording, or a mel file ending in {kinds}; got {error.got}"
             ) from None
 
     @cached_property
     def _source(self) -> MelConvention | None:
-        """What the mels are said to be, if it is said."""
+        """The convention that ``--convention`` names; None if it names none."""
         return None if self.synthesis.convention is None else convention(self.synthesis.convention)
 
     @property
@@ -171,14 +171,14 @@ class SoundMaker:
         return self._source is not None and self._source.frames_first
 
     def _understood(self, mel: MelSlices) -> MelSlices:
-        """A mel of the convention that it is said to be of, as one of the model's."""
+        """A mel, converted from its declared convention to the model's."""
         if self._source is None:
             if mel.config is not None:
                 self.config.require_same(mel.config)
             return mel
         if mel.config is not None:
             self._source.front_end.require_same(mel.config)
-        source = replace(self._source, frames_first=False)  # slices never have them first
+        source = replace(self._source, frames_first=False)  # slices are always (n_mels, frames)
         converted = converter(source, self.config, allow=("framing",))
         return replace(mel, take=lambda start, stop: converted(mel.take(start, stop)))
 

@@ -1,9 +1,10 @@
-r"""Train a model by exact likelihood, or go on training it.
+r"""Train a model by exact likelihood, or resume its training.
 
-RUN gets run.yaml, checkpoints, TensorBoard's events, and RUN/model, which every --model takes.
-The same command again goes on, as if the run had not been interrupted: by --max-time, SIGTERM,
-Ctrl-C (once: after the step), or worse. DIR is a folder of recordings, or a folder or address
-of what `waveflow shard` made. Needs: pip install 'waveflow[train]'.
+Writes run.yaml, checkpoints, TensorBoard events and the model to the folder RUN; every --model
+takes RUN/model. The same command resumes a run that was stopped by --max-time, SIGTERM, Ctrl-C
+(the first one stops after the step), a crash or a power failure, with the same result as without
+the interruption. DIR is a folder of recordings, or the folder or URL of shards that
+`waveflow shard` wrote. Needs: pip install 'waveflow[train]'.
 
 Examples:
   waveflow train recipes/ljspeech/source_filter.yaml --data LJSpeech-1.1 --out run
@@ -23,41 +24,48 @@ from waveflow.cli.arguments import add_device, duration, number
 from waveflow.cli.messages import report
 from waveflow.io.signals import loading
 
-SUMMARY = "train a model"
+SUMMARY = "train a model, or resume its training"
 
 
 def describe(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("config", metavar="CONFIG.yaml", help="recipe: model, data, optimizer")
-    parser.add_argument("--data", required=True, metavar="DIR", help="folder of recordings")
+    parser.add_argument("--data", required=True, metavar="DIR", help="recordings or shards")
     parser.add_argument(
-        "--out", required=True, metavar="RUN", help="folder of the run; one begun there goes on"
+        "--out", required=True, metavar="RUN", help="folder of the run; an existing run is resumed"
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="refuse to begin: a run must be there to go on with"
-    )
+    parser.add_argument("--resume", action="store_true", help="fail if there is no run to resume")
     parser.add_argument(
         "--init-from",
         metavar="MODEL",
-        help="begin with this model's weights (name, folder or id), instead of the recipe's",
+        help="model whose weights the run starts with (name, folder or id); overrides the recipe",
     )
     parser.add_argument(
-        "--max-steps", type=number(int, low=1), metavar="N", help="length, instead of the recipe's"
+        "--max-steps",
+        type=number(int, low=1),
+        metavar="N",
+        help="number of steps; overrides the recipe",
     )
     parser.add_argument(
-        "--max-time", type=duration, metavar="HH:MM:SS", help="stop, resumably, after this time"
+        "--max-time",
+        type=duration,
+        metavar="HH:MM:SS",
+        help="stop after this time and save; the same command resumes",
     )
     parser.add_argument(
-        "--seed", type=number(int, high=2**32), metavar="S", help="seed, instead of the recipe's"
+        "--seed",
+        type=number(int, high=2**32),
+        metavar="S",
+        help="seed of the run; overrides the recipe",
     )
-    for which, what in (("validation", "validated on"), ("exclude", "left out")):
+    for which, what in (("validation", "to validate on"), ("exclude", "to leave out")):
         parser.add_argument(
             f"--{which}-list",
             metavar="LIST",
-            help=f"file of clip ids that are {what}, instead of the recipe's",
+            help=f"file of clip ids {what}; overrides the recipe",
         )
     add_device(parser)
-    for which, what in (("devices", "on each machine"), ("nodes", "machines")):
+    for which, what in (("devices", "devices of each machine"), ("nodes", "machines")):
         parser.add_argument(
             f"--{which}",
             type=number(int, low=1),
@@ -68,7 +76,7 @@ def describe(parser: ArgumentParser) -> None:
 
 
 def work(arguments: Namespace) -> int:
-    """Train, and tell how it ended; the result is the exit code."""
+    """Train, and print how the run ended; the result is the exit code."""
     from waveflow.training.config import TrainingConfig
 
     config = TrainingConfig.from_yaml(arguments.config).override(
@@ -105,7 +113,7 @@ def work(arguments: Namespace) -> int:
     model = Path(arguments.out) / "model"
     if outcome.stopped_by is not None:
         report(
-            f"stopped after step {outcome.steps} ({outcome.stopped_by}); the same command goes on; "
+            f"stopped after step {outcome.steps} ({outcome.stopped_by}); the same command resumes; "
             f"model so far in {model}"
         )
         return 130 if outcome.stopped_by == "SIGINT" else 0

@@ -1,22 +1,21 @@
-"""Recordings are copy-synthesised, mel spectrograms synthesised.
+"""Synthesise speech from mel spectrograms, or copy-synthesise recordings.
 
-A recording is resampled to the model's rate, cut to whole hops, turned into a mel, and made
-again from that. A mel is (n_mels, frames) or (1, n_mels, frames), natural log, in an .npy, an
-.npz with an array "mel", or a .pt with a tensor; an .npz of `waveflow mel` says how it was
-made and is refused by a model that reads another kind. Files that hold objects are refused.
---convention says which of the named conventions all mels are of (the table is in
-docs/mel_conventions.md); they are converted exactly, or refused.
+A recording is resampled to the model's rate, cut to whole hops, converted to a mel, and synthesised
+from that mel. A mel is (n_mels, frames) or (1, n_mels, frames), natural log, in an .npy file, an
+.npz file with an array "mel", or a .pt file with a tensor. An .npz of `waveflow mel` stores its
+convention, and a model that reads another one refuses it. Files that hold objects are refused.
+--convention names the convention of all mels (docs/mel_conventions.md has the table); they are
+converted exactly, or refused.
 
-Of a folder, all recordings and mels below it are taken, and the tree is kept below OUT. What is
-there already is left as it is, whatever made it, so the same command goes on where it was
-interrupted; a single FILE is always made anew. A file that fails is told and loses no other.
-Length is no matter: a recording, or an .npy, of hours is read, vocoded and written piece by piece.
-FILE may be - for stdin, or a pipe, a recording or a mel by its content; OUT may be - for stdout, a
-WAV.
+A folder stands for all recordings and mels below it, and its tree is kept below OUT. Existing
+outputs are skipped, so the same command resumes after an interruption; the output of a single FILE
+is always overwritten. A failing file is reported, and the others are still processed. Files of any
+length work: recordings and .npy files are read, vocoded and written piece by piece. FILE may be a
+pipe, or "-" for stdin, with a recording or a mel. OUT may be "-" for stdout, as WAV.
 
---devices N shares the files among N processes, each with a GPU or a thread of its own; on a CPU
-a file's sound is the same to the bit. A single FILE takes all threads, as torch has them, which
-may round otherwise.
+--devices N shares the files among N processes, each with its own GPU, or on the CPU its own thread.
+On a CPU, a file has the same sound for every N, bit for bit. A single FILE uses all of torch's
+threads, which may change the rounding.
 
 Examples:
   waveflow vocode speech.wav -o copy.wav
@@ -59,7 +58,7 @@ from waveflow.io.signals import sigterm_interrupts
 if TYPE_CHECKING:
     from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
 
-SUMMARY = "mel spectrograms, or recordings by way of theirs, to sound"
+SUMMARY = "synthesise speech from mel spectrograms or recordings"
 
 _BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
 
@@ -70,7 +69,7 @@ def describe(parser: ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE_OR_FOLDER",
-        help="recordings or mel spectrograms, or folders of them",
+        help="recordings, mel spectrograms, or folders of them",
     )
     add_out(parser, "sound file (.wav, .flac) of a single FILE, or folder for <stem>.wav of each")
     add_model(parser)
@@ -80,22 +79,23 @@ def describe(parser: ArgumentParser) -> None:
         type=number(float),
         default=0.0,
         metavar="S",
-        help="take out what the model sounds like in silence, S times, such as 0.1 "
+        help="subtract S times the sound that the model makes in silence, such as 0.1 "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--convention",
         metavar="NAME",
-        help="of the mels, such as matcha-22k, if it is not the model's own (default: the model's)",
+        help="convention of the mels, such as matcha-22k (default: the model's own)",
     )
     parser.add_argument(
         "--devices",
         type=number(int, low=1),
         default=1,
         metavar="N",
-        help="that share the files; on a CPU, processes of a thread each (default: %(default)s)",
+        help="devices that share the files; on a CPU, processes of one thread each "
+        "(default: %(default)s)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="make anew what is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
 
 
 def work(arguments: Namespace) -> int:
@@ -116,7 +116,7 @@ def work(arguments: Namespace) -> int:
 def _plan(
     sources: list[Path], arguments: Namespace, *, keep: bool
 ) -> tuple[list[tuple[Path, Path]], int]:
-    """Files and their outputs that are to be made, and how many others are there and kept."""
+    """The files to vocode with their outputs, and the number of existing outputs to keep."""
     files = find_files(sources, arguments.out, SOUNDS + MELS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
@@ -127,14 +127,14 @@ def _plan(
     )
     pipes = [file for file in files if is_pipe(file)]
     if pipes and arguments.devices > 1:
-        raise ValueError(f"{pipes[0]}: expected files that {arguments.devices} devices can read")
+        raise ValueError(f"{pipes[0]}: expected a file that {arguments.devices} devices can read")
     pairs = list(zip(files, outputs, strict=True))
     missing = [(file, output) for file, output in pairs if not (keep and os.path.exists(output))]
     return missing, len(pairs) - len(missing)
 
 
 def _say_skipped(count: int) -> None:
-    say(f"{count} of the outputs are there already and stay (--overwrite makes them anew)")
+    say(f"skipped {count} existing outputs (--overwrite replaces them)")
 
 
 def _make(
@@ -144,7 +144,7 @@ def _make(
     *,
     threads: int | None,
 ) -> bool:
-    """Make sounds, the longest first; whether all could be made."""
+    """Vocode the files, the longest first; the result is whether all succeeded."""
     from tqdm import tqdm
 
     from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
@@ -176,7 +176,7 @@ def _make(
 
 
 def _prepared(model: str, synthesis: Synthesis, device: str) -> Callable[[Sound], bool]:
-    """What makes one sound after the other in a process of its own."""
+    """The function of a process that vocodes one file after the other."""
     from waveflow.cli.sounds import SoundMaker
 
     warnings.showwarning = show_warning
@@ -185,7 +185,7 @@ def _prepared(model: str, synthesis: Synthesis, device: str) -> Callable[[Sound]
 
 
 def _one(maker: SoundMaker, progress: Callable[[float], object], sound: Sound) -> bool:
-    """Make one sound; one that fails is told."""
+    """Vocode one file; an error is reported, and the result is whether it succeeded."""
     try:
         maker(sound, progress)
     except BrokenPipeError:
@@ -198,7 +198,7 @@ def _one(maker: SoundMaker, progress: Callable[[float], object], sound: Sound) -
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Compute with so many threads, on which the rounding depends; None leaves them as they are."""
+    """Compute with ``count`` threads, which rounding depends on; None keeps the number."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,7 +1,8 @@
 """The demo: a page to vocode on, to walk through latents, and to see likelihoods.
 
-What is computed (:class:`Studio`, ``vocoding``, ``walks``, ``damage``, ``pictures``) knows nothing
-of the page; the page (``page``, one module a tab) computes nothing. ``serve`` puts it on a port.
+The computation (:class:`Studio`, ``vocoding``, ``walks``, ``inspection``, ``pictures``) does not
+depend on the page; the page (``page``, one module for each tab) computes nothing. ``serve`` serves
+it on a port.
 """
 
 from waveflow.demo.limits import Limits

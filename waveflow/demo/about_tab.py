@@ -11,15 +11,15 @@ from waveflow.version import __version__
 
 
 def add(studio: Studio) -> None:
-    """Lay the tab out, inside the page."""
+    """Add the tab to the page."""
     limits = studio.limits
     gr.Markdown(
-        f"waveflow {__version__}: a vocoder that is a normalizing flow, so that one object "
-        "synthesises, encodes, and tells the exact likelihood of a recording.\n\n"
-        f"**This page** takes {limits.megabytes} MB and {limits.seconds:.0f} s at a time, computes "
-        f"{studio.workers} requests at once on the CPU, lets {limits.queue} wait, deletes uploads "
-        f"and results after {limits.kept_seconds // 60} minutes, and asks nothing of any other "
-        "server.",
+        f"waveflow {__version__}: a vocoder that is a normalizing flow. The same object "
+        "synthesises, encodes, and computes the exact likelihood of a recording.\n\n"
+        f"**This page** takes uploads of at most {limits.megabytes} MB and {limits.seconds:.0f} s. "
+        f"It processes {studio.workers} requests at a time on the CPU; {limits.queue} more may "
+        f"wait. Uploads and results are deleted after {limits.kept_seconds // 60} minutes. The "
+        "page makes no requests to other servers.",
         elem_classes="wf-lead",
     )
     found = results()

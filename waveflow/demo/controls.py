@@ -1,4 +1,4 @@
-"""Controls that tabs share."""
+"""Controls that several tabs use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EMPTY = '<div class="wf-empty">{}</div>'
 
 
 def recording(name: str, hint: str) -> gr.Audio:
-    """Where a recording is uploaded or made."""
+    """A control to upload or record a recording."""
     return gr.Audio(
         label=name,
         sources=["upload", "microphone"],
@@ -35,7 +35,7 @@ def recording(name: str, hint: str) -> gr.Audio:
 
 
 def player(name: str, hint: str) -> gr.Audio:
-    """Where a result is played and downloaded."""
+    """A control to play and download a result."""
     return gr.Audio(
         label=name,
         interactive=False,
@@ -50,7 +50,7 @@ def player(name: str, hint: str) -> gr.Audio:
 
 
 def results(name: str, tab: str, hint: str) -> tuple[gr.Audio, gr.HTML, gr.HTML]:
-    """A player beside figures, and pictures below, for a tab."""
+    """The results of a tab: a player beside figures, and pictures below."""
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             sound = player(name, f"{tab}-result")
@@ -61,12 +61,12 @@ def results(name: str, tab: str, hint: str) -> tuple[gr.Audio, gr.HTML, gr.HTML]
 
 
 def model_choice(studio: Studio) -> gr.Dropdown:
-    """One of the studio's vocoders."""
+    """A control to choose one of the studio's vocoders."""
     return gr.Dropdown(studio.names, value=studio.names[0], label="Model", filterable=False)
 
 
 def iterations(studio: Studio, value: int, info: str) -> gr.Slider:
-    """Iterations of mel consistency."""
+    """A control for the number of iterations of mel consistency."""
     return gr.Slider(
         0,
         studio.limits.consistency,
@@ -79,7 +79,7 @@ def iterations(studio: Studio, value: int, info: str) -> gr.Slider:
 
 
 def clips(inputs: list[gr.Audio]) -> None:
-    """Examples from the repository, if this is one."""
+    """Example recordings from the repository; none if only the package is installed."""
     found = [str(path) for path in examples()]
     if not found:
         return
@@ -97,7 +97,7 @@ def answer(
     outputs: list[gr.components.Component],
     name: str,
 ) -> None:
-    """Let a button do work in the studio's pool."""
+    """Make a button run ``work`` in the studio's pool."""
 
     def respond(*values: Any) -> Any:
         return studio.run(partial(work, *values))
@@ -116,10 +116,10 @@ def answer(
 
 
 def playable(audio: Tensor, sample_rate: int) -> str:
-    """A WAV file of a sound, in gradio's folder, where it is deleted in time.
+    """Write a sound as WAV to gradio's folder, which deletes it later; the result is the path.
 
-    Its name is its own: visitors who ask for the same sound would share a file that gradio names by
-    its content, and one would fetch it while it is written for the other.
+    The name is unique. If the name came from the content, two visitors with the same sound would
+    share the file, and one could fetch it while it is being written for the other.
     """
     path = Path(get_upload_folder()) / f"speech-{uuid4().hex[:12]}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What goes wrong, told to the visitor in one line."""
+"""Errors, shown to the visitor in one line."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ EXPECTED = (ValueError, OSError, ImportError)
 
 
 def told(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """The same function, whose errors are a line in the page.
+    """Wrap a function so that the page shows its errors in one line.
 
-    What the visitor can mend is told as it is, but for the folders of the server; anything else is
-    logged here, and owned up to.
+    Errors that the visitor can fix are shown without the paths of the server. Other errors are
+    logged and shown as a generic message.
     """
 
     @wraps(function)
@@ -37,13 +37,13 @@ def told(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
             raise _line(readable(error)) from None
         except Exception:
             LOG.exception("%s failed", function.__name__)
-            raise _line("Something went wrong on the server; it has been logged.") from None
+            raise _line("Something went wrong on the server; the error has been logged.") from None
 
     return wrapped
 
 
 def readable(error: Exception) -> str:
-    """One line about an error, without the paths of this machine."""
+    """The text of an error in one line, without the paths of this machine."""
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{os.path.basename(str(error.filename or 'file'))}: {error.strerror}"

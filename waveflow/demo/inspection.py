@@ -1,4 +1,4 @@
-"""What the tab *Likelihood* shows: a recording, perhaps damaged, and its nats a frame."""
+"""Computation of the tab *Likelihood*: a recording, optionally damaged, and nats per frame."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.vocoder import Vocoder
 
 SMOOTHING = 9
-"""Frames of the running mean that is drawn: a tenth of a second."""
+"""Frames of the running mean in the picture: a tenth of a second."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Curves of a recording.
+    """The local likelihood of a recording.
 
     Attributes:
-        audio: (time,), damaged if that was asked for.
-        sample_rate: Hz.
-        hop_length: samples a frame.
-        nats: per sample, (frames,); their mean is the recording's.
-        surprise: nats per sample below the average of the vocoder's own draws, (frames,).
-        damaged: from when to when, seconds; None if it was not.
+        audio: audio, (time,), with the damage.
+        sample_rate: sample rate, Hz.
+        hop_length: samples per frame.
+        nats: nats per sample, (frames,); their mean is the nats per sample of the recording.
+        surprise: nats per sample below the average of the vocoder's own samples, (frames,).
+        damaged: start and end of the damage, seconds; None if there is none.
     """
 
     audio: Tensor
@@ -41,10 +41,10 @@ class Inspection:
 
 
 def inspect_recording(studio: Studio, model: str, path: str | None, damage: str) -> Inspection:
-    """The local likelihood of an upload, one of its seconds damaged first if so wished.
+    """The local likelihood of an upload, after damage to its middle second if requested.
 
     Raises:
-        ValueError: an upload that cannot be used, or a damage that is not known.
+        ValueError: the upload is not valid, or the damage is unknown.
     """
     vocoder = studio.vocoder(model)
     config = vocoder.config.mel
@@ -52,18 +52,18 @@ def inspect_recording(studio: Studio, model: str, path: str | None, damage: str)
     span = None
     if damage != UNDAMAGED:
         if damage not in DAMAGES:
-            raise ValueError(f"expected a damage among {', '.join(DAMAGES)}; got {damage}")
+            raise ValueError(f"expected damage among {', '.join(DAMAGES)}; got {damage}")
         start, stop = middle_second(len(audio), config.sample_rate, config.hop_length)
         audio = damaged(vocoder, audio, damage, start, stop)
         span = start / config.sample_rate, stop / config.sample_rate
-    # on the points of a density, as all figures of recordings
+    # dequantised, as for all likelihoods of recordings
     local = local_log_prob(vocoder, dequantise(quantise(audio), fixed_noise(len(audio)))[None])
     nats, surprise = (part[0] / config.hop_length for part in (local.nats, local.surprise))
     return Inspection(audio, config.sample_rate, config.hop_length, nats, surprise, span)
 
 
 def smooth(values: Tensor, frames: int = SMOOTHING) -> Tensor:
-    """The running mean over so many frames, odd, (frames,) -> (frames,); less at the ends."""
+    """The running mean over an odd number of frames, (frames,) -> (frames,); fewer at the ends."""
     mean = functional.avg_pool1d(
         values[None, None], frames, 1, padding=frames // 2, count_include_pad=False
     )
@@ -71,7 +71,7 @@ def smooth(values: Tensor, frames: int = SMOOTHING) -> Tensor:
 
 
 def middle_second(samples: int, sample_rate: int, hop_length: int) -> tuple[int, int]:
-    """Where the second in the middle begins and ends, on whole hops; a third of what is shorter."""
+    """Start and end of the middle second, on whole hops; of a short clip, the middle third."""
     length = min(sample_rate, samples // 3) // hop_length * hop_length
     start = (samples - length) // 2 // hop_length * hop_length
     return start, start + length
@@ -81,11 +81,11 @@ def damaged(vocoder: Vocoder, audio: Tensor, damage: str, start: int, stop: int)
     """Audio (time,) with the samples from ``start`` to before ``stop`` damaged.
 
     Args:
-        vocoder: makes a copy, if that is the damage.
-        audio: the recording.
-        damage: one of :data:`DAMAGES`.
-        start: first sample.
-        stop: behind the last one.
+        vocoder: vocoder that makes a copy, for the damage ``vocoded``.
+        audio: recording, (time,).
+        damage: a key of :data:`DAMAGES`.
+        start: first damaged sample.
+        stop: first sample after the damage.
     """
     result = audio.clone()
     result[start:stop] = DAMAGES[damage](vocoder, audio, start, stop).clamp(-1, 1)
@@ -93,14 +93,14 @@ def damaged(vocoder: Vocoder, audio: Tensor, damage: str, start: int, stop: int)
 
 
 def _clipped(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
-    """At a quarter of its peak."""
+    """The part, clipped at a quarter of its peak."""
     part = audio[start:stop]
     limit = part.abs().max().item() / 4
     return part.clamp(-limit, limit)
 
 
 def _noisy(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
-    """White noise 20 dB below it."""
+    """The part with white noise 20 dB below it."""
     part = audio[start:stop]
     generator = torch.Generator(part.device).manual_seed(0)
     noise = torch.randn(len(part), generator=generator, dtype=part.dtype, device=part.device)
@@ -108,7 +108,7 @@ def _noisy(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _vocoded(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
-    """A copy by the vocoder that judges it."""
+    """A copy by the vocoder that computes the likelihood."""
     frames = len(audio) // vocoder.config.mel.hop_length
     mel = vocoder.mel(audio[None])[..., :frames]
     return vocoder(mel, seed=0, mel_config=vocoder.config.mel)[0, start:stop]
@@ -119,7 +119,7 @@ def _muted(vocoder: Vocoder, audio: Tensor, start: int, stop: int) -> Tensor:
     return audio.new_zeros(stop - start)
 
 
-UNDAMAGED = "as it is"
+UNDAMAGED = "unchanged"
 
 DAMAGES: dict[str, Callable[[Vocoder, Tensor, int, int], Tensor]] = {
     "clipped": _clipped,
@@ -127,4 +127,4 @@ DAMAGES: dict[str, Callable[[Vocoder, Tensor, int, int], Tensor]] = {
     "vocoded": _vocoded,
     "muted": _muted,
 }
-"""What can be done to a second of a recording, to see where it shows."""
+"""Damages to the middle second of a recording, by name."""

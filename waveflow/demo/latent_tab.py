@@ -19,12 +19,12 @@ RECORDINGS = list(SOUNDS)
 
 
 def add(studio: Studio) -> None:
-    """Lay the tab out, inside the page."""
+    """Add the tab to the page."""
     gr.Markdown(
-        "A flow turns a recording into *latents*, as many numbers as it has samples, that look "
-        "like white noise, and turns them back without loss. Given the mel they hold what it does "
-        "not tell: phases and fine structure. Move them, and hear what they carry. All recordings "
-        "of a walk are cut to the length of the shortest, from their beginning.",
+        "A flow turns a recording into *latents* and back without loss. Latents are as many "
+        "numbers as the recording has samples, and look like white noise. Given the mel, they hold "
+        "what the mel does not: phases and fine structure. Move them, and hear what they carry. "
+        "All recordings of a walk are cut at their end to the length of the shortest.",
         elem_classes="wf-lead",
     )
     with gr.Row(equal_height=False):
@@ -35,7 +35,7 @@ def add(studio: Studio) -> None:
         with gr.Column(min_width=300):
             model = controls.model_choice(studio)
             consistency = controls.iterations(
-                studio, 0, "0: the flow alone, exact; more smooths over what the walk has changed"
+                studio, 0, "0: the flow alone, exact; more iterations undo part of the change"
             )
             walks = _walks()
     result, report, pictures = controls.results(
@@ -71,7 +71,7 @@ def add(studio: Studio) -> None:
 
 
 def _walks() -> tuple[list[Any], list[Any], list[Any]]:
-    """A tab a walk: its button, and its own controls."""
+    """One tab for each walk, with its button and its controls."""
     with gr.Tabs():
         with gr.Tab("Between A and B", id="between"):
             fraction = gr.Slider(
@@ -79,11 +79,11 @@ def _walks() -> tuple[list[Any], list[Any], list[Any]]:
             )
             between = [gr.Button("Walk between", variant="primary", elem_id="between-button")]
         with gr.Tab("Bands", id="bands"):
-            action = gr.Radio([SCALE, SWAP], value=SCALE, label="What to do with the band")
+            action = gr.Radio([SCALE, SWAP], value=SCALE, label="Action on the band")
             with gr.Row():
                 low = gr.Slider(0, 100, value=0, step=5, label="Channels from", info="%")
                 high = gr.Slider(0, 100, value=50, step=5, label="Channels to", info="%")
-            factor = gr.Slider(0, 2, value=0.5, step=0.05, label="Factor", info="of the scaling")
+            factor = gr.Slider(0, 2, value=0.5, step=0.05, label="Factor", info="scale of the band")
             band = [gr.Button("Change the band", variant="primary", elem_id="band-button")]
         with gr.Tab("Direction", id="direction"):
             with gr.Row():
@@ -112,7 +112,7 @@ def _walks() -> tuple[list[Any], list[Any], list[Any]]:
 def respond_between(
     studio: Studio, model: str, consistency: float, one: str, other: str, fraction: float
 ) -> tuple[str, str, str]:
-    """A walk from A to B as the page shows it."""
+    """The results of a walk from A to B, for the page."""
     return _shown(walk_between(studio, model, one, other, fraction, int(consistency)))
 
 
@@ -127,7 +127,7 @@ def respond_band(
     high: float,
     factor: float,
 ) -> tuple[str, str, str]:
-    """A changed band as the page shows it."""
+    """The results of a changed band, for the page."""
     if low >= high:
         raise ValueError(f"expected a band from low to high; got {low:g} to {high:g} %")
     band = (low / 100, high / 100)
@@ -144,7 +144,7 @@ def respond_along(
     other: list[str] | None,
     amount: float,
 ) -> tuple[str, str, str]:
-    """A walk along a direction as the page shows it."""
+    """The results of a walk along a direction, for the page."""
     return _shown(walk_along(studio, model, one, (group, other), amount, int(consistency)))
 
 
@@ -164,9 +164,8 @@ def _shown(walk: Walk) -> tuple[str, str, str]:
     )
     small = [
         f"{walk.note[:1].upper()}{walk.note[1:]}. The deviation of a model's own latents is 1; the "
-        "change is the difference from recording A, in dB of full scale. Channels of the latent "
-        "are mixtures: 1×1 convolutions stand before them, so a band of channels is no band of "
-        "frequencies."
+        "change is the difference from recording A, in dB of full scale. 1×1 convolutions mix the "
+        "channels of the latent, so a band of channels is not a band of frequencies."
     ]
     sound = controls.playable(walk.audio, walk.sample_rate)
     return sound, markup.tiles(figures) + markup.notes(small), pictures

@@ -1,4 +1,4 @@
-"""The tab *Likelihood*: where in a recording its nats are."""
+"""The tab *Likelihood*: the likelihood of a recording, frame by frame."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from waveflow.evaluation.recording import bits_per_sample
 
 
 def add(studio: Studio) -> None:
-    """Lay the tab out, inside the page."""
+    """Add the tab to the page."""
     gr.Markdown(
         "The exact log-likelihood of a recording is a sum over its frames. **Nats per sample**: "
-        "high where sound is quiet or simple. **Surprise**: how far a frame lies from what the "
-        "model would draw given the same mel; near 0 is ordinary, far above is strange to the "
-        "model: clipped, noisy, of another kind than its training. A diagnostic to look closer "
-        "by, not a verdict: a strange frame need not be bad, nor an ordinary one good.",
+        "high where sound is quiet or simple. **Surprise**: how far a frame is from what the model "
+        "would draw given the same mel. Near 0 is ordinary; far above 0 is unusual for the model: "
+        "clipped, noisy, or unlike its training data. This is a diagnostic, not a verdict: an "
+        "unusual frame need not be bad, and an ordinary one need not be good.",
         elem_classes="wf-lead",
     )
     with gr.Row(equal_height=False):
@@ -31,8 +31,8 @@ def add(studio: Studio) -> None:
             damage = gr.Radio(
                 [UNDAMAGED, *DAMAGES],
                 value=UNDAMAGED,
-                label="The second in its middle",
-                info="damage it, and see whether the curve tells",
+                label="Middle second",
+                info="damage it, and see whether the curve shows it",
             )
             button = gr.Button("Measure", variant="primary", elem_id="likelihood-button")
         with gr.Column(scale=8, min_width=300):
@@ -54,13 +54,13 @@ def add(studio: Studio) -> None:
 
 
 def respond(studio: Studio, audio: str | None, model: str, damage: str) -> tuple[str, str]:
-    """What was measured, and its curves, as the page shows them."""
+    """The measured audio and its curves, for the page."""
     found = inspect_recording(studio, model, audio, damage)
     return controls.playable(found.audio, found.sample_rate), describe(found)
 
 
 def describe(found: Inspection) -> str:
-    """Figures and the picture of an inspection."""
+    """The figures and the picture of an inspection, as HTML."""
     nats = found.nats.mean().item()
     surprise = smooth(found.surprise)
     frame = found.hop_length / found.sample_rate
@@ -83,8 +83,8 @@ def describe(found: Inspection) -> str:
         f"surprise, highest {surprise.max().item():.2f} at {strangest:.1f} seconds"
     )
     small = [
-        "Curves are running means over a tenth of a second, in nats per sample; the surprise is "
-        "drawn logarithmic beyond ±0.1. The means above are exact."
+        "Curves are running means over a tenth of a second, in nats per sample; the axis of the "
+        "surprise is logarithmic beyond ±0.1. The means above are exact."
     ]
     if found.damaged is not None:
         start, stop = found.damaged

@@ -1,4 +1,4 @@
-"""What a visitor may ask for."""
+"""Limits of a request."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """So that many can share one small machine.
+    """Limits that let many visitors share one small machine.
 
     Attributes:
-        megabytes: of an upload, and of what it unpacks to; 2 ** 20 bytes each.
-        seconds: of a recording, or of the sound of a mel.
-        queue: requests that may wait; more are turned away.
-        group: recordings in a group of the latent's direction.
-        consistency: iterations of mel consistency.
-        kept_seconds: after which uploads and results are deleted.
+        megabytes: largest upload, also after unpacking, in units of 2 ** 20 bytes.
+        seconds: longest recording, or sound of a mel, in seconds.
+        queue: requests that may wait; further ones are refused.
+        group: largest number of recordings in a group of the latent's direction.
+        consistency: largest number of iterations of mel consistency.
+        kept_seconds: seconds after which uploads and results are deleted.
     """
 
     megabytes: int = 20

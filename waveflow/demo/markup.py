@@ -17,16 +17,16 @@ def tiles(figures: Iterable[tuple[str, str]]) -> str:
 
 
 def pictures(figures: Iterable[tuple[bytes, str, str]]) -> str:
-    """PNGs beside one another, below one another where it is narrow: (png, caption, alt) each."""
+    """PNGs side by side, or stacked on a narrow screen: (png, caption, alt) each."""
     coded = [(b64encode(png).decode(), caption, alt) for png, caption, alt in figures]
     return str(_RESULTS.pictures(coded))
 
 
 def notes(lines: Iterable[str]) -> str:
-    """Paragraphs of small print; nothing of no lines."""
+    """Paragraphs of small print; empty if there are no lines."""
     return str(_RESULTS.notes(lines))
 
 
 def warning(text: str | None) -> str:
-    """What should not be overlooked, if there is something."""
+    """A highlighted warning; empty if ``text`` is None."""
     return str(_RESULTS.warning(text))

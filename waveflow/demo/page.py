@@ -1,4 +1,4 @@
-"""The page, all tabs of it."""
+"""The page with all its tabs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ likelihood.</p></header>"""
 
 
 def build(studio: Studio) -> gr.Blocks:
-    """The page of a studio, not yet served."""
+    """Build the page of a studio; ``serve`` serves it."""
     page = gr.Blocks(
         title=TITLE,
         analytics_enabled=False,
@@ -28,7 +28,7 @@ def build(studio: Studio) -> gr.Blocks:
             for name, tab in TABS.items():
                 with gr.Tab(name, id=name.lower()):
                     tab.add(studio)
-    # what is in gradio's folder by now are the examples: not to be deleted as uploads are
+    # gradio's folder now holds the examples, which must not be deleted like uploads
     head.keep_in_cache.update(*page.temp_file_sets)
     page.queue(max_size=studio.limits.queue, default_concurrency_limit=studio.workers)
     return page

@@ -15,7 +15,7 @@ CURVE, ALARM = "#0d9488", "#e11d63"
 
 
 def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
-    """A log-mel, (n_mels, frames): bands over seconds, on the same scale for every mel."""
+    """A picture of a log-mel (n_mels, frames), with the same colour scale for every mel."""
     figure, axis = new_axes(_SIZE, _PLACE, extra="demo")
     seconds = mel.shape[-1] * hop_length / sample_rate
     axis.imshow(
@@ -33,7 +33,7 @@ def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
 
 
 def sound_picture(audio: Tensor, *, sample_rate: int) -> bytes:
-    """A spectrogram of (time,) audio: kHz over seconds."""
+    """A spectrogram of audio (time,), in kHz over seconds."""
     return spectrogram(audio, sample_rate, size=_SIZE, place=_PLACE, extra="demo")
 
 
@@ -45,14 +45,14 @@ def curve_picture(
     sample_rate: int,
     span: tuple[float, float] | None = None,
 ) -> bytes:
-    """A spectrogram with the curve of nats per sample over it, and that of surprise below.
+    """A spectrogram with a curve of nats per sample on it, and a curve of surprise below.
 
     Args:
-        audio: (time,).
-        nats: per sample, (frames,).
-        surprise: likewise.
-        sample_rate: Hz.
-        span: seconds to mark, from when to when.
+        audio: audio, (time,).
+        nats: nats per sample, (frames,).
+        surprise: surprise in nats per sample, (frames,).
+        sample_rate: sample rate, Hz.
+        span: start and end of a stretch to mark, seconds.
     """
     figure, above = new_axes((7.2, 4.8), (0.085, 0.43, 0.83, 0.55), extra="demo")
     draw_spectrogram(above, audio, sample_rate)

@@ -1,4 +1,4 @@
-"""Uploads to tensors, within the limits, before anything large is unpacked."""
+"""Read uploads as tensors; limits are checked before anything large is unpacked."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from waveflow.interop.mels import CONVENTIONS, convert
 
 
 def read_upload(path: str | None, log_mel: LogMel, limits: Limits) -> Recording:
-    """A recording, resampled to a front end's rate and cut to whole hops, with its mel.
+    """Read a recording, resampled to a front end's rate and cut to whole hops, with its mel.
 
     Raises:
-        ValueError: nothing was uploaded, no sound file, one that is too long or too short.
+        ValueError: there is no upload, or it is not a sound file, too long or too short.
     """
     if not path:
         raise ValueError("expected a recording: upload one, record one, or choose an example")
@@ -28,7 +28,7 @@ def read_upload(path: str | None, log_mel: LogMel, limits: Limits) -> Recording:
     try:
         seconds = soundfile.info(path).duration
     except soundfile.SoundFileError:
-        seconds = 0.0  # whatever is wrong is told by what reads it
+        seconds = 0.0  # read_recording reports the error
     check_seconds(path, seconds, limits)
     recording = read_recording(path, log_mel)
     check_seconds(path, len(recording.audio) / log_mel.config.sample_rate, limits)
@@ -38,15 +38,15 @@ def read_upload(path: str | None, log_mel: LogMel, limits: Limits) -> Recording:
 def read_mel_upload(
     path: str | None, limits: Limits, config: MelConfig
 ) -> tuple[Tensor, MelConfig | None]:
-    """A mel as it stands in a file, (1, n_mels, frames), and how it was made, if the file says.
+    """Read the mel in a file, (1, n_mels, frames), and its convention if the file declares one.
 
     Args:
-        path: of the upload.
-        limits: what it may need.
-        config: whose frames are counted.
+        path: path of the upload; None if there is none.
+        limits: limits of an upload.
+        config: mel convention that converts frames to seconds.
 
     Raises:
-        ValueError: nothing was uploaded, no mel, or one that is too long.
+        ValueError: there is no upload, or it is not a mel, or too long.
     """
     if not path:
         raise ValueError("expected a mel file: .npz, .npy or .pt")
@@ -62,15 +62,15 @@ def read_mel_upload(
 
 
 def check_size(path: Path, limits: Limits) -> None:
-    """Refuse a file, or an archive's content, that is too large.
+    """Refuse a file, or the content of an archive, that is too large.
 
     Raises:
-        ValueError: it is.
+        ValueError: the upload is too large, or has been deleted.
     """
     if not path.is_file():
         raise ValueError(
-            f"{path}: expected an upload; it is deleted after {limits.kept_seconds // 60} minutes: "
-            "upload it again"
+            f"{path}: expected an upload; got none: uploads are deleted after "
+            f"{limits.kept_seconds // 60} minutes, upload it again"
         )
     size = path.stat().st_size
     if zipfile.is_zipfile(path):
@@ -78,36 +78,36 @@ def check_size(path: Path, limits: Limits) -> None:
             size = max(size, sum(part.file_size for part in archive.infolist()))
     if size > limits.megabytes * 2**20:
         raise ValueError(
-            f"{path}: expected {limits.megabytes} MB at most; got {size / 2**20:.0f} MB"
+            f"{path}: expected at most {limits.megabytes} MB; got {size / 2**20:.0f} MB"
         )
 
 
 def check_seconds(path: str, seconds: float, limits: Limits) -> None:
-    """Refuse what is too long.
+    """Refuse an upload that is too long.
 
     Raises:
-        ValueError: it is.
+        ValueError: ``seconds`` is more than the limit.
     """
     if seconds > limits.seconds:
         raise ValueError(
-            f"{path}: expected {limits.seconds:.0f} s at most; got {seconds:.0f} s: cut it, for a "
-            "recording with the scissors below its waveform"
+            f"{path}: expected at most {limits.seconds:.0f} s; got {seconds:.0f} s: shorten it "
+            "(the scissors below the waveform cut a recording)"
         )
 
 
 def converted(
     mel: Tensor, declared: MelConfig | None, convention: str | None, log_mel: LogMel
 ) -> tuple[Tensor, str | None]:
-    """A mel in the convention of a front end, and what speaks against it, if anything.
+    """A mel in the convention of a front end, and a warning if its values are implausible.
 
     Args:
-        mel: (1, n_mels, frames), or with its axes as its convention has them.
-        declared: how its file says that it was made.
-        convention: a name of ``waveflow.interop.mels``, if the visitor chose one.
-        log_mel: the front end.
+        mel: mel, (1, n_mels, frames), or with the axes of its convention.
+        declared: convention that the file declares.
+        convention: name in ``waveflow.interop.mels`` that the visitor chose.
+        log_mel: front end to convert to.
 
     Raises:
-        ValueError: a mel of another convention that cannot be converted, or of none.
+        ValueError: the mel cannot be converted, or has impossible values.
     """
     source = convention or declared
     if source is not None and source != log_mel.config:
@@ -117,5 +117,5 @@ def converted(
 
 
 def conventions() -> list[tuple[str, str]]:
-    """What visitors read of the mel conventions, and their names."""
+    """The mel conventions as (text for visitors, name)."""
     return [(f"{name}: {known.used_by}", name) for name, known in CONVENTIONS.items()]

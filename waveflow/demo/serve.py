@@ -1,4 +1,4 @@
-"""The page on a port, until it is interrupted."""
+"""Serve the page on a port until it is interrupted."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from waveflow.demo.limits import Limits
 from waveflow.io.signals import sigterm_interrupts
 
 SESSIONS = 64
-"""Whose last results gradio may hold, a megabyte each; those of others are dropped, as the page
-asks for none of them again."""
+"""Sessions whose last results gradio keeps, about a megabyte each. Older ones are dropped; the page
+does not request them again."""
 
 
 def serve(
@@ -27,23 +27,23 @@ def serve(
     workers: int | None = None,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM; uploads and results are gone then.
+    """Serve the page until Ctrl-C or SIGTERM, then delete uploads and results.
 
-    Nothing is asked of any other server, unless ``share``, by which gradio's opens a way in.
+    Makes no network requests unless ``share`` is set.
 
     Args:
-        models: folders or names besides the bundled ones.
-        host: to listen on; by default ``GRADIO_SERVER_NAME``, or this machine alone.
-        port: to listen on, 0 for any that is free; by default ``GRADIO_SERVER_PORT``, or 7860 or
-            the next that is free.
-        share: let the world in by an address of gradio's.
-        limits: what visitors may ask for.
-        workers: requests that are worked on at a time.
-        say: is told the address.
+        models: folders or names of models in addition to the bundled ones.
+        host: address to listen on; None is ``GRADIO_SERVER_NAME``, or this machine alone.
+        port: port to listen on, 0 for any free one; None is ``GRADIO_SERVER_PORT``, or the first
+            free one from 7860 on.
+        share: publish the page on the internet at an address of gradio's.
+        limits: limits of a request.
+        workers: requests processed at a time.
+        say: called with the address as text.
 
     Raises:
-        ImportError: gradio or matplotlib is missing; says how to install them.
-        ValueError, OSError: a model that cannot be loaded, or a port that is taken.
+        ImportError: gradio or matplotlib is missing; the text says how to install them.
+        ValueError, OSError: a model cannot be loaded, or the port is in use.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -91,7 +91,7 @@ def serve(
 
 @contextmanager
 def _folder() -> Iterator[None]:
-    """A folder for uploads and results, which goes when the server does."""
+    """A folder for uploads and results, deleted when the server stops."""
     with tempfile.TemporaryDirectory(prefix="waveflow-demo-") as folder:
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = os.path.realpath(folder)
@@ -105,10 +105,10 @@ def _folder() -> Iterator[None]:
 
 
 def _usable(host: str | None, port: int | None) -> int | None:
-    """The port, a free one in place of 0; None is left to gradio.
+    """The port, or a free one for 0; None leaves the choice to gradio.
 
     Raises:
-        OSError: it is taken, or not for this user; told before anything is loaded.
+        OSError: the port is in use, or not allowed for this user; checked before anything loads.
     """
     if port is None:
         return None
@@ -118,5 +118,5 @@ def _usable(host: str | None, port: int | None) -> int | None:
             probe.bind((host or "127.0.0.1", port))
         except OSError as error:
             reason = error.strerror or error
-            raise OSError(f"port {port} of {host}: expected a free one; got: {reason}") from None
+            raise OSError(f"port {port} of {host}: expected a free port; got: {reason}") from None
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The vocoders, loaded once, and the few threads that compute with them."""
+"""The vocoders, loaded once, and the threads that compute with them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ MOST_WORKERS = 8
 
 
 class Studio:
-    """Vocoders by name, and a pool in which all visitors' work is done.
+    """Vocoders by name, and a thread pool that runs the work of all visitors.
 
-    Vocoders are in evaluation mode and on the CPU; nothing that is done here changes them, so
-    threads share them. Each worker computes with one thread of its own: more of them than cores
-    would only wait for one another.
+    Vocoders are in evaluation mode on the CPU. Nothing here changes them, so threads share them.
+    Each worker computes with one thread; more threads than cores would only wait for one another.
 
     Args:
-        models: folders or names besides the bundled ones, as ``Vocoder.from_pretrained`` takes
-            them; the first is the default.
-        limits: what visitors may ask for.
-        workers: requests that are worked on at a time; by default one a core, 8 at most.
+        models: folders or names, as ``Vocoder.from_pretrained`` takes them, in addition to the
+            bundled models; the first is the default.
+        limits: limits of a request.
+        workers: requests processed at a time; None is one per core, 8 at most.
 
     Raises:
-        ValueError, OSError: a model that cannot be loaded, or two of one name.
+        ValueError, OSError: a model cannot be loaded, or two have the same name.
     """
 
     def __init__(
@@ -63,14 +62,14 @@ class Studio:
 
     @property
     def names(self) -> list[str]:
-        """Of the vocoders; the first is the default."""
+        """Names of the vocoders; the first is the default."""
         return list(self._vocoders)
 
     def vocoder(self, name: str) -> Vocoder:
         """The vocoder of a name.
 
         Raises:
-            ValueError: there is none.
+            ValueError: the name is unknown.
         """
         return self._vocoders[self._known(name)]
 
@@ -78,16 +77,16 @@ class Studio:
         """The front end of the vocoder of a name.
 
         Raises:
-            ValueError: there is none.
+            ValueError: the name is unknown.
         """
         return self._log_mels[self._known(name)]
 
     def run(self, work: Callable[[], Result]) -> Result:
-        """The result of ``work``, done by one of the workers when its turn comes."""
+        """Run ``work`` on one of the workers, wait, and return its result."""
         return self._pool.submit(_inference, work).result()
 
     def close(self) -> None:
-        """Let the workers go, once they are done."""
+        """Wait for the workers, and end them."""
         self._pool.shutdown()
 
     def _known(self, name: str) -> str:
@@ -100,7 +99,7 @@ class Studio:
 
 
 def label(model: str) -> str:
-    """What visitors see of a name or a path: its last part, two of a run's ``model``."""
+    """The label of a name or path: its last part, or the last two if it ends in ``model``."""
     path = Path(model)
     parts = [part for part in path.parts[-2:] if part not in ("/", "..", ".")]
     return "/".join(parts) if path.name == "model" else path.name or model

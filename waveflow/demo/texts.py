@@ -1,4 +1,4 @@
-"""Texts of the tab *About*, each read from the one place where it stands."""
+"""Texts of the tab *About*, read from the README and the model cards."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from waveflow.version import __version__
 
 CITE = f"""\
-Name the software and its version (`waveflow {__version__}`), the model (`ljspeech`, …) with its
-defaults if you changed none, and the mel convention by its name and source. What it builds on:
+Name the software and its version (`waveflow {__version__}`), the model (`ljspeech`, …) with any
+settings that you changed, and the mel convention with its source. waveflow builds on:
 
 | what | source |
 | --- | --- |
@@ -24,27 +24,27 @@ defaults if you changed none, and the mel convention by its name and source. Wha
 | speech of the bundled models and the examples | LJSpeech 1.1, Keith Ito and Linda Johnson, 2017, \
 public domain |
 
-Weights and code are under the MIT licence. Sounds that you make here are yours; say that they are
-synthetic where somebody could take them for a recording of a person.
+Weights and code are under the MIT licence. Sounds that you make here are yours; label them as
+synthetic if somebody could mistake them for a recording of a person.
 """
 
 
 def model_card(name: str) -> str:
-    """The card of a bundled model, Markdown without its front matter and its title."""
+    """The card of a bundled model, in Markdown, without front matter and title."""
     card = files("waveflow.pretrained") / name / "README.md"
     text = re.sub(r"\A---\n.*?\n---\n", "", card.read_text(encoding="utf-8"), flags=re.DOTALL)
     return without_local_links(re.sub(r"\A\s*# .*\n", "", text).strip())
 
 
 def results() -> str | None:
-    """The first table of the README's results with the paragraph before it; None if it is gone."""
+    """The table of the README's results and the text before it; None if there is no README."""
     text = readme()
     section = None if text is None else re.search(r"^## Results\n(.*?)^```", text, re.M | re.S)
     return None if section is None else without_local_links(section[1].strip())
 
 
 def readme() -> str | None:
-    """The README, of a clone or of what was installed."""
+    """The README of the clone or of the installed package; None if there is none."""
     beside = Path(str(files("waveflow"))).parent / "README.md"
     if beside.is_file():
         text = beside.read_text(encoding="utf-8")
@@ -58,11 +58,11 @@ def readme() -> str | None:
 
 
 def examples() -> list[Path]:
-    """The clips of a clone; none where the package is installed alone."""
+    """The clips of the clone; none if only the package is installed."""
     clips = Path(str(files("waveflow"))).parent / "data" / "clips"
     return sorted(clips.glob("*.flac"))
 
 
 def without_local_links(text: str) -> str:
-    """Markdown whose links to files, which a page cannot follow, are mere text."""
+    """Markdown with links to local files replaced by their text."""
     return re.sub(r"(?<!!)\[([^\]]+)\]\((?!https?:)[^)]+\)", r"\1", text)

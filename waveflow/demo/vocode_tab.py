@@ -1,4 +1,4 @@
-"""The tab *Vocode*: a recording or a mel in, speech out."""
+"""The tab *Vocode*: from a recording or a mel to speech."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ DECLARED = "as the file says, or the model's own"
 
 
 def add(studio: Studio) -> None:
-    """Lay the tab out, inside the page."""
+    """Add the tab to the page."""
     config = studio.vocoder(studio.names[0]).config
     synthesis, milliseconds = (
         config.synthesis,
         1000 * config.mel.hop_length / config.mel.sample_rate,
     )
     gr.Markdown(
-        f"A recording is turned into its mel spectrogram, {config.mel.n_mels} numbers every "
-        f"{milliseconds:.0f} ms, and made again from that alone. "
-        "A mel file, from a text-to-speech system for one, is made audible.",
+        f"A recording is converted to its mel spectrogram, {config.mel.n_mels} numbers every "
+        f"{milliseconds:.0f} ms, and synthesised again from that alone. "
+        "A mel file, for example from a text-to-speech system, is synthesised directly.",
         elem_classes="wf-lead",
     )
     with gr.Row(equal_height=False):
@@ -47,13 +47,11 @@ def add(studio: Studio) -> None:
                     value=synthesis.temperature,
                     step=0.05,
                     label="Temperature",
-                    info="of the noise",
+                    info="scale of the noise",
                 )
                 consistency = controls.iterations(studio, synthesis.consistency, "iterations")
             with gr.Row():
-                denoise = gr.Slider(
-                    0, 1, value=0, step=0.05, label="Denoiser", info="takes out hum"
-                )
+                denoise = gr.Slider(0, 1, value=0, step=0.05, label="Denoiser", info="removes hum")
                 seed = gr.Number(
                     0,
                     precision=0,
@@ -99,7 +97,7 @@ def add(studio: Studio) -> None:
 
 
 def _mel_controls() -> tuple[gr.File, gr.Dropdown]:
-    """Where a mel file is uploaded, and its convention chosen."""
+    """Controls to upload a mel file and choose its convention."""
     mel = gr.File(
         label="Mel file (.npz, .npy or .pt)",
         file_types=list(MELS),
@@ -109,7 +107,7 @@ def _mel_controls() -> tuple[gr.File, gr.Dropdown]:
         [(DECLARED, DECLARED), *conventions()],
         value=DECLARED,
         label="Mel convention",
-        info="of the system that made the file",
+        info="convention of the system that wrote the file",
         filterable=False,
     )
     return mel, convention
@@ -127,7 +125,7 @@ def respond(
     seed: float | None,
     denoise: float,
 ) -> tuple[str, str, str]:
-    """The sound, and what there is to tell of it, as the page shows them."""
+    """The sound, its figures and its pictures, for the page."""
     wishes = Wishes(model, temperature, int(consistency), int(seed or 0), denoise)
     if source == RECORDING:
         sound = vocode_recording(studio, audio, wishes)
@@ -142,14 +140,14 @@ def respond(
 
 
 def describe(sound: Sound) -> str:
-    """Figures of a sound."""
+    """The figures of a sound, as HTML."""
     figures = [
         (f"{sound.seconds:.1f}", "seconds"),
         (f"{sound.times_real_time:.0f}", "× real time"),
         (f"{sound.mel_distance:.3f}", "mel error"),
     ]
     small = [
-        "Speed is that of one core; the mel error is the mean distance of the two mels, in nats."
+        "Speed is that of one core; the mel error is the mean difference of the two mels, in nats."
     ]
     if sound.nats is not None and sound.bits is not None:
         figures += [
@@ -157,21 +155,22 @@ def describe(sound: Sound) -> str:
             (f"{sound.bits:.3f}", "bits/sample"),
         ]
         small.append(
-            "Nats and bits per sample are of the recording, not of the copy: its exact "
-            "log-likelihood given its mel, and what its 16-bit samples cost to encode at most."
+            "Nats and bits per sample are those of the recording, not of the copy: its exact "
+            "log-likelihood given its mel, and an upper bound on the cost to encode its 16-bit "
+            "samples."
         )
     return markup.warning(sound.doubt) + markup.tiles(figures) + markup.notes([" ".join(small)])
 
 
 def drawn(studio: Studio, sound: Sound, wishes: Wishes) -> str:
-    """The two mels of a sound."""
+    """Pictures of the two mels of a sound, as HTML."""
     config = studio.vocoder(wishes.model).config.mel
     draw = partial(mel_picture, sample_rate=config.sample_rate, hop_length=config.hop_length)
     asked = "the recording" if sound.nats is not None else "the mel file"
     about = f"Mel spectrogram, {sound.seconds:.1f} s:"
     return markup.pictures(
         [
-            (draw(sound.asked), f"Asked for: {asked}", f"{about} what was asked for"),
-            (draw(sound.made), "Made: the result", f"{about} of the vocoded speech"),
+            (draw(sound.asked), f"Input: {asked}", f"{about} the input"),
+            (draw(sound.made), "Output: the vocoded speech", f"{about} the vocoded speech"),
         ]
     )

@@ -1,4 +1,4 @@
-"""What the tab *Vocode* shows of a recording or a mel."""
+"""Computation of the tab *Vocode*."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from waveflow.evaluation.recording import bits_per_sample, nats_per_sample
 
 @dataclass(frozen=True)
 class Wishes:
-    """How a sound is to be made.
+    """Options of synthesis.
 
     Attributes:
-        model: a name of the studio's.
+        model: name of a vocoder in the studio.
         temperature: standard deviation of the noise.
         consistency: iterations of mel consistency.
-        seed: of the noise.
+        seed: seed of the noise.
         denoise: strength of the denoiser.
     """
 
@@ -35,16 +35,16 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound, the mel that was asked for, and what there is to tell.
+    """A synthesised sound, with its two mels and its figures.
 
     Attributes:
-        audio: (time,) in [-1, 1].
-        sample_rate: Hz.
-        asked: the mel that was asked for, (n_mels, frames).
-        made: the mel of the audio, likewise.
-        times_real_time: seconds of audio made in one second, by one thread.
-        nats: log-likelihood of the recording, nats per sample; None of a mel file.
-        doubt: what speaks against the mel's convention, if anything does.
+        audio: audio, (time,), in [-1, 1].
+        sample_rate: sample rate, Hz.
+        asked: input mel, (n_mels, frames).
+        made: mel of the audio, (n_mels, frames).
+        times_real_time: seconds of audio per second of computation, with one thread.
+        nats: log-likelihood of the recording, nats per sample; None for a mel file.
+        doubt: warning that the mel's values are implausible; None if they are plausible.
     """
 
     audio: Tensor
@@ -57,12 +57,12 @@ class Sound:
 
     @property
     def bits(self) -> float | None:
-        """What the 16-bit recording costs at most, bits per sample."""
+        """Upper bound on the cost of the 16-bit recording, bits per sample."""
         return None if self.nats is None else bits_per_sample(self.nats)
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Length of the audio, seconds."""
         return len(self.audio) / self.sample_rate
 
     @property
@@ -72,10 +72,10 @@ class Sound:
 
 
 def vocode_recording(studio: Studio, path: str | None, wishes: Wishes) -> Sound:
-    """Copy synthesis of an upload, and its exact likelihood.
+    """Copy synthesis of an uploaded recording, and its exact likelihood.
 
     Raises:
-        ValueError: an upload or a wish that cannot be used.
+        ValueError: the upload or an option is not valid.
     """
     vocoder = studio.vocoder(wishes.model)
     recording = read_upload(path, studio.log_mel(wishes.model), studio.limits)
@@ -86,10 +86,10 @@ def vocode_recording(studio: Studio, path: str | None, wishes: Wishes) -> Sound:
 def vocode_mel(
     studio: Studio, path: str | None, wishes: Wishes, convention: str | None = None
 ) -> Sound:
-    """The sound of an uploaded mel file.
+    """Synthesis from an uploaded mel file.
 
     Raises:
-        ValueError: an upload or a wish that cannot be used.
+        ValueError: the upload or an option is not valid.
     """
     log_mel = studio.log_mel(wishes.model)
     mel, declared = read_mel_upload(path, studio.limits, log_mel.config)
@@ -110,7 +110,7 @@ def _made(
             f"expected 0 to {studio.limits.consistency} iterations; got {wishes.consistency}"
         )
     vocoder = studio.vocoder(wishes.model)
-    vocoder.engine()  # made once, and no part of the time
+    vocoder.engine()  # built once, and not part of the measured time
     how = (wishes.temperature, wishes.consistency)
     start = time.perf_counter()
     audio = vocoder(mel[None], temperature=how[0], consistency=how[1], seed=wishes.seed)
@@ -118,7 +118,7 @@ def _made(
     if wishes.denoise:
         audio = studio.denoiser(wishes.model, *how)(audio, strength=wishes.denoise)
     if not audio.isfinite().all():
-        raise ValueError("expected finite audio of this mel; got NaN")
+        raise ValueError("expected finite audio from this mel; got NaN")
     audio = audio[0].clamp(-1, 1)
     config = vocoder.config.mel
     made = _mel_of(audio, studio.log_mel(wishes.model), mel)
@@ -127,7 +127,7 @@ def _made(
 
 
 def _mel_of(audio: Tensor, log_mel: LogMel, like: Tensor) -> Tensor:
-    """The mel of a sound, with as many frames as the one that was asked for."""
+    """The mel of a sound, with as many frames as the input mel."""
     shortest = log_mel.config.n_fft
     if len(audio) < shortest:
         audio = torch.nn.functional.pad(audio, (0, shortest - len(audio)))

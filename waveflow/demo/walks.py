@@ -1,4 +1,4 @@
-"""What the tab *Latent* does: recordings to latents, a move, and back to sound."""
+"""Computation of the tab *Latent*: encode recordings, move a latent, and decode it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from waveflow.latents import direction, interpolate, move, scale_band, swap_band
 
 @dataclass(frozen=True)
 class Walk:
-    """Where a walk began and ended.
+    """The start and the end of a walk.
 
     Attributes:
-        sample_rate: Hz.
-        audio: the sound at its end, (time,) in [-1, 1].
-        start: the recording at its beginning, (time,).
-        deviation: standard deviation of the latent at its end; 1 is the model's own.
-        note: what was done, and what was cut.
+        sample_rate: sample rate, Hz.
+        audio: sound at the end, (time,), in [-1, 1].
+        start: recording at the start, (time,).
+        deviation: standard deviation of the latent at the end; 1 is the model's own.
+        note: description of the walk and its length.
     """
 
     sample_rate: int
@@ -35,7 +35,7 @@ class Walk:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A recording's audio (time,), mel (n_mels, frames) and latent (channels, steps)."""
+    """The audio (time,), mel (n_mels, frames) and latent (channels, steps) of a recording."""
 
     audio: Tensor
     mel: Tensor
@@ -50,14 +50,14 @@ def walk_between(
     fraction: float,
     consistency: int,
 ) -> Walk:
-    """From the latent of one recording to that of another, under the mel of the first.
+    """Walk from the latent of one recording to that of another, with the mel of the first.
 
     Raises:
-        ValueError: an upload that cannot be used, or a fraction out of range.
+        ValueError: an upload is not valid, or the fraction is out of range.
     """
     first, second = _placed(studio, model, [one, other])
     z = interpolate(first.z, second.z, fraction)
-    note = f"{fraction:.0%} of the way from A to B under the mel of A"
+    note = f"{fraction:.0%} of the way from A to B with the mel of A"
     return _arrive(studio, model, first, z, consistency, note)
 
 
@@ -70,19 +70,19 @@ def walk_band(
     factor: float | None,
     consistency: int,
 ) -> Walk:
-    """A share of the latent's channels scaled, or, without a factor, taken from another recording.
+    """Scale a band of the latent's channels, or replace it by that of another recording.
 
     Args:
         studio: the vocoders.
-        model: a name of them.
-        one: the recording.
-        other: whose channels are taken; not read if there is a factor.
-        band: from where to where, as shares of the channels, 0 to 1.
-        factor: of the scaling, or None.
+        model: name of a vocoder in the studio.
+        one: path of the recording.
+        other: path of the recording that the band is taken from; not read if ``factor`` is given.
+        band: start and end of the band, as fractions of the channels from 0 to 1.
+        factor: scale of the band; None takes the band from ``other``.
         consistency: iterations of mel consistency.
 
     Raises:
-        ValueError: an upload that cannot be used, or an empty band.
+        ValueError: an upload is not valid, or the band is empty.
     """
     placed = _placed(studio, model, [one] if factor is not None else [one, other])
     z = placed[0].z
@@ -103,10 +103,10 @@ def walk_along(
     amount: float,
     consistency: int,
 ) -> Walk:
-    """From a recording's latent along the difference of two groups' means.
+    """Walk from a recording's latent along the difference of the means of two groups.
 
     Raises:
-        ValueError: an upload that cannot be used, an empty group, or one that is too large.
+        ValueError: an upload is not valid, or a group is empty or too large.
     """
     sizes = [len(group or ()) for group in groups]
     if not all(0 < size <= studio.limits.group for size in sizes):
@@ -123,7 +123,7 @@ def walk_along(
 
 
 def _placed(studio: Studio, model: str, paths: Sequence[str | None]) -> list[_Placed]:
-    """Recordings, all cut to the shortest of them, and their latents."""
+    """Recordings, cut to the length of the shortest, and their latents."""
     vocoder, log_mel = studio.vocoder(model), studio.log_mel(model)
     recordings = [read_upload(path, log_mel, studio.limits) for path in paths]
     frames = min(recording.mel.shape[-1] for recording in recordings)
@@ -147,7 +147,7 @@ def _arrive(
         iterate = MelConsistency(studio.log_mel(model), cutoff=synthesis.cutoff)
         audio = iterate(audio, start.mel[None], consistency, synthesis.full_band)
     if not audio.isfinite().all():
-        raise ValueError("expected finite audio of this latent; got NaN: move it less far")
+        raise ValueError("expected finite audio from this latent; got NaN: move it less")
     rate = vocoder.config.mel.sample_rate
     seconds = len(start.audio) / rate
     deviation = torch.std(z).item()

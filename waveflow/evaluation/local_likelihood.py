@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import singledispatch
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from waveflow.bijections import (
-    ActNorm,
-    Bijection,
-    Chain,
-    ContextAffine,
-    Coupling,
-    EarlyOutput,
-    Inverse,
-    InvertibleConv1x1,
-    LongTermPredictor,
-    PLUConv1x1,
-)
-from waveflow.bijections.base import zero_log_det
-from waveflow.bijections.elementwise import Elementwise
+from waveflow.bijections.base import per_frame
 from waveflow.checks import floating
-from waveflow.precision import full_precision, in_single
+from waveflow.precision import in_single
 from waveflow.vocoder import Vocoder
 
 
@@ -56,7 +41,8 @@ def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -
     An elementwise map (of a coupling, or steered by the context alone) has its log-scales at steps,
     and they are counted there, those of early outputs at their own steps. ActNorm and 1x1
     convolutions scale every step alike: their log-determinant is spread evenly. An ``Inverse``
-    changes the sign. Steps are summed to frames of ``hop_length`` samples.
+    changes the sign. Each bijection tells (:meth:`waveflow.bijections.Bijection.local_log_det`).
+    Steps are summed to frames of ``hop_length`` samples.
 
     What a part means: how well the vocoder, which has seen the mel, accounts for the sound near
     that frame. What it does not: the parts are no densities of their own, for each step is
@@ -72,7 +58,6 @@ def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -
 
     Raises:
         ValueError: as ``vocoder.log_prob``.
-        TypeError: the vocoder has a bijection whose parts are not known.
     """
     hop_length = vocoder.config.mel.hop_length
     audio = floating(audio, "audio", "(batch, time)")
@@ -90,122 +75,7 @@ def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -
     return LocalLikelihood(base + per_frame(log_det, frames), 0.5 * (energy - size))
 
 
-def per_frame(values: Tensor, frames: int) -> Tensor:
-    """Sums of neighbours, or even shares: (batch, n) -> (batch, frames), of the same total.
-
-    Raises:
-        ValueError: neither of ``n`` and ``frames`` is a multiple of the other.
-    """
-    count = values.shape[-1]
-    if count % frames == 0:
-        return values.unflatten(-1, (frames, count // frames)).sum(-1)
-    if frames % count == 0:
-        share = frames // count
-        return values.repeat_interleave(share, dim=-1) / share
-    raise ValueError(f"expected a multiple or a divisor of {frames} steps; got {count}")
-
-
-@singledispatch
-def local_log_det(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What a bijection makes of ``x``, and the parts of its log-determinant.
-
-    A new bijection that does not preserve volume registers its own way.
-
-    Args:
-        bijection: any that is known here.
-        x: data, (batch, ...).
-        context: its context.
-
-    Returns:
-        ``z``, and the parts (batch, n): n is the number of steps at which they arise, or 1 for a
-        whole that is spread evenly; they add up to ``log_det``.
-
-    Raises:
-        TypeError: it is not known where the log-determinant arises.
-    """
-    if not bijection.volume_preserving:
-        raise TypeError(
-            f"expected a bijection whose log-determinant has known parts; "
-            f"got {type(bijection).__name__}: register it with local_log_det"
-        )
-    return bijection(x, context)[0], zero_log_det(x)[:, None]
-
-
-@local_log_det.register(ActNorm)
-@local_log_det.register(InvertibleConv1x1)
-@local_log_det.register(PLUConv1x1)
-def _(bijection: Bijection, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The same at every step."""
-    z, log_det = bijection(x, context)
-    return z, log_det[:, None]
-
-
-@local_log_det.register
-def _(bijection: Elementwise, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Each step as if it were an example of its own."""
-    z, _ = bijection(x, context)
-    batch, _, steps = x.shape
-    _, log_det = bijection(_apart(x), None if context is None else _apart(context))
-    return z, log_det.view(batch, steps)
-
-
-@local_log_det.register
-def _(bijection: LongTermPredictor, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    """A gain for each block of samples."""
-    return bijection(x, context)[0], bijection.local_log_det(x, context)
-
-
-@local_log_det.register
-def _(bijection: Chain, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    total = zero_log_det(x)[:, None]
-    for part in bijection.bijections:
-        x, log_det = local_log_det(cast(Bijection, part), x, context)
-        total = _sum(total, log_det)
-    return x, total
-
-
-@local_log_det.register
-def _(bijection: Inverse, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    z = bijection.bijection.inverse(x, context)
-    return z, -local_log_det(bijection.bijection, z, context)[1]
-
-
-@local_log_det.register
-def _(bijection: EarlyOutput, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    early, late = x[:, : bijection.channels], x[:, bijection.channels :]
-    z, log_det = local_log_det(bijection.rest, late, context)
-    return torch.cat([early, z], dim=1), log_det
-
-
-@local_log_det.register
-def _(bijection: Coupling, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    kept, moved = bijection.partition.split(x)
-    parameters = bijection.conditioner(kept, context)
-    with full_precision(x):
-        moved, log_det = local_log_det(bijection.elementwise, moved, parameters)
-    return bijection.partition.merge(kept, moved), log_det
-
-
-@local_log_det.register
-def _(bijection: ContextAffine, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-    parameters = bijection.network(context)
-    parameters = parameters.repeat_interleave(x.shape[-1] // parameters.shape[-1], dim=-1)
-    with full_precision(x):
-        return local_log_det(bijection.elementwise, x, parameters)
-
-
 def _local(vocoder: Vocoder, audio: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
     like = next(vocoder.parameters())
     context = vocoder.context_net(mel.to(like))
-    return local_log_det(vocoder.flow.bijection, audio.to(like), context)
-
-
-def _apart(x: Tensor) -> Tensor:
-    """(batch, channels, steps) -> (batch * steps, channels, 1)."""
-    return x.transpose(1, 2).flatten(0, 1)[..., None]
-
-
-def _sum(one: Tensor, other: Tensor) -> Tensor:
-    """Parts (batch, n) and (batch, m) added, at the finer of the two rates."""
-    steps = max(one.shape[-1], other.shape[-1])
-    return per_frame(one, steps) + per_frame(other, steps)
+    return vocoder.flow.bijection.local_log_det(audio.to(like), context)

@@ -13,15 +13,17 @@ from waveflow.bijections import (
     ContextAffine,
     Coupling,
     EarlyOutput,
+    Elementwise,
     Inverse,
     Polyphase,
 )
+from waveflow.bijections.constant import Mixing, Scaling
+from waveflow.bijections.lapped_forms import ConstantLapped
+from waveflow.bijections.long_term import ConstantLongTerm
 from waveflow.export.builder import OnnxBuilder
 from waveflow.export.coupling import Data, merge, split, unmoved
 from waveflow.export.long_term import long_term
 from waveflow.export.networks import network, repeated
-from waveflow.inference.folded import FoldedLapped, Mixing, Scaling
-from waveflow.inference.folded_long_term import FoldedLongTerm
 
 
 class Context:
@@ -55,7 +57,7 @@ def _chain(module: Chain, builder: OnnxBuilder, z: Data, context: Context) -> Da
 
 @inverse.register
 def _inverted(module: Inverse, builder: OnnxBuilder, z: Data, context: Context) -> Data:
-    return forward(cast(FoldedLapped, module.bijection), builder, z)
+    return forward(cast(ConstantLapped, module.bijection), builder, z)
 
 
 @inverse.register
@@ -75,23 +77,25 @@ def _polyphase(module: Polyphase, builder: OnnxBuilder, z: Data, context: Contex
 
 
 @inverse.register
-def _lapped(module: FoldedLapped, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+def _lapped(module: ConstantLapped, builder: OnnxBuilder, z: Data, context: Context) -> Data:
     folded = builder.op("MatMul", builder.constant(module.matrix), z.value)
     blocks = _rotated(module, builder, folded, -module.sin)
     return Data(builder.reshape(builder.swap(blocks), 0, -1), 0, 1)
 
 
-def forward(module: FoldedLapped, builder: OnnxBuilder, x: Data) -> Data:
+def forward(module: ConstantLapped, builder: OnnxBuilder, x: Data) -> Data:
     """A lapped transform the other way, (batch, time) -> (batch, groups, time / groups)."""
-    if not isinstance(module, FoldedLapped):
-        raise ValueError(f"no ONNX form of Inverse({type(module).__name__})")
+    if not isinstance(module, ConstantLapped):
+        raise ValueError(
+            f"no ONNX form of Inverse({type(module).__name__}): expected one in {__name__}"
+        )
     blocks = builder.swap(builder.reshape(x.value, 0, -1, module.groups))
     rotated = _rotated(module, builder, blocks, module.sin)
     value = builder.op("MatMul", builder.constant(module.matrix), rotated)
     return Data(value, module.groups, module.groups)
 
 
-def _rotated(module: FoldedLapped, builder: OnnxBuilder, blocks: str, sin: Tensor) -> str:
+def _rotated(module: ConstantLapped, builder: OnnxBuilder, blocks: str, sin: Tensor) -> str:
     """The last half of each block against the first of the next, mirrored."""
     first, last = builder.split(blocks, 1, [module.groups // 2] * 2)
     before = builder.slice(last, 2, end=-1)
@@ -109,7 +113,7 @@ def _rotated(module: FoldedLapped, builder: OnnxBuilder, blocks: str, sin: Tenso
 
 
 @inverse.register
-def _long_term(module: FoldedLongTerm, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+def _long_term(module: ConstantLongTerm, builder: OnnxBuilder, z: Data, context: Context) -> Data:
     parameters = network(module.network, builder, context.value, "", 1)
     return z.but(long_term(module, builder, z.value, parameters))
 
@@ -130,6 +134,11 @@ def _coupling(module: Coupling, builder: OnnxBuilder, z: Data, context: Context)
     channels = module.partition.sizes(z.channels)[1]
     moved = unmoved(module.elementwise, builder, moved, parameters, channels)
     return z.but(merge(module.partition, builder, z, kept, moved))
+
+
+@inverse.register
+def _elementwise(module: Elementwise, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+    return z.but(unmoved(module, builder, z.value, context.value, z.channels))
 
 
 @inverse.register

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from waveflow.bijections.long_term import FLOOR
+from waveflow.bijections.long_term import FLOOR, ConstantLongTerm
 from waveflow.export.builder import OnnxBuilder
-from waveflow.inference.folded_long_term import FoldedLongTerm
 
 
-def long_term(module: FoldedLongTerm, builder: OnnxBuilder, z: str, parameters: str) -> str:
+def long_term(module: ConstantLongTerm, builder: OnnxBuilder, z: str, parameters: str) -> str:
     """The inverse of the predictor.
 
     A block is a few convolutions of one signal with another, such as the past with the
@@ -52,7 +51,7 @@ def long_term(module: FoldedLongTerm, builder: OnnxBuilder, z: str, parameters: 
 
 
 def _block(
-    module: FoldedLongTerm,
+    module: ConstantLongTerm,
     builder: OnnxBuilder,
     past: str,
     z: str,
@@ -92,7 +91,7 @@ def _block(
     return builder.slice(past, 2, module.block), builder.slice(past, 2, module.memory)
 
 
-def _correlation(module: FoldedLongTerm, builder: OnnxBuilder, past: str) -> str:
+def _correlation(module: ConstantLongTerm, builder: OnnxBuilder, past: str) -> str:
     """Normalised correlations of the low-passed past with itself, one a lag, longest first."""
     count, window = len(module.lags), module.window
     reach = module.correlated + module.low_pass.shape[0] - 1

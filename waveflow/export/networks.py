@@ -8,7 +8,6 @@ from typing import cast
 from torch import Tensor, nn
 
 from waveflow.export.builder import OnnxBuilder
-from waveflow.inference.folded import Product
 from waveflow.nets import (
     BlockNetwork,
     Bounded,
@@ -18,6 +17,7 @@ from waveflow.nets import (
     TransposedUpsampler,
     WaveNet,
 )
+from waveflow.nets.constant import Product
 from waveflow.nets.mel_encoder import STANDARD
 
 

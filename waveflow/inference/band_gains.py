@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.consistency import Step
-from waveflow.inference.products import missing_rows
+from waveflow.streaming.products import missing_rows
 
 _BINS = 128  # of a part; measured
 

@@ -12,7 +12,7 @@ from waveflow.audio.frames import Frames
 from waveflow.inference.band_gains import Change
 from waveflow.inference.framing import Framing
 from waveflow.inference.resampling import StreamedResampler
-from waveflow.inference.rows import Line, Push, Queue
+from waveflow.streaming.rows import Line, Push, Queue
 
 Schedule = tuple[int, int]
 """How many iterations move all bins, and how many after them the low band alone."""

@@ -13,9 +13,9 @@ from torch.nn import functional
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.checks import floating, real, whole
 from waveflow.inference.framing import Framing
-from waveflow.inference.products import missing_rows
-from waveflow.inference.rows import Push, Queue
 from waveflow.precision import Durable, full_precision, uncompiled
+from waveflow.streaming.products import missing_rows
+from waveflow.streaming.rows import Push, Queue
 
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder

@@ -12,12 +12,11 @@ from waveflow.audio.consistency import MelConsistency
 from waveflow.bijections import Bijection
 from waveflow.bijections.long_term import sharpened
 from waveflow.config import SynthesisConfig, VocoderConfig
-from waveflow.inference.bijections import Place, freeze_inverse
 from waveflow.inference.consistency import StreamedConsistency
-from waveflow.inference.encoders import freeze_encoder
-from waveflow.inference.rows import Line, Push, Stages
 from waveflow.noise import noise_of
 from waveflow.precision import full_precision, single_copy, uncompiled
+from waveflow.streaming.place import Place
+from waveflow.streaming.rows import ContextStage, Line, Push, Stages, form_of
 
 if TYPE_CHECKING:
     from waveflow.inference.whole import Whole
@@ -35,7 +34,7 @@ class Engine:
 
     Weight norms are folded, inverse matrices computed and multiplied with their linear neighbours,
     skips with what follows them, and biases moved out of the way of products (see
-    ``waveflow.inference.conditioners``); rows of steps lie contiguous, so that every convolution
+    ``waveflow.streaming.gated``); rows of steps lie contiguous, so that every convolution
     is a few large matrix products. The sound is that of the vocoder up to rounding. Weights that
     change later do not change the engine.
 
@@ -60,12 +59,12 @@ class Engine:
         mel = config.mel
         context_net, bijection = single_copy(context_net), single_copy(bijection)
         self._hop, self._groups = mel.hop_length, config.model.groups
-        self._encoder = freeze_encoder(context_net)
+        self._encoder: ContextStage = form_of(context_net, "stage")
         self.like = next(context_net.parameters()).detach()
         self._on_cpu = self.like.device.type == "cpu"
         latent = Place(self._groups, mel.hop_length // self._encoder.rate, self.like)
         sharp = sharpened(bijection, config.synthesis.sharpness)
-        stages, _ = freeze_inverse(sharp, latent)
+        stages, _ = sharp.stages(latent)
         self._flow = Stages(stages)
         self._plain = context_net, sharp, consistency
         self._batches: Whole | None = None
@@ -188,7 +187,9 @@ class Engine:
             if len(audio):
                 yield audio.clone()
         if rows is not None:
-            yield push(rows[:0], True).clone()
+            audio = push(rows[:0], True)
+            if len(audio):
+                yield audio.clone()
 
     def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.frames import HOLD, LEAST_ENERGY, Frames, missing_share
-from waveflow.inference.rows import Push, joined
+from waveflow.streaming.rows import Push, joined
 
 _KEPT = 8  # energies that are kept for further iterations
 

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from waveflow.audio.resampling import Resampler
 from waveflow.inference.framing import Framing
-from waveflow.inference.products import product
-from waveflow.inference.rows import Push
+from waveflow.streaming.products import product
+from waveflow.streaming.rows import Push
 
 
 class StreamedResampler:

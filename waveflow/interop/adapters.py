@@ -1,4 +1,4 @@
-"""A vocoder that is called as other projects call theirs."""
+"""Adapters that give a vocoder the call signature of another project."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from waveflow.vocoder import Vocoder
 
 
 class Adapter(nn.Module):
-    """A vocoder behind another's call; the subclasses are those calls.
+    """The base of the adapters; each subclass has the call signature of one project.
 
-    The mel is converted from the convention that it is said to be of. If that differs from the
-    vocoder's in nothing but framing, the same frames stand half a hop earlier or later in the
-    sound, which is moved back by as much: nothing is lost but half a hop at an end.
+    The mel is converted from its declared convention. If that differs from the vocoder's only in
+    framing, the frames are half a hop earlier or later in the sound. The sound is then moved back,
+    which loses half a hop at one end.
 
     Args:
-        vocoder: does the work.
-        convention: of the mels that will come; by default the vocoder's own.
-        seed: of the noise, so that the same mel is the same sound; None draws anew every time.
-        temperature: as for the vocoder.
-        consistency: likewise.
-        allow: fields in which the conventions may differ, as for
+        vocoder: vocoder that synthesises.
+        convention: convention of the input mels; None is the vocoder's own.
+        seed: seed of the noise: the same mel gives the same sound; None draws a new seed for each
+            call.
+        temperature: standard deviation of the noise; None is the vocoder's own.
+        consistency: iterations of mel consistency; None is the vocoder's own.
+        allow: fields in which the conventions may differ; see
             :func:`waveflow.interop.mels.convert`.
 
     Raises:
-        ValueError: mels of this convention cannot become the vocoder's; says why.
+        ValueError: mels of this convention cannot be converted to the vocoder's; names the fields
+            that differ.
     """
 
     def __init__(
@@ -59,19 +61,16 @@ class Adapter(nn.Module):
         self._lag = lag(source, own)
 
     def remove_weight_norm(self) -> None:
-        """Nothing is left to do: synthesis folds weight norm into the weights by itself.
-
-        The vocoder keeps its weights as they are saved and trained.
-        """
+        """Do nothing: synthesis folds weight norm itself, and the vocoder keeps its weights."""
 
     @property
     def sample_rate(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
         return self.vocoder.config.mel.sample_rate
 
     @property
     def hop_length(self) -> int:
-        """Samples a frame."""
+        """Samples per frame."""
         return self.vocoder.config.mel.hop_length
 
     @uncompiled
@@ -85,12 +84,12 @@ class Adapter(nn.Module):
         """(batch, n_mels, frames) of the convention -> audio (batch, frames * hop_length).
 
         Args:
-            mel: the mel.
-            lengths: frames of each example, (batch,), if they differ.
-            temperature: of this call; by default the adapter's.
+            mel: mel in the adapter's convention, (batch, n_mels, frames).
+            lengths: number of frames of each example, (batch,); None if all are full.
+            temperature: standard deviation of the noise; None is the adapter's.
 
         Raises:
-            ValueError: no mel of the convention.
+            ValueError: ``mel`` is not a mel of the convention.
         """
         mel = tensor(mel, "mel")
         if mel.is_floating_point():
@@ -129,10 +128,10 @@ class AsSpeechBrain(Adapter):
     def decode_batch(
         self, spectrogram: Tensor, mel_lens: Tensor | None = None, hop_len: int | None = None
     ) -> Tensor:
-        """(batch, n_mels, frames) -> (batch, 1, samples), silent behind ``mel_lens`` frames.
+        """(batch, n_mels, frames) -> (batch, 1, samples), silent after ``mel_lens`` frames.
 
         Raises:
-            ValueError: another hop length than the vocoder's.
+            ValueError: ``hop_len`` is not the vocoder's hop length.
         """
         if hop_len is not None and hop_len != self.hop_length:
             raise ValueError(f"hop_len: expected {self.hop_length}; got {hop_len}")
@@ -172,13 +171,14 @@ class AsWaveGlow(Adapter):
 
     @staticmethod
     def remove_weightnorm(model: AsWaveGlow) -> AsWaveGlow:
-        """The model itself; see ``remove_weight_norm``."""
+        """Return ``model`` unchanged; see ``remove_weight_norm``."""
         return model
 
 
 class AsTransformers(Adapter):
-    """``(batch, frames, n_mels) -> (batch, samples)``: the ``vocoder=`` of transformers' SpeechT5,
-    and what stands in for ``SpeechT5HifiGan`` and ``FastSpeech2ConformerHifiGan``.
+    """``(batch, frames, n_mels) -> (batch, samples)``: the ``vocoder=`` of transformers' SpeechT5.
+
+    It replaces ``SpeechT5HifiGan`` and ``FastSpeech2ConformerHifiGan``.
     """
 
     def forward(self, spectrogram: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ class AsESPnet(Adapter):
 
     @property
     def fs(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
         return self.sample_rate
 
     def forward(self, feats: Tensor) -> Tensor:
@@ -215,5 +215,5 @@ class AsTorchaudio(Adapter):
 
 
 def _bands_first(source: str | MelConvention | MelConfig) -> MelConvention:
-    """Order of axes is the adapters' matter."""
+    """The convention with the axes (n_mels, frames), because the adapters order the axes."""
     return replace(convention(source), frames_first=False)

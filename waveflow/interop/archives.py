@@ -1,4 +1,4 @@
-"""Archives of NeMo: a tar of a configuration and weights, read into memory that is bounded."""
+"""Read NeMo archives, a tar of a configuration and weights, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _LARGEST_CONFIG = 2**16
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is a tar, compressed by gzip or not."""
+    """Whether a file is a tar, with or without gzip."""
     with path.open("rb") as file:
         start = file.read(512)
     return start[:2] == b"\x1f\x8b" or start[257:262] == b"ustar"
 
 
 def read_archive(path: Path) -> tuple[Any, Any]:
-    """The configuration and the weights in a ``.nemo`` file; nothing is written to the disk.
+    """Read the configuration and the weights in a ``.nemo`` file; nothing is written to the disk.
 
     Returns:
-        What the YAML says, and what ``torch.save`` has written.
+        The content of the YAML file, and the content of the file of ``torch.save``.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is damaged, or has something else in it; says what, in one line.
+        ValueError: the file is damaged, or is not a ``.nemo`` archive.
     """
     limit = NEMO_ARCHIVE.of(path.stat().st_size)
     try:
@@ -43,11 +43,11 @@ def read_archive(path: Path) -> tuple[Any, Any]:
         raise ValueError(f"{path}: expected a .nemo archive; got {_reason(error)}") from None
     for name in (_CONFIG, _WEIGHTS):
         if name not in members:
-            raise ValueError(f"{path}: expected a .nemo archive; it has no {name}")
+            raise ValueError(f"{path}: expected a .nemo archive; got one without {name}")
     try:
         config = yaml.safe_load(members[_CONFIG])
-    except Exception:  # its constructors raise whatever they like
-        raise ValueError(f"{path}: expected YAML in {_CONFIG}; got something else") from None
+    except Exception:  # its constructors raise any type of error
+        raise ValueError(f"{path}: expected YAML in {_CONFIG}; got another format") from None
     try:
         return config, read_tensors(BytesIO(members[_WEIGHTS]))
     except ValueError as error:
@@ -58,18 +58,18 @@ _DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError
 
 
 class _Bounded:
-    """A stream of which no more than a limit is read."""
+    """A stream that raises ValueError when more than a limit is read."""
 
     def __init__(self, file: Any, limit: int):
         self._file = file
         self._left = limit
 
     def read(self, count: int) -> bytes:
-        """The next bytes, as :mod:`tarfile` asks for them."""
+        """The next bytes, as :mod:`tarfile` requests them."""
         taken: bytes = self._file.read(count)
         self._left -= len(taken)
         if self._left < 0:
-            raise ValueError("one that is much larger than the file that it is packed in")
+            raise ValueError("one whose content is much larger than the file")
         return taken
 
 
@@ -80,18 +80,22 @@ def _plain(file: BinaryIO, limit: int) -> Any:
 
 
 def _members(tar: tarfile.TarFile, wanted: dict[str, int]) -> dict[str, bytes]:
-    """The wanted members of an archive of plain files, none larger than told."""
+    """The content of the wanted members of an archive, which give the largest size of each.
+
+    Raises:
+        ValueError: the archive has links, devices, outside paths, or too large members.
+    """
     found: dict[str, bytes] = {}
     for member in tar:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
-            raise ValueError("paths that lead out of it")
+            raise ValueError("an archive with paths that lead out of it")
         plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
         if not plain and not member.isdir():
-            raise ValueError("links or devices in it")
+            raise ValueError("an archive with links or devices")
         if plain and str(path) in wanted:
             if str(path) in found or member.size > wanted[str(path)]:
-                raise ValueError(f"{path} twice, or larger than expected")
+                raise ValueError(f"an archive with {path} twice, or larger than expected")
             opened = tar.extractfile(member)
             found[str(path)] = opened.read() if opened else b""
     return found

@@ -1,4 +1,4 @@
-"""Whatever file a WaveGlow may be in, read to names and tensors."""
+"""Read names and tensors of a WaveGlow from any of its file formats."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from waveflow.io.torch_files import Record, read_tensors
 
 _FIRST = "upsample.weight"
 _FRONT_ENDS = ("audio_to_melspec_precessor.", "audio_to_melspec_preprocessor.")
-"""Parts of NeMo's models beside the vocoder."""
+"""Parts of NeMo's models outside the vocoder."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A WaveGlow as its project names it.
+    """A WaveGlow with the names of its project.
 
     Attributes:
-        weights: names, without what wrappers put in front of them, and tensors.
-        class_name: of the module that was saved, such as ``glow.WaveGlow``; None if the file holds
-            a state dict.
-        told: whether the file tells whose it is, by a class or by a configuration.
-        mel: the mel convention, if the file tells it.
-        hop_length: samples a frame, if the file tells it.
-        note: what the user should know about its mels, if anything.
+        weights: names, without the prefixes of wrappers, and tensors.
+        class_name: class of the saved module, such as ``glow.WaveGlow``; None if the file holds a
+            state dict.
+        told: whether the file identifies its project, by a class or a configuration.
+        mel: mel convention of the file; None if it has none.
+        hop_length: samples per frame; None if the file does not have it.
+        note: warning about its mels; None if there is none.
     """
 
     weights: dict[str, Tensor]
@@ -46,13 +46,13 @@ class Checkpoint:
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a file of ``torch.save`` (any version), a ``.nemo`` archive or a ``.safetensors``.
+    """Read a file of ``torch.save`` (any version), a ``.nemo`` archive or a ``.safetensors`` file.
 
     Nothing in the file is run, and nothing is written.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is damaged, or there is no WaveGlow in it; says why, in one line.
+        ValueError: the file is damaged, or has no WaveGlow.
     """
     path = as_path(path)
     if path.suffix.lower() == ".safetensors":
@@ -63,9 +63,9 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             mel, odd = mel_of_config(config)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        note = f"its mels have {', '.join(odd)}, which waveflow's cannot" if odd else None
+        note = f"its mels have {', '.join(odd)}, which waveflow does not support" if odd else None
         if mel is None:
-            note = "its configuration does not tell the mels in numbers; taken for nvidia-22k"
+            note = "its configuration does not give the mel sizes as numbers; assuming nvidia-22k"
         return Checkpoint(_named(path, _found(path, saved)), told=True, mel=mel, note=note)
     saved = read_tensors(path)
     module = saved.get("model") if isinstance(saved, dict) else saved
@@ -92,7 +92,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _found(path: Path, saved: Any) -> Mapping[Any, Any]:
-    """The state dict in what was saved, which may have a training's state around it."""
+    """The state dict in a saved object, which may be the state of a training."""
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(saved, dict) and isinstance(saved.get(key), dict):
             saved = saved[key]
@@ -102,7 +102,7 @@ def _found(path: Path, saved: Any) -> Mapping[Any, Any]:
 
 
 def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The tensors of the WaveGlow, without what wrappers put in front of their names."""
+    """The tensors of the WaveGlow, without the prefixes of wrappers."""
     names = [name for name in weights if isinstance(name, str)]
     found = [name for name in names if name == _FIRST or name.endswith(f".{_FIRST}")]
     if len(found) != 1 or len(names) != len(weights):

@@ -1,4 +1,4 @@
-"""Imports compared with the tensors that they were made of."""
+"""Compare an imported vocoder with the tensors of its checkpoint."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _WEIGHTS = "model.safetensors"
 def compare(
     weights: Mapping[str, Tensor], folder: str | Path, *, swap_odd: bool = False
 ) -> dict[str, float]:
-    """How far a saved WaveGlow is from the tensors that it was made of, in float64.
+    """The difference between a saved WaveGlow and the tensors of its checkpoint, in float64.
 
     Args:
-        weights: the checkpoint's own names and tensors.
-        folder: the vocoder's.
+        weights: names and tensors of the checkpoint.
+        folder: folder of the vocoder.
         swap_odd: whether the checkpoint's odd flows move the first half of the channels.
 
     Returns:
@@ -54,12 +54,12 @@ def compare(
 
 
 def _wave(shape: tuple[int, ...]) -> Tensor:
-    """Fixed numbers from -1 to 1 without a period, float64."""
+    """Fixed aperiodic numbers from -1 to 1, float64."""
     index = torch.arange(math.prod(shape), dtype=torch.float64, device="cpu")
     return torch.sin(0.7310585 * index + 1e-3 * index.square()).reshape(shape)
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:
-    """The largest difference, relative to the largest value if that is above 1; NaN if any is."""
+    """The largest difference, relative to the largest value if that is above 1; NaN is kept."""
     scale = max(1.0, float(expected.abs().max()))
     return float((found - expected).abs().max()) / scale

@@ -1,4 +1,4 @@
-"""What the numbers of another project's mel mean."""
+"""Mel conventions: a front end, and the form of its values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from waveflow.audio.mel import LogMel, MelConfig
 
 @dataclass(frozen=True)
 class MelConvention:
-    r"""A front end, and how its numbers are written down.
+    r"""A front end, and the form in which its values are written.
 
-    With :math:`m` the band magnitudes of the front end, no smaller than its clamp, a value is
+    With :math:`m` the band magnitudes of the front end, at least its clamp, a value is
 
     .. math:: v = \text{gain} \cdot \ln(m + \text{guard}) + \text{offset},
 
@@ -25,14 +25,17 @@ class MelConvention:
     all of this form.
 
     Attributes:
-        front_end: how the bands are measured.
-        gain: factor of the logarithm; one number, or one a band.
-        offset: what is added; likewise.
-        guard: added to the magnitude before the logarithm.
-        low: smallest value.
-        high: largest value.
-        frames_first: whether arrays are (frames, n_mels), not (n_mels, frames).
-        used_by: the projects that speak it.
+        front_end: front end that measures the bands.
+        gain: factor of the logarithm; one number, or one per band.
+        offset: summand after the factor; one number, or one per band.
+        guard: value added to the magnitude before the logarithm.
+        low: smallest value; smaller ones are cut.
+        high: largest value; larger ones are cut.
+        frames_first: whether arrays are (frames, n_mels) instead of (n_mels, frames).
+        used_by: projects that use the convention.
+
+    Raises:
+        ValueError: a number is out of range, or a tuple has not one number per band.
     """
 
     front_end: MelConfig
@@ -64,14 +67,16 @@ class MelConvention:
         """This convention with values (v - mean) / deviation.
 
         Args:
-            mean: one number, or one a band, as ESPnet, ParallelWaveGAN and Coqui store them.
-            deviation: likewise, a standard deviation (or scale), not a variance.
+            mean: one number, or one per band, as ESPnet, ParallelWaveGAN and Coqui store them.
+            deviation: standard deviation (or scale), not variance; one number, or one per band.
 
         Raises:
-            ValueError: numbers that do not fit the bands, or values that are cut.
+            ValueError: the numbers do not fit the bands, or the convention cuts its values.
         """
         if (self.low, self.high) != (-math.inf, math.inf):
-            raise ValueError("expected values that are not cut; cut ones are not normalised again")
+            raise ValueError(
+                "expected a convention that does not cut its values; got one that does"
+            )
         shift, scale, gain, offset = (
             torch.as_tensor(each, dtype=torch.float64, device="cpu")
             for each in (mean, deviation, self.gain, self.offset)
@@ -80,7 +85,7 @@ class MelConvention:
         return replace(self, gain=_numbers(gain / scale), offset=_numbers(offset / scale))
 
     def write(self, log_mel: Tensor) -> Tensor:
-        """Natural logarithms (..., n_mels, frames) -> values, as this convention has them."""
+        """Natural logarithms (..., n_mels, frames) -> values of this convention."""
         if self.guard:
             log_mel = (log_mel.exp() + self.guard).log()
         values = log_mel * self._column(self.gain, log_mel) + self._column(self.offset, log_mel)
@@ -91,7 +96,7 @@ class MelConvention:
         """Undo :meth:`write`: values -> natural logarithms (..., n_mels, frames).
 
         Raises:
-            ValueError: an array that is none of this convention's.
+            ValueError: ``values`` is not a mel of this convention.
         """
         bands = self.front_end.n_mels
         axis = -1 if self.frames_first else -2
@@ -110,7 +115,7 @@ class MelConvention:
         return log_mel
 
     def floor(self) -> float:
-        """The natural logarithm below which values tell nothing: the highest of its floors."""
+        """The natural logarithm below which values carry no information: the highest floor."""
         config = self.front_end
         lowest = [config.clamp, self.guard, config.power_floor**0.5 * widest_band(config)]
         return max(math.log(max(lowest)), float(self._ends(self.low).max()))
@@ -127,19 +132,19 @@ class MelConvention:
         return (value - offset) / gain
 
     def _column(self, numbers: float | tuple[float, ...], like: Tensor) -> Tensor:
-        """(1,) or (n_mels, 1)."""
+        """The numbers as a tensor, (1, 1) or (n_mels, 1), on the device of ``like``."""
         return torch.tensor(numbers, dtype=like.dtype, device=like.device).reshape(-1, 1)
 
 
 @cache
 def front_end(config: MelConfig) -> LogMel:
-    """The front end of a configuration, in float32."""
+    """The front end of a config, in float32."""
     return LogMel(config).float()
 
 
 @cache
 def widest_band(config: MelConfig) -> float:
-    """The largest sum of a band's weights."""
+    """The largest sum of the weights of a band."""
     return float(front_end(config).filters.sum(1).max())
 
 

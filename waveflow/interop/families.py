@@ -1,4 +1,4 @@
-"""The forms in which WaveGlow's weights are found, by their names."""
+"""The forms of WaveGlow's weights, detected by their names."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FAMILIES = {
-    "nvidia": "NVIDIA/waveglow since 2019: one cond_layer a flow",
-    "dle": "NVIDIA/DeepLearningExamples, NVIDIA/waveglow of early 2019: a cond_layer a layer",
+    "nvidia": "NVIDIA/waveglow since 2019: one cond_layer per flow",
+    "dle": "NVIDIA/DeepLearningExamples, NVIDIA/waveglow of early 2019: one cond_layer per layer",
     "oldest": "NVIDIA/waveglow of 2018: res_layers and skip_layers",
     "glow_old": "NVIDIA/waveglow's glow_old.py: every second flow moves the other half",
-    "nemo": "NVIDIA NeMo: wavenet for WN",
+    "nemo": "NVIDIA NeMo: wavenet in place of WN",
 }
-"""Families of checkpoints."""
+"""Families of checkpoints, with their descriptions."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a family names and cuts its tensors.
+    """The names and shapes of a family's tensors.
 
     Attributes:
         network: name of the couplings' networks.
         fused: whether a flow has one ``cond_layer`` for all layers.
-        split: whether residual and skip are two layers.
+        split: whether residual and skip connections are two layers.
     """
 
     network: str
@@ -32,14 +32,14 @@ class Form:
 
     @property
     def family(self) -> str:
-        """The family, as far as names tell; those of ``glow_old`` are the same as others'."""
+        """The family that the names show; ``glow_old`` has the names of other families."""
         if self.network == "wavenet":
             return "nemo"
         return "oldest" if self.split else "nvidia" if self.fused else "dle"
 
 
 def form_of(names: Iterable[str]) -> Form:
-    """The form of a state dict; what does not fit into it is for the reader to tell."""
+    """The form of a state dict; the reader reports names that do not fit it."""
     parts = {re.sub(r"\.\d+\.", ".", name, count=1) for name in names}
     network = "wavenet" if any(part.startswith("wavenet.") for part in parts) else "WN"
     return Form(
@@ -50,15 +50,15 @@ def form_of(names: Iterable[str]) -> Form:
 
 
 def choose_family(form: Form, *, class_name: str | None, wanted: str | None) -> tuple[str, bool]:
-    """The family of a checkpoint, and whether that could be told.
+    """The family of a checkpoint, and whether it is certain.
 
     Args:
-        form: its form.
-        class_name: of the module that was saved, if one was.
-        wanted: the family that the user says it is, if any.
+        form: form of the checkpoint.
+        class_name: class of the saved module; None for a state dict.
+        wanted: family that the user names; None detects it.
 
     Raises:
-        ValueError: an unknown family, or one that its names or its class contradict.
+        ValueError: ``wanted`` is unknown, or contradicts the names or the class.
     """
     if wanted is not None and wanted not in FAMILIES:
         raise ValueError(f"expected a family among {', '.join(FAMILIES)}; got {wanted!r}")
@@ -67,6 +67,6 @@ def choose_family(form: Form, *, class_name: str | None, wanted: str | None) -> 
         found = "glow_old"
     fits = wanted in (None, found) or (wanted == "glow_old" and class_name is None)
     if not fits or (wanted == "glow_old" and found == "nemo"):
-        raise ValueError(f"expected the family {found}, by its names; got --family {wanted}")
+        raise ValueError(f"expected the family {found}, from its names; got --family {wanted}")
     certain = wanted is not None or class_name is not None or found in ("nvidia", "nemo")
     return wanted or found, certain

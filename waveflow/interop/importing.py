@@ -1,4 +1,4 @@
-"""Checkpoints of WaveGlow made vocoders' folders, and compared with what they were."""
+"""Import checkpoints of WaveGlow as folders of vocoders, and compare the two."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
 TOLERANCE = 1e-4
-"""Largest difference between a checkpoint and its import, relative to the largest value if that is
-above 1; in float64, where an exact import is below 1e-5.
-"""
+"""Largest difference between a checkpoint and its import in float64, relative to the largest value
+if that is above 1. An exact import is below 1e-5."""
 
 _CONFIG, _WEIGHTS = "config.yaml", "model.safetensors"
 _TEMPERATURE = 0.6
@@ -32,13 +31,13 @@ _TEMPERATURE = 0.6
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a checkpoint.
+    """The result of an import.
 
     Attributes:
-        family: one of :data:`waveflow.interop.families.FAMILIES`.
-        vocoder: as it was saved.
-        differences: between the saved vocoder and the checkpoint's own tensors, in float64, of
-            ``latent``, ``log_prob`` (nats per sample) and ``synthesis``.
+        family: family of the checkpoint, a key of :data:`waveflow.interop.families.FAMILIES`.
+        vocoder: the saved vocoder.
+        differences: largest differences of ``latent``, ``log_prob`` (nats per sample) and
+            ``synthesis`` between the saved vocoder and the checkpoint's tensors, in float64.
     """
 
     family: str
@@ -53,26 +52,26 @@ def import_checkpoint(
     family: str | None = None,
     mel: MelConfig | None = None,
 ) -> Imported:
-    """Make a vocoder's folder of a checkpoint of WaveGlow, without running what is in it.
+    """Import a checkpoint of WaveGlow as the folder of a vocoder; nothing in the file is run.
 
     The folder is loaded again and compared with a plain evaluation of the checkpoint's own
-    tensors; it appears only if they agree.
+    tensors. It is kept only if they agree.
 
     Args:
-        path: a file of ``torch.save`` (any version), a ``.nemo`` archive or a ``.safetensors``.
-        folder: where to; made if missing. It must not have a vocoder in it.
-        family: one of :data:`waveflow.interop.families.FAMILIES`; by default told by the file.
-        mel: the convention of its mels; by default that of the file, or ``nvidia-22k``.
+        path: file of ``torch.save`` (any version), ``.nemo`` archive or ``.safetensors`` file.
+        folder: folder to write, without a vocoder; created if missing.
+        family: key of :data:`waveflow.interop.families.FAMILIES`; None detects it.
+        mel: convention of its mels; None is that of the file, or ``nvidia-22k``.
 
     Raises:
         OSError: a file cannot be opened or written.
-        ValueError: a damaged or hostile file, no WaveGlow, a folder with a vocoder in it, or an
-            import that differs from its checkpoint; nothing is written.
+        ValueError: the file is damaged, hostile or not a WaveGlow, the folder has a vocoder, or
+            the import differs from its checkpoint. Nothing is written then.
     """
     folder = as_path(folder)
     for name in (_CONFIG, _WEIGHTS):
         if (folder / name).exists():
-            raise ValueError(f"{folder}: expected a folder without a vocoder; {name} is there")
+            raise ValueError(f"{folder}: expected a folder without a vocoder; got one with {name}")
     checkpoint = open_checkpoint(path)
     try:
         family, vocoder = _converted(checkpoint, family, mel)
@@ -99,15 +98,15 @@ def _converted(
     family, certain = choose_family(form, class_name=checkpoint.class_name, wanted=wanted)
     if not certain and not checkpoint.told:
         warnings.warn(
-            "taken for NVIDIA's glow.py, but glow_old.py has the same names: if it sounds like "
+            "imported as NVIDIA's glow.py, but glow_old.py has the same names: if it sounds like "
             "noise, import it with --family glow_old",
             stacklevel=3,
         )
     mel = mel or checkpoint.mel or MelConfig.named("nvidia-22k")
     if checkpoint.hop_length not in (None, mel.hop_length):
         raise ValueError(
-            f"expected a mel of hop_length {checkpoint.hop_length}, by the model's upsampler; got "
-            f"{mel.hop_length}: choose another with --mel"
+            f"expected a mel of hop_length {checkpoint.hop_length}, from the model's upsampler; "
+            f"got {mel.hop_length}: choose another convention with --mel"
         )
     vocoder = vocoder_from_state_dict(checkpoint.weights, mel=mel, swap_odd=family == "glow_old")
     synthesis = SynthesisConfig(temperature=_TEMPERATURE)
@@ -117,9 +116,9 @@ def _converted(
 
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
-    """A temporary folder whose files are in ``folder`` at the end, and nowhere if the body fails.
+    """A temporary folder, moved to ``folder`` at the end, or deleted if the body fails.
 
-    Files that are in ``folder`` before stay.
+    Other files in ``folder`` stay.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = "".join(temporary_affixes(folder.name))
@@ -130,7 +129,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
             yield temporary
             umask = os.umask(0)
             os.umask(umask)
-            temporary.chmod(0o777 & ~umask)  # mkdtemp is private, the folder need not be
+            temporary.chmod(0o777 & ~umask)  # mkdtemp makes a private folder
             if not folder.exists():
                 temporary.rename(folder)
                 return

@@ -1,4 +1,4 @@
-"""The mel conventions of other projects, and which can become which."""
+"""The mel conventions of other projects, and conversions between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waveflow.audio.mel import MEL_CONVENTIONS, MelConfig
 from waveflow.interop.convention import MelConvention, front_end
 
 FLOORS = ("power_floor", "clamp")
-"""The fields of a front end that matter to nearly silent bands alone."""
+"""The fields of a front end that affect only nearly silent bands."""
 
 
 def _tables() -> dict[str, MelConvention]:
@@ -87,10 +87,10 @@ CONVENTIONS: dict[str, MelConvention] = _tables()
 
 
 def convention(name_or_config: str | MelConvention | MelConfig) -> MelConvention:
-    """A convention by its name; that of a front end alone is its natural logarithm.
+    """A convention by its name; a front end stands for its natural logarithm.
 
     Raises:
-        ValueError: no such name.
+        ValueError: the name is unknown.
     """
     if isinstance(name_or_config, MelConvention):
         return name_or_config
@@ -105,9 +105,9 @@ def convention(name_or_config: str | MelConvention | MelConfig) -> MelConvention
 def differing(
     source: str | MelConvention | MelConfig, target: str | MelConvention | MelConfig
 ) -> list[str]:
-    """The fields of the front ends, by name, that no arithmetic turns into one another.
+    """The names of the front ends' fields that differ and that no arithmetic can convert.
 
-    Empty where :func:`convert` converts.
+    The list is empty if :func:`convert` can convert.
     """
     one, other = convention(source).front_end, convention(target).front_end
     return [name for name in one.differing(other) if name not in FLOORS]
@@ -118,18 +118,18 @@ def exact_between(
 ) -> tuple[float, float]:
     """The natural logarithms between which a conversion is exact.
 
-    Below lies the higher of the two conventions' floors, above the lower of their ceilings.
+    They are the higher floor and the lower ceiling of the two conventions.
     """
     one, other = convention(source), convention(target)
     return max(one.floor(), other.floor()), min(one.ceiling(), other.ceiling())
 
 
 def lag(source: str | MelConvention | MelConfig, target: str | MelConvention | MelConfig) -> int:
-    """Samples by which sound comes late that a vocoder of ``target`` makes of ``source``'s frames.
+    """Delay, in samples, of audio that a ``target`` vocoder makes from frames of ``source``.
 
-    Centred frames stand half a hop earlier in the audio than those of hops, and are otherwise the
-    same. So a difference of ``framing`` alone is a matter of time: the mel is converted with
-    ``allow=("framing",)``, and the sound moved. Negative where it comes early.
+    Centred frames are half a hop earlier in the audio than frames of hops, and are otherwise the
+    same. So if only ``framing`` differs, convert the mel with ``allow=("framing",)`` and move the
+    sound by this delay. A negative delay means that the sound is early.
     """
     one, other = convention(source).front_end, convention(target).front_end
     later = (other.framing == "hop") - (one.framing == "hop")
@@ -143,25 +143,25 @@ def convert(
     *,
     allow: Sequence[str] = (),
 ) -> Tensor:
-    """A mel of one convention as one of another, exactly, or not at all.
+    """Convert a mel from one convention to another exactly, or raise an error.
 
-    Logarithm's base, decibels, normalisation and the order of axes are converted. What lies below
-    the floor of either convention (:func:`exact_between`) is the floor, or undecided.
+    The base of the logarithm, decibels, normalisation and the order of axes are converted. Values
+    below the floor of either convention (:func:`exact_between`) become the floor, or are not exact.
 
     Args:
-        mel: (batch, n_mels, frames) or (n_mels, frames), or with ``source.frames_first`` those
-            two axes exchanged.
-        source: what it is: a name of :data:`CONVENTIONS`, a convention, or a front end, whose
-            natural logarithm is meant.
-        target: what it shall be, such as ``vocoder.config.mel``.
-        allow: fields whose difference the caller takes upon himself, such as ``("window",)``.
+        mel: mel in ``source``, (batch, n_mels, frames) or (n_mels, frames); with
+            ``source.frames_first`` the last two axes are exchanged.
+        source: convention of ``mel``: a name of :data:`CONVENTIONS`, a convention, or a front end,
+            which stands for its natural logarithm.
+        target: convention of the result, such as ``vocoder.config.mel``.
+        allow: fields that may differ, such as ``("window",)``; their difference stays in the mel.
 
     Returns:
-        The mel of the target; on the same device and of the same type.
+        The mel in ``target``, on the device and of the type of ``mel``.
 
     Raises:
-        ValueError: conventions that cannot become one another; names the fields that differ.
-        MelWarning: (a warning) values that no speech has in the source convention.
+        ValueError: the conventions cannot be converted; names the fields that differ.
+        MelWarning: (a warning) the values are implausible for speech in ``source``.
 
     >>> import torch
     >>> mel = -5.5 + 2 * torch.randn(80, 200)
@@ -188,10 +188,10 @@ def converter(
     *,
     allow: Sequence[str] = (),
 ) -> Callable[[Tensor], Tensor]:
-    """What :func:`convert` does to a mel, for many of them, or for slices; it doubts none.
+    """A function that converts mels or slices of mels like :func:`convert`, without its warning.
 
     Raises:
-        ValueError: conventions that cannot become one another; names the fields that differ.
+        ValueError: the conventions cannot be converted; names the fields that differ.
     """
     one, other = _pair(source, target, allow)
     return partial(_converted, one, other)
@@ -202,7 +202,7 @@ def _pair(
     target: str | MelConvention | MelConfig,
     allow: Sequence[str],
 ) -> tuple[MelConvention, MelConvention]:
-    """Both conventions, of which the first can become the second."""
+    """Both conventions, checked that the first can be converted to the second."""
     one, other = convention(source), convention(target)
     told = "; ".join(
         f"{name} {getattr(one.front_end, name)}, expected {getattr(other.front_end, name)}"
@@ -211,8 +211,8 @@ def _pair(
     )
     if told:
         raise ValueError(
-            f"mel: {_name(source)} cannot become {_name(target)}: {told}. No arithmetic turns one "
-            "into the other: use a vocoder of that convention, or make the mel anew from audio"
+            f"mel: {_name(source)} cannot become {_name(target)}: {told}. No arithmetic converts "
+            "one to the other: use a vocoder of that convention, or compute the mel from audio"
         )
     return one, other
 

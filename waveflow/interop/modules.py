@@ -1,4 +1,4 @@
-"""The state dict of a module that was saved whole, without its class."""
+"""The state dict of a module that was saved whole, read without its class."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _MOST_MODULES = 100_000
 
 
 def state_dict(module: Record) -> dict[str, Tensor]:
-    """Names and tensors of a module and its children, as its own ``state_dict()`` would tell.
+    """Names and tensors of a module and its children, like its own ``state_dict()``.
 
     Args:
-        module: a record of an ``nn.Module``.
+        module: record of an ``nn.Module``.
 
     Raises:
-        ValueError: it is no module, or one that contains itself.
+        ValueError: ``module`` is not a module, or contains itself.
     """
     found: dict[str, Tensor] = {}
     pending, count = [("", module)], 0
@@ -38,7 +38,7 @@ def state_dict(module: Record) -> dict[str, Tensor]:
 
 
 def unwrapped(module: Record) -> Record:
-    """The model in the wrappers that it was trained in (``DataParallel`` and the like)."""
+    """The model inside its wrappers (``DataParallel`` and similar)."""
     for _ in range(8):
         inner = _entries(module, "_modules")
         if list(inner) != ["module"] or not isinstance(inner["module"], Record):
@@ -48,7 +48,7 @@ def unwrapped(module: Record) -> Record:
 
 
 def attribute(module: Record, *names: str) -> Any:
-    """An attribute of a child, such as ``attribute(module, "upsample", "stride")``; or None."""
+    """An attribute of a child, as in ``attribute(module, "upsample", "stride")``, or None."""
     for name in names[:-1]:
         child = _entries(module, "_modules").get(name)
         if not isinstance(child, Record):

@@ -1,4 +1,4 @@
-"""The mels of NeMo's models, by their configurations."""
+"""The mel conventions of NeMo's models, from their configurations."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from waveflow.audio.mel import MelConfig
 
 
 def mel_of_config(config: Any) -> tuple[MelConfig | None, list[str]]:
-    """The mel convention that a configuration of NeMo tells.
+    """The mel convention of a configuration of NeMo.
 
     Args:
-        config: what the YAML says.
+        config: content of the YAML file.
 
     Returns:
-        The convention, None if it is not told in numbers; and what is told that no convention
-        here has, such as ``preemph 0.97``.
+        The convention, or None if the config gives no numeric sizes; and the settings that
+        waveflow cannot represent, such as ``preemph 0.97``.
 
     Raises:
-        ValueError: numbers that make no mel.
+        ValueError: the numbers are not those of a mel.
     """
     told = _mapping(_mapping(config).get("preprocessor"))
     told = {**told, **_mapping(told.get("params"))}
@@ -58,7 +58,7 @@ _USUAL = {"preemph": None, "normalize": None, "mag_power": 1.0, "log": True, "wi
 
 
 def _short(value: Any) -> str:
-    """A value for an error; nothing is written out that may be long."""
+    """A value as short text for a message."""
     if isinstance(value, str):
         return ascii(value[:40])
     return str(value) if isinstance(value, float | bool | None) else "of another kind"

@@ -1,4 +1,4 @@
-"""WaveGlow's weights, as NVIDIA's projects name them, in waveflow's objects."""
+"""Build a vocoder from WaveGlow's weights with the names of NVIDIA's projects."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _LONGEST_REACH = 2**13
 def vocoder_from_state_dict(
     state_dict: Mapping[str, Tensor], *, mel: MelConfig | None = None, swap_odd: bool = False
 ) -> Vocoder:
-    """Build a WaveGlow vocoder from the state dict of any of NVIDIA's.
+    """Build a WaveGlow vocoder from a state dict of any of NVIDIA's projects.
 
-    All sizes are read off the tensors' shapes. Fused or separate ``cond_layers``, ``res_layers``
-    and ``skip_layers`` or both in one, ``WN`` or ``wavenet``, weight norm in either of torch's
-    spellings or already removed: all of them become the same vocoder. The result is float64 if
+    All sizes are read from the shapes of the tensors. All forms give the same vocoder: fused or
+    separate ``cond_layers``, ``res_layers`` and ``skip_layers`` or both in one, ``WN`` or
+    ``wavenet``, weight norm in either of torch's spellings or removed. The result is float64 if
     all tensors are, float32 otherwise.
 
     Args:
         state_dict: names and tensors, such as ``WN.0.in_layers.0.weight_v``.
-        mel: the convention of its mels; ``nvidia-22k`` by default.
+        mel: convention of its mels; None is ``nvidia-22k``.
         swap_odd: whether every second flow moves the first half of the channels, as in the public
-            ``glow_old.py``, whose names do not tell.
+            ``glow_old.py``; the names do not show it.
 
     Returns:
         The vocoder, in evaluation mode. Its latent has the public model's channel order.
 
     Raises:
-        ValueError: names or shapes that do not fit this structure; says which.
+        ValueError: a name or a shape does not fit this structure; names it.
     """
     mel = mel or MelConfig.named("nvidia-22k")
     form = form_of(state_dict)
@@ -51,7 +51,7 @@ def vocoder_from_state_dict(
         "bias": weights.take("upsample.bias", (mel.n_mels,)),
     }
     flows = [_flow(weights, form, config, mel.n_mels, flow) for flow in range(config.flows)]
-    weights.require_all_read()  # nothing is made of sizes that are only claimed
+    weights.require_all_read()  # before memory is allocated for sizes that no tensor has
     with torch.device("cpu"):
         vocoder = Vocoder(VocoderConfig(model=config, mel=mel)).to(weights.dtype)
     vocoder.load_state_dict(_named(upsampler, flows, vocoder))
@@ -59,7 +59,7 @@ def vocoder_from_state_dict(
 
 
 def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> WaveGlowConfig:
-    """The sizes that the shapes tell. Early outputs show where the 1x1 matrices shrink."""
+    """The sizes from the shapes; early outputs are where the 1x1 matrices shrink."""
     flows = weights.count("convinv", "conv.weight")
     network = f"{form.network}.0"
     if flows > _MOST_FLOWS:
@@ -86,10 +86,10 @@ def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> W
         raise ValueError(f"{network}.in_layers.0: expected an odd kernel; got {kernel_size}")
     if layers > 16 or 2 ** (layers - 1) * (kernel_size // 2) > _LONGEST_REACH:
         raise ValueError(
-            f"{network}.in_layers: expected dilated kernels that reach {_LONGEST_REACH} steps at "
-            f"most; got {layers} layers of kernel {kernel_size}"
+            f"{network}.in_layers: expected dilated kernels that reach at most {_LONGEST_REACH} "
+            f"steps; got {layers} layers of kernel {kernel_size}"
         )
-    if form.fused:  # a width that is only claimed is refused by the tensor that lacks it
+    if form.fused:  # checks the width against a tensor that has it
         weights.require_shape(f"{network}.cond_layer.bias", (2 * channels * layers,))
     return WaveGlowConfig(
         groups=sizes[0],
@@ -107,7 +107,7 @@ def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> W
 def _flow(
     weights: Weights, form: Form, config: WaveGlowConfig, bands: int, flow: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The matrix of a flow, and the tensors of its network by the names that they have here."""
+    """The matrix of a flow, and the tensors of its network by their names in waveflow."""
     size = config.groups - config.early_size * (flow // config.early_every)
     matrix = weights.take(f"convinv.{flow}.conv.weight", (size, size, 1)).squeeze(-1)
     network = f"{form.network}.{flow}"
@@ -140,7 +140,7 @@ def _named(
 def _network(
     weights: Weights, form: Form, network: str, config: WaveGlowConfig, half: int, bands: int
 ) -> dict[str, Layer]:
-    """The layers with weight norm of one coupling's network, by the names that they have here."""
+    """The layers with weight norm of one coupling's network, by their names in waveflow."""
     width, count = config.channels, config.layers
     context = bands * config.groups
 
@@ -155,7 +155,7 @@ def _network(
     found = {"start": take("start", (width, half, 1)), "condition": condition}
     for i in range(count):
         found[f"dilated.{i}"] = take(f"in_layers.{i}", (2 * width, width, config.kernel_size))
-        outputs = 2 * width if i < count - 1 else width  # the last has no residual
+        outputs = 2 * width if i < count - 1 else width  # the last layer has no residual
         if not form.split:
             found[f"residual_skip.{i}"] = take(f"res_skip_layers.{i}", (outputs, width, 1))
             continue

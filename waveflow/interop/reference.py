@@ -1,4 +1,4 @@
-"""WaveGlow evaluated on the tensors of a checkpoint as they are, to compare an import with."""
+"""A plain evaluation of WaveGlow on the tensors of a checkpoint, to check an import."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.nn import functional
 
 
 class Reference:
-    r"""WaveGlow as a plain program, in float64, on any family's names.
+    r"""WaveGlow as a plain program, in float64, for the names of every family.
 
-    Written from the paper (Prenger et al., https://arxiv.org/abs/1811.00002, section 2) and shares
-    no code with the rest of waveflow: each flow mixes the channels by its matrix W, then changes
-    half of them, :math:`z_b = e^{\log s} x_b + t` with :math:`(t, \log s)` of the other half and
-    the mel.
+    It follows the paper (Prenger et al., https://arxiv.org/abs/1811.00002, section 2) and shares
+    no code with the rest of waveflow. Each flow mixes the channels by its matrix W, then changes
+    half of them, :math:`z_b = e^{\log s} x_b + t`, where :math:`(t, \log s)` depend on the other
+    half and the mel.
 
     Args:
         weights: names and tensors, such as ``WN.0.start.weight_v``.
-        hop_length: samples from a mel frame to the next.
+        hop_length: samples from one mel frame to the next.
         swap_odd: whether odd flows change the first half of the channels.
     """
 

@@ -1,4 +1,4 @@
-"""A state dict of which every tensor is checked as it is taken."""
+"""A state dict that checks every tensor when it is taken."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 _NEVER_USED = re.compile(r"convinv\.\d+\.inv_conv\.weight")
-"""Inverses, which NeMo saves once it has synthesised."""
+"""Inverse matrices, which NeMo saves after a synthesis."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with weight norm: the weight is ``g * v / |v|``, the norm of each row.
+    """A convolution with weight norm: the weight is ``g * v / |v|``, with the norm of each row.
 
     Attributes:
         g: magnitudes, (out_channels, 1, 1).
         v: directions, (out_channels, in_channels, kernel_size).
-        bias: (out_channels,).
+        bias: bias, (out_channels,).
     """
 
     g: Tensor
@@ -29,8 +29,9 @@ class Layer:
 
     @classmethod
     def stacked(cls, layers: Sequence[Layer]) -> Layer:
-        """One layer that gives the outputs of several one after the other: exactly the same, for
-        weight norm knows each output channel alone.
+        """One layer with the concatenated outputs of several layers.
+
+        The result is exact, because weight norm acts on each output channel separately.
         """
         return cls(
             torch.cat([layer.g for layer in layers]),
@@ -40,13 +41,13 @@ class Layer:
 
     @classmethod
     def plain(cls, weight: Tensor, bias: Tensor) -> Layer:
-        """The layer of a weight without weight norm: its own norm for magnitude."""
+        """The layer of a weight without weight norm; the magnitude is the norm of the weight."""
         g = torch.linalg.vector_norm(weight.double(), dim=(1, 2), keepdim=True).to(weight.dtype)
-        silent = g == 0  # a direction all the same, or the weight would be 0 / 0
+        silent = g == 0  # any direction works; without one the weight would be 0 / 0
         return cls(g, torch.where(silent, torch.ones_like(weight), weight), bias)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by the names that torch's parametrisation has for them."""
+        """The tensors by their names in torch's parametrisation."""
         return {
             "parametrizations.weight.original0": self.g,
             "parametrizations.weight.original1": self.v,
@@ -55,10 +56,10 @@ class Layer:
 
 
 class Weights:
-    """Names and tensors, each to be taken once.
+    """Names and tensors; each tensor can be taken once.
 
     Args:
-        tensors: the state dict.
+        tensors: state dict of a WaveGlow.
 
     Attributes:
         dtype: float64 if all tensors are float64, float32 otherwise.
@@ -72,7 +73,7 @@ class Weights:
         self.dtype = torch.float64 if types == {torch.float64} else torch.float32
 
     def count(self, before: str, after: str) -> int:
-        """How many of ``before.0.after``, ``before.1.after`` and so on there are, 1 or more."""
+        """The number of tensors ``before.0.after``, ``before.1.after`` and so on, at least 1."""
         count = 0
         while f"{before}.{count}.{after}" in self._left:
             count += 1
@@ -81,24 +82,24 @@ class Weights:
         return count
 
     def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
-        """The shape of a tensor that is not taken yet."""
+        """The shape of a tensor that has not been taken."""
         shape = tuple(self._tensor(name).shape)
         if len(shape) != dimensions or 0 in shape:
             raise ValueError(f"{name}: expected {dimensions} dimensions; got shape {shape}")
         return shape
 
     def layer_shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a layer's weight, which is not taken yet."""
+        """The shape of a layer's weight, which has not been taken."""
         return self.shape(f"{name}.{self._spelling(name)[-1]}", 3)
 
     def require_shape(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise ValueError if a tensor that is not taken yet has another shape."""
+        """Raise ValueError if a tensor that has not been taken has another shape."""
         got = tuple(self._tensor(name).shape)
         if got != shape:
             raise ValueError(f"{name}: expected shape {shape}; got {got}")
 
     def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """A tensor, known to have this shape and finite numbers, in the precision of all."""
+        """Take a tensor of this shape with finite numbers, converted to ``dtype``."""
         value = self._tensor(name)
         self.require_shape(name, shape)
         if not value.is_floating_point() or not value.isfinite().all():
@@ -107,7 +108,7 @@ class Weights:
         return value.detach().to(self.dtype)
 
     def layer(self, name: str, shape: tuple[int, int, int]) -> Layer:
-        """A layer whose weight has this shape, in whichever spelling of weight norm."""
+        """Take a layer whose weight has this shape, in any spelling of weight norm."""
         spelling = self._spelling(name)
         bias = self.take(f"{name}.bias", shape[:1])
         if len(spelling) == 1:
@@ -116,7 +117,7 @@ class Weights:
         return Layer(self.take(g, (shape[0], 1, 1)), self._direction(v, shape), bias)
 
     def require_all_read(self) -> None:
-        """Raise ValueError naming a tensor that was not taken."""
+        """Raise ValueError if a tensor has not been taken; names it."""
         for name in self._left:
             raise ValueError(f"expected the state dict of a WaveGlow; got {str(name)[:80]} as well")
 

@@ -1,1 +1,1 @@
-"""Files read within bounds and written whole, folders walked in one way, and signals."""
+"""Read files within bounds, write them completely, walk folders, and handle signals."""

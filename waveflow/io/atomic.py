@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from waveflow.io.paths import as_path
 
 _RANDOM = re.compile("[a-z0-9_]{8}")
 _LONG = 100
-"""Bytes of a name to which a temporary one may add some; of a longer one it is a digest."""
+"""Longest name, in bytes, that a temporary name contains; a longer one is replaced by a digest."""
 _LONGEST_SUFFIX = 16
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path``, of the same suffix, which becomes ``path`` at the end.
+    """A temporary path beside ``path``, with the same suffix, which is renamed to it at the end.
 
-    If the body raises, nothing is left behind and an older file at ``path`` stays.
+    If the body raises, the temporary file is removed and an existing file at ``path`` stays.
 
     Raises:
-        ValueError: an empty string.
+        ValueError: ``path`` is an empty string.
         OSError: ``path`` cannot be written; names it.
     """
     path = as_path(path)
@@ -45,7 +45,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             umask = os.umask(0)
             os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # mkstemp is private, the file need not be
+            temporary.chmod(0o666 & ~umask)  # mkstemp makes a private file
             _flush_to_disk(temporary)
             os.replace(temporary, path)
     finally:
@@ -54,15 +54,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Write a whole file, or leave the old one."""
+    """Write a whole file, or leave the existing one."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def temporary_affixes(name: str) -> tuple[str, str]:
-    """What a temporary name for a file or folder begins and ends with, around eight characters.
+    """Start and end of a temporary name for a file or folder; eight characters are between them.
 
-    The name is hidden, of the same suffix, and not too long wherever ``name`` is not.
+    The temporary name is hidden, has the same suffix, and is not too long if ``name`` is not.
 
     >>> temporary_affixes("speech.wav")
     ('.speech-', '.wav')
@@ -77,41 +77,41 @@ def temporary_affixes(name: str) -> tuple[str, str]:
 
 @contextmanager
 def errors_name(target: Path, prefix: str) -> Iterator[None]:
-    """Errors of the system about a temporary file or folder name what it is to become.
+    """In errors of the system, replace the name of a temporary file or folder by its final name.
 
     Args:
-        target: what it is to become.
-        prefix: of the temporary's name, in the same folder.
+        target: final path of the temporary file or folder.
+        prefix: start of the temporary name, in the same folder.
 
     Raises:
-        OSError: the same, with the file name of the target, or of what is to be in it.
+        OSError: the error of the body, with the path of the target or of a file in it.
     """
     try:
         yield
     except OSError as error:
         if error.errno is None:
-            raise  # not the system's, and in words of its own
+            raise  # not an error of the system
         rest = ""
         if error.filename is not None:
             folder = os.path.abspath(target.parent)
             place = os.path.relpath(os.path.abspath(os.fsdecode(error.filename)), folder)
             first, _, rest = place.partition(os.sep)
             if not first.startswith(prefix):
-                raise  # another file's
+                raise  # about another file
         named = target / rest if rest else target
         raise OSError(error.errno, error.strerror, str(named)) from error
 
 
 def remove_leftovers(paths: Iterable[str | Path]) -> int:
-    """Remove what calls of :func:`atomic_path` that were killed have left beside these paths.
+    """Remove temporary files that killed calls of :func:`atomic_path` have left beside ``paths``.
 
-    Each folder is read once. What another process is writing at this moment is lost to it, too.
+    Each folder is read once. Temporary files that another process is writing now are also removed.
 
     Args:
-        paths: those that calls were to make; their folders need not exist.
+        paths: final paths of the calls; their folders need not exist.
 
     Returns:
-        How many files were removed.
+        The number of files removed.
     """
     affixes: dict[Path, set[tuple[str, str]]] = defaultdict(set)
     for path in map(Path, paths):
@@ -127,6 +127,6 @@ def remove_leftovers(paths: Iterable[str | Path]) -> int:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """So that a power failure after the renaming finds the content there, too."""
+    """Flush a file to the disk, so that its content survives a power failure after the rename."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

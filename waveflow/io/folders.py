@@ -1,4 +1,4 @@
-"""Folders of recordings, and of the files beside them, all walked in one way."""
+"""Walk folders of recordings and related files."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _JUNK = {"__macosx", "@eadir", "$recycle.bin"}
 def files_below(
     folder: str | Path, suffixes: tuple[str, ...], *, but: Path | None = None
 ) -> list[Path]:
-    """The files of some kinds in the tree below a folder, sorted.
+    """The files with some suffixes in the tree below a folder, sorted.
 
-    Links to folders are followed, each folder is read once. What is hidden is left out: names that
-    begin with a dot, and the folders that macOS and others put beside what people store. Sounds
-    that are left out and are no hidden files are told in one warning.
+    Links to folders are followed, and each folder is read once. Hidden files and folders are left
+    out: names that begin with a dot, and folders that macOS and other systems add. One warning
+    reports sounds that are left out, except hidden files.
 
     Args:
-        folder: where to look; may be hidden itself.
-        suffixes: of the files, in lower case; theirs may be in any.
-        but: a folder to leave out.
+        folder: root of the tree; may be hidden itself.
+        suffixes: suffixes of the files, in lower case; case is ignored in the tree.
+        but: folder to leave out.
 
     Raises:
         OSError: a folder cannot be read.
@@ -52,7 +52,9 @@ def files_below(
     waiting: list[Path] = [folder]
     links: list[Path] = []
     while waiting or links:
-        here = waiting.pop() if waiting else links.pop(0)  # links last: places have their own names
+        here = (
+            waiting.pop() if waiting else links.pop(0)
+        )  # links last, so that a folder keeps its real path
         place = os.path.realpath(here)
         if place in reached or (here != folder and _leads_back(here, place)):
             continue
@@ -69,9 +71,9 @@ def files_below(
             elif suffix in suffixes and (path.is_file() or path.is_symlink()):
                 found.append(path)
             elif suffix in _OTHER_SOUNDS:
-                left_out["files in formats that are not read"].append(path)
+                left_out["files in unsupported formats"].append(path)
             elif path.is_symlink() and not path.exists():
-                left_out["links to nothing"].append(path)
+                left_out["broken links"].append(path)
     if left_out:
         told = [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in left_out.items()]
         warnings.warn(f"{folder}: left out {'; '.join(told)}", stacklevel=2)
@@ -83,12 +85,12 @@ def _is_hidden(name: str) -> bool:
 
 
 def _leads_back(link: Path, place: str) -> bool:
-    """Whether a link leads to a folder that it stands in."""
+    """Whether a link leads to a folder that contains it."""
     return link.is_symlink() and link.parent.resolve().is_relative_to(place)
 
 
 def _has_files(folder: Path, suffixes: tuple[str, ...]) -> bool:
-    """Whether there are files of those kinds in a tree, but for hidden ones."""
+    """Whether a tree has files with these suffixes that are not hidden."""
     return any(
         Path(name).suffix.lower() in suffixes and not _is_hidden(name)
         for _, _, names in os.walk(folder)

@@ -1,4 +1,4 @@
-"""Archives of NumPy arrays, which may not unfold to more than their budget."""
+"""Check archives of NumPy arrays against unpacking to much more than their size."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import BinaryIO
 
 from waveflow.io.budget import NUMPY_ARCHIVE
 
-_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of others, any piece may unfold to anything
+_KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other compressions have no bound
 
 
 def require_bounded(file: str | Path | BinaryIO) -> None:
-    """Refuse an archive that unfolds to far more than it holds; what it promises is what is read.
+    """Refuse an archive whose headers claim much more than its size; readers read what they claim.
 
     Args:
-        file: an ``.npz``; anything else is not looked at.
+        file: ``.npz`` file; other files are not checked.
 
     Raises:
-        ValueError: it is such a one, or is compressed in a way that NumPy does not write.
-        zipfile.BadZipFile: it is damaged.
+        ValueError: the archive unpacks to too much, or has a compression that NumPy does not write.
+        zipfile.BadZipFile: the archive is damaged.
     """
     if not zipfile.is_zipfile(file):
         return
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
     if any(member.compress_type not in _KINDS for member in members):
-        raise ValueError("an archive of another compression than NumPy's")
+        raise ValueError("an archive with a compression that NumPy does not write")
     stored = sum(member.compress_size for member in members)
     promised = sum(member.file_size for member in members)
     if promised > NUMPY_ARCHIVE.of(stored):
-        raise ValueError(f"{stored} bytes that unfold to {promised}")
+        raise ValueError(f"{stored} bytes that unpack to {promised}")

@@ -1,4 +1,4 @@
-"""Paths that somebody has given."""
+"""Check paths in arguments."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
-    """A path that somebody has given; an empty string would be the working folder.
+    """An argument as a path; an empty string is refused, because it means the working folder.
 
     Raises:
-        ValueError: an empty string.
+        ValueError: ``path`` is an empty string.
 
     >>> as_path("out/speech.wav").name
     'speech.wav'

@@ -1,4 +1,4 @@
-"""Pipes, read once and within bounds."""
+"""Read pipes once and within bounds."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import IO, BinaryIO
 from waveflow.io.paths import as_path
 
 MOST_PIPED = 2**32
-"""Bytes that are taken of a pipe, at most."""
-_HELD = 2**24  # bytes of a pipe that are in memory; more are on the disk
+"""Largest number of bytes that are read from a pipe."""
+_HELD = 2**24  # bytes of a pipe that are held in memory; more go to the disk
 
 
 @contextmanager
 def seekable(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to read in any order; a pipe is read once, and its content kept meanwhile.
+    """A file that can be read in any order; a pipe is copied first.
 
     Raises:
-        OSError: as ``open``.
-        ValueError: more than ``MOST_PIPED`` bytes come of a pipe.
+        OSError: as for ``open``.
+        ValueError: a pipe has more than ``MOST_PIPED`` bytes.
     """
     with open(as_path(path), "rb") as file:
         if file.seekable():
@@ -34,19 +34,19 @@ def seekable(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def copy_bounded(source: BinaryIO, target: IO[bytes], name: object) -> None:
-    """Copy all that comes of a pipe.
+    """Copy a pipe.
 
     Args:
-        source: is read to its end.
-        target: is written.
-        name: of the source, for the error.
+        source: pipe, which is read to its end.
+        target: file to write.
+        name: name of the pipe, for the error.
 
     Raises:
-        ValueError: more than ``MOST_PIPED`` bytes come.
+        ValueError: the pipe has more than ``MOST_PIPED`` bytes.
     """
     left = MOST_PIPED
     while piece := source.read(2**20):
         left -= len(piece)
         if left < 0:
-            raise ValueError(f"{name}: expected {MOST_PIPED} bytes at most of a pipe; got more")
+            raise ValueError(f"{name}: expected at most {MOST_PIPED} bytes from a pipe; got more")
         target.write(piece)

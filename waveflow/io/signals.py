@@ -1,4 +1,4 @@
-"""Processes that are told to end, and clean up first."""
+"""Handle signals that end a process, so that it can clean up first."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
-"""Status of a process that Ctrl-C has ended, as shells have it."""
+"""Exit status of a process that Ctrl-C has ended, as in shells."""
 
 _LATER = 0.05
-"""Seconds until an interrupt that came in the midst of an import is tried again."""
+"""Seconds until an interrupt during an import is tried again."""
 
 
 def end_when_interrupted() -> None:
-    """From here on Ctrl-C ends this process at once, without a word.
+    """Make Ctrl-C end this process at once, without a message.
 
-    It is for the time in which modules load, when nothing has to be cleaned up, and for that after
-    the work. Nothing changes where Ctrl-C is ignored, nor outside the main thread, where Python
-    lets nobody handle signals.
+    Use it while modules load and after the work, when nothing has to be cleaned up. It has no
+    effect if Ctrl-C is ignored, or outside the main thread, where Python handles no signals.
     """
     _handle_sigint(_end)
 
 
 def raise_when_interrupted() -> None:
-    """From here on Ctrl-C raises KeyboardInterrupt; during an import, at the end of it.
+    """Make Ctrl-C raise KeyboardInterrupt; during an import, after the import.
 
-    In the midst of an import it may be lost, or become an ImportError. Nothing changes where
-    :func:`end_when_interrupted` changes nothing.
+    Within an import the exception could be lost, or become an ImportError. This function has no
+    effect where :func:`end_when_interrupted` has none.
     """
     _handle_sigint(_interrupt)
 
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does.
+    """Make SIGTERM raise KeyboardInterrupt, like Ctrl-C.
 
-    Nothing changes outside the main thread, where Python lets nobody handle signals.
+    It has no effect outside the main thread, where Python handles no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -53,7 +52,7 @@ def sigterm_interrupts() -> Iterator[None]:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Where Ctrl-C raises, it ends the process instead; for imports while nothing is unfinished."""
+    """If Ctrl-C raises, make it end the process instead; for imports before any work."""
     raises = signal.getsignal(signal.SIGINT) is _interrupt
     if raises:
         end_when_interrupted()

@@ -1,4 +1,4 @@
-"""Files of text and of JSON."""
+"""Read text files and JSON files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from waveflow.io.paths import as_path
 
 
 def read_text(path: str | Path) -> str:
-    r"""The text of a file that people write: UTF-8, with or without a byte order mark.
+    r"""Read a text file: UTF-8, with or without a byte order mark.
 
-    Rows end at ``\n``, whether the file ends them by ``\n``, ``\r\n`` or ``\r``.
+    Lines in the result end with ``\n``; those of the file may end with ``\n``, ``\r\n`` or ``\r``.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is no such text; names it.
+        ValueError: the file is not UTF-8; names the file.
     """
     try:
         return as_path(path).read_text(encoding="utf-8-sig")
@@ -26,14 +26,14 @@ def read_text(path: str | Path) -> str:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """The plain values in a file of JSON.
+    """Read the plain values in a JSON file.
 
     Raises:
-        OSError: it cannot be opened.
-        ValueError: it is not JSON; names it.
+        OSError: the file cannot be opened.
+        ValueError: the file is not JSON; names the file.
     """
     path = as_path(path)
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON; got something else ({error})") from None
+        raise ValueError(f"{path}: expected JSON; got another format ({error})") from None

@@ -1,4 +1,4 @@
-"""YAML of a page or two, read within bounds: plain values alone, without what can blow up."""
+"""Read small YAML files within bounds: only plain values, without aliases."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import yaml
 
 LARGEST = 2**20
-"""Bytes that a file may have."""
+"""Largest size of a file in bytes."""
 DEEPEST = 32
-"""Levels of lists and keys that it may have."""
+"""Largest number of nested lists and mappings."""
 _LONGEST_NUMBER = 64
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """No aliases, of which a few stand for endlessly much, and no endless depth or numbers."""
+    """A loader without aliases, which can expand without bounds, deep nesting or long numbers."""
 
     _depth = 0
 
@@ -34,11 +34,11 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | Path) -> Any:
-    """The plain values in a YAML file.
+    """Read the plain values in a YAML file.
 
     Raises:
-        OSError: it cannot be opened.
-        ValueError: it is not YAML, or larger or deeper than a config is, or has aliases.
+        OSError: the file cannot be opened.
+        ValueError: the file is not YAML, is too large or too deep, or has aliases.
     """
     with Path(path).open("rb") as file:
         content = file.read(LARGEST + 1)
@@ -46,12 +46,12 @@ def read_yaml(path: str | Path) -> Any:
         raise ValueError(f"{path}: expected YAML of at most {LARGEST} bytes; got more")
     try:
         return yaml.load(content.decode("utf-8-sig"), _PlainLoader)  # noqa: S506, plain values alone
-    except Exception as error:  # its constructors raise whatever they like
+    except Exception as error:  # its constructors raise any type of error
         raise ValueError(f"{path}: expected YAML; got {shortened(error)}") from None
 
 
 def shortened(error: Exception) -> str:
-    """What an error says, in a line that can be read."""
+    """The text of an error in one line of limited length."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 1000 else f"{text[:1000]} ..."
 

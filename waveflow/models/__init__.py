@@ -1,4 +1,4 @@
-"""Builders: each reads like its paper's figure and returns one bijection on audio."""
+"""Builders of the models; each follows the figure of its paper and returns a bijection on audio."""
 
 from waveflow.models.glow import glow
 from waveflow.models.lapflow import lapflow

@@ -1,4 +1,4 @@
-"""What the config of every model has, and what most of them share."""
+"""The base classes of the models' configs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from waveflow.bijections import Bijection
 from waveflow.nets import MelEncoder, SeparableWaveNet, WaveNet
 
 Conditioner: TypeAlias = Callable[[int, int], nn.Module]
-"""What makes the network of a coupling, given the numbers of its input and output channels."""
+"""A function from the numbers of input and output channels to the network of a coupling."""
 
 WIDEST = 2**14
-"""Channels of a layer, or taps of a kernel, at most."""
+"""Largest number of channels of a layer, and of taps of a kernel."""
 MOST_FLOWS = 1024
-"""Steps of a flow, at most."""
+"""Largest number of steps of a flow."""
 MOST_LAYERS = 20
-"""Gated layers of a WaveNet, each dilated twice as far as the one before, at most."""
+"""Largest number of gated layers of a WaveNet; the dilation doubles from layer to layer."""
 
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """What every model is made of: a context network and a bijection on audio.
+    """The config of a model: a context network and a bijection on audio.
 
     A new model is one file in ``waveflow/models`` with its builder and a subclass of this class,
     one line in :data:`waveflow.config.MODELS`, and one YAML.
 
     Attributes:
-        groups: channels that audio is squeezed into, which are those of the latent.
+        groups: channels that audio is squeezed into, and channels of the latent.
     """
 
     section: ClassVar[str] = "model"
@@ -47,7 +47,7 @@ class ModelConfig(Section):
         raise NotImplementedError
 
     def misfits(self, mel: MelConfig) -> Iterator[str]:
-        """Why this model cannot read that mel, or nothing."""
+        """The reasons why this model cannot read ``mel``; none if it can."""
         for name in self._divide_hop:
             if mel.hop_length % getattr(self, name):
                 yield (
@@ -56,11 +56,11 @@ class ModelConfig(Section):
                 )
 
     def longest_step(self) -> int:
-        """Samples of the longest step that the model has."""
+        """Samples of the longest step of the model."""
         return max(getattr(self, name) for name in self._divide_hop)
 
     def grows_from(self, smaller: ModelConfig) -> bool:
-        """Whether weights of ``smaller`` fit in here and give the same density at first."""
+        """Whether weights of ``smaller`` fit this model and give the same density at first."""
         return self == smaller
 
 
@@ -71,13 +71,13 @@ class EncodedConfig(ModelConfig):
     Attributes:
         groups: channels that audio is squeezed into.
         channels: hidden channels of a coupling's WaveNet.
-        layers: its gated layers; layer i is dilated by 2 ** i.
-        kernel_size: its kernel.
+        layers: gated layers of a coupling's WaveNet; layer i is dilated by 2 ** i.
+        kernel_size: kernel of a coupling's WaveNet, in steps.
         context_channels: channels of the context.
         context_layers: residual blocks of the mel encoder.
-        context_kernel_size: frames that one of its convolutions sees.
-        causal: whether the couplings' networks see no step, and the mel encoder no frame, after
-            the one they are asked about; by default they see as many after as before.
+        context_kernel_size: kernel of the mel encoder's convolutions, in frames.
+        causal: whether the couplings' networks see no later steps, and the mel encoder no later
+            frames; otherwise they see as many after as before.
     """
 
     groups: int = number(64, 2, WIDEST)
@@ -90,7 +90,7 @@ class EncodedConfig(ModelConfig):
     causal: bool = False
 
     def _halved(self, times: str) -> str | None:
-        """What is wrong where the channels are halved so many times."""
+        """The fault if the channels cannot be halved that many times; None if they can."""
         count = getattr(self, times)
         if self.groups % 2**count == 0:
             return None
@@ -116,12 +116,12 @@ class EncodedConfig(ModelConfig):
 def conditioner_of(
     network: type[WaveNet | SeparableWaveNet], config: Any, context_channels: int
 ) -> Conditioner:
-    """What makes the networks of a model's couplings.
+    """A function that makes the networks of a model's couplings.
 
     Args:
-        network: of what kind they are.
-        config: of the model; its ``channels``, ``layers``, ``kernel_size`` and ``causal`` are
-            theirs.
+        network: class of the networks.
+        config: config of the model, with ``channels``, ``layers``, ``kernel_size`` and ``causal``
+            of the networks.
         context_channels: channels of the context.
     """
     return functools.partial(

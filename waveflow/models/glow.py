@@ -34,14 +34,17 @@ def glow(
     """Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039), figure 2, on squeezed audio.
 
     A level is ``flows`` steps of ActNorm, 1x1 convolution in PLU form and affine coupling; between
-    levels half of the channels leave. (batch, time) -> (batch, groups, time / groups).
+    levels half of the channels become outputs. (batch, time) -> (batch, groups, time / groups).
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.WaveNet`.
-        groups: samples a step; a multiple of 2 ** levels.
+        groups: samples per step; a multiple of 2 ** levels.
         levels: number of levels.
-        flows: steps a level.
+        flows: steps per level.
+
+    Raises:
+        ValueError: ``groups`` is not a multiple of 2 ** levels.
     """
     if groups % 2**levels:
         raise ValueError(f"glow: expected groups to be a multiple of 2 ** {levels}; got {groups}")
@@ -62,7 +65,12 @@ def glow(
 
 @dataclass(frozen=True)
 class GlowConfig(EncodedConfig):
-    """:func:`waveflow.models.glow`. ``flows``: steps at each of ``levels``."""
+    """The config of :func:`waveflow.models.glow`.
+
+    Attributes:
+        levels: number of levels.
+        flows: steps per level.
+    """
 
     name: ClassVar[str] = "glow"
     levels: int = number(2, 1, 64)

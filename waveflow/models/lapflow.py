@@ -1,4 +1,4 @@
-"""lapflow: whiten the spectral envelope in one lapped domain, find its phases in another."""
+"""lapflow: whiten the spectral envelope in one lapped domain, then take Glow steps in another."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ def lapflow(
 ) -> Bijection:
     """A source-filter flow on audio, (batch, time) -> (batch, groups, time / groups).
 
-    The lapped transform is orthonormal and so is its inverse: the first half scales every band of
-    a fine lapped domain by what the mel says of its level, and goes back to time; the second half
-    squeezes that whitened excitation into wider bands, with finer steps, and runs Glow steps on it.
+    The lapped transform and its inverse are orthonormal. The first half scales every band of a
+    fine lapped domain by its level in the mel, and transforms back to time. The second half
+    squeezes this whitened excitation into wider bands with finer time steps, and runs Glow steps
+    on it.
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.WaveNet`.
-        whitening_groups: bands of the whitening; as many as samples a context frame, or a divisor.
-        groups: bands of the couplings; likewise.
+        whitening_groups: bands of the whitening; a divisor of the samples per context frame.
+        groups: bands of the couplings; a divisor of the samples per context frame.
         flows: number of Glow steps.
         context_channels: channels of the context.
     """
@@ -54,7 +55,7 @@ def lapflow(
 
 
 def _linear(in_channels: int, out_channels: int) -> nn.Module:
-    """A map of each context frame to parameters that start at zero."""
+    """A linear map of context frames to parameters, initially zero."""
     linear = nn.Conv1d(in_channels, out_channels, 1)
     for parameter in linear.parameters():
         nn.init.zeros_(parameter)
@@ -63,7 +64,7 @@ def _linear(in_channels: int, out_channels: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class LapflowConfig(WhitenedConfig):
-    """:func:`waveflow.models.lapflow`."""
+    """The config of :func:`waveflow.models.lapflow`."""
 
     name: ClassVar[str] = "lapflow"
 

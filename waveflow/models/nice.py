@@ -22,14 +22,14 @@ def nice(
 ) -> Bijection:
     """Dinh et al., *NICE* (https://arxiv.org/abs/1410.8516), on squeezed audio.
 
-    Couplings that only shift preserve volume; the diagonal scaling at the end (section 3.3), here
-    an ActNorm, is all that shapes the density. (batch, time) -> (batch, groups, time / groups).
+    Couplings that only shift preserve volume. Only the diagonal scaling at the end (section 3.3),
+    here an ActNorm, changes the density. (batch, time) -> (batch, groups, time / groups).
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.WaveNet`.
-        groups: samples a step.
-        flows: number of couplings, the halves alternating.
+        groups: samples per step.
+        flows: number of couplings, on alternating halves.
     """
     couplings = []
     for flow in range(flows):
@@ -42,7 +42,11 @@ def nice(
 
 @dataclass(frozen=True)
 class NiceConfig(EncodedConfig):
-    """:func:`waveflow.models.nice`. ``flows``: number of couplings."""
+    """The config of :func:`waveflow.models.nice`.
+
+    Attributes:
+        flows: number of couplings.
+    """
 
     name: ClassVar[str] = "nice"
     flows: int = number(6, 0, MOST_FLOWS)

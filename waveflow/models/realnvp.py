@@ -35,15 +35,18 @@ def realnvp(
     """Dinh et al., *Real NVP* (https://arxiv.org/abs/1605.08803), on squeezed audio.
 
     A scale is ``couplings`` couplings on alternating checkerboards, then as many on alternating
-    channel halves (figure 3), each behind a normalisation (section 3.7); between scales half of
-    the channels leave (section 3.6). (batch, time) -> (batch, groups, time / groups).
+    channel halves (figure 3), each after a normalisation (section 3.7); between scales half of
+    the channels become outputs (section 3.6). (batch, time) -> (batch, groups, time / groups).
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.WaveNet`.
-        groups: samples a step; a multiple of 2 ** scales.
+        groups: samples per step; a multiple of 2 ** scales.
         scales: number of scales.
-        couplings: couplings of either kind a scale.
+        couplings: couplings of each kind per scale.
+
+    Raises:
+        ValueError: ``groups`` is not a multiple of 2 ** scales.
     """
     if groups % 2**scales:
         raise ValueError(
@@ -68,7 +71,12 @@ def realnvp(
 
 @dataclass(frozen=True)
 class RealNVPConfig(EncodedConfig):
-    """:func:`waveflow.models.realnvp`. ``couplings``: of either kind, at each of ``scales``."""
+    """The config of :func:`waveflow.models.realnvp`.
+
+    Attributes:
+        scales: number of scales.
+        couplings: couplings of each kind per scale.
+    """
 
     name: ClassVar[str] = "realnvp"
     scales: int = number(2, 1, 64)

@@ -47,22 +47,22 @@ def source_filter(
 
     Speech coders have used the first two for forty years (Atal & Schroeder, 1970): they whiten
     the spectral envelope, then predict each sample from one pitch period ago. Both are exact
-    bijections here, and cost little. What they leave, the innovation, is near white noise, and
-    Glow steps (https://arxiv.org/abs/1807.03039) model it.
+    bijections here, and cost little. The rest, the innovation, is near white noise, and Glow steps
+    (https://arxiv.org/abs/1807.03039) model it.
 
-    - *Filter*: in a fine lapped domain every band is scaled by what the mel says of its level.
-      The lapped transform is orthonormal, and so is its inverse, which leads back to time.
+    - *Filter*: in a fine lapped domain every band is scaled by its level in the mel. The lapped
+      transform is orthonormal, and so is its inverse, which transforms back to time.
     - *Source*: :class:`waveflow.bijections.LongTermPredictor`.
     - *Innovation*: the residual is squeezed into wider bands, with finer steps.
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.WaveNet`.
-        envelope: the log-level of each band of the whitening as a linear map of the last channels
-            of the context, which the whitening starts from, (bands, those channels); bands are as
-            many as samples a context frame, or a divisor.
-        long_term: the predictor; None leaves the source out.
-        groups: bands of the couplings; as many as samples a context frame, or a divisor.
+        envelope: initial whitening: a linear map from the last channels of the context to the
+            log-level of each band, (bands, channels); the number of bands divides the samples per
+            context frame.
+        long_term: the long-term predictor; None leaves the source out.
+        groups: bands of the couplings; a divisor of the samples per context frame.
         flows: number of Glow steps.
         context_channels: channels of the context.
     """
@@ -79,7 +79,7 @@ def source_filter(
 
 
 def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
-    """A map of each context frame to the log-scale of each band, minus its level at the start."""
+    """A linear map of context frames to the log-scale of each band, initially minus its level."""
     bands, read = envelope.shape
     linear = nn.Conv1d(context_channels, bands, 1)
     for parameter in linear.parameters():
@@ -91,15 +91,15 @@ def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class SourceFilterConfig(WhitenedConfig):
-    """:func:`waveflow.models.source_filter`.
+    """The config of :func:`waveflow.models.source_filter`.
 
     Attributes:
         flows: number of Glow steps.
         long_term: whether there is a long-term predictor.
-        block: samples over which its coefficients are constant; a divisor of the hop.
-        lowest_pitch: in Hz; decides its longest lag.
-        highest_pitch: in Hz; decides its shortest lag.
-        predictor_channels: hidden channels of its network.
+        block: samples over which the predictor's coefficients are constant; a divisor of the hop.
+        lowest_pitch: lowest pitch, Hz; sets the predictor's longest lag.
+        highest_pitch: highest pitch, Hz; sets the predictor's shortest lag.
+        predictor_channels: hidden channels of the predictor's network.
     """
 
     name: ClassVar[str] = "source_filter"
@@ -132,7 +132,7 @@ class SourceFilterConfig(WhitenedConfig):
         if len(lags) < 2 or lags[0] <= reach:
             yield (
                 f"expected model.highest_pitch, {self.highest_pitch} Hz, and model.lowest_pitch, "
-                f"{self.lowest_pitch} Hz, to be two lags or more at mel.sample_rate "
+                f"{self.lowest_pitch} Hz, to be at least two lags at mel.sample_rate "
                 f"{mel.sample_rate}, each longer than the {reach} samples that the "
                 f"predictor's kernel reaches; got {lags}"
             )

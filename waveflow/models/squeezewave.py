@@ -1,4 +1,4 @@
-"""SqueezeWave: WaveGlow squeezed until its convolutions are cheap."""
+"""SqueezeWave: WaveGlow with more samples per step and cheaper convolutions."""
 
 from __future__ import annotations
 
@@ -27,16 +27,19 @@ def squeezewave(
     """Zhai et al., *SqueezeWave* (https://arxiv.org/abs/2001.05685), section 3.
 
     WaveGlow's flows, a 1x1 convolution and an affine coupling each, with early outputs between
-    them; but of many more samples a step, so that few steps are left, and with separable
-    convolutions in the couplings. (batch, time) -> (batch, groups, time / groups).
+    them. Compared with WaveGlow, a step has many more samples, so there are fewer steps, and the
+    couplings have separable convolutions. (batch, time) -> (batch, groups, time / groups).
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.SeparableWaveNet`.
-        groups: samples a step.
+        groups: samples per step.
         flows: number of flows.
         early_every: flows between early outputs.
         early_size: channels of an early output.
+
+    Raises:
+        ValueError: the early outputs leave fewer than 2 channels.
     """
     return waveglow(
         conditioner, groups=groups, flows=flows, early_every=early_every, early_size=early_size
@@ -45,11 +48,12 @@ def squeezewave(
 
 @dataclass(frozen=True)
 class SqueezeWaveConfig(EncodedConfig):
-    """:func:`waveflow.models.squeezewave`, by default with the sizes of the public SW-128S;
-    no layer is dilated.
+    """The config of :func:`waveflow.models.squeezewave`, by default with the sizes of SW-128S.
+
+    No layer is dilated.
 
     Attributes:
-        groups: samples a step.
+        groups: samples per step.
         flows: number of flows.
         early_every: flows between early outputs.
         early_size: channels of an early output.

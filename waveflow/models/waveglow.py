@@ -1,4 +1,4 @@
-"""WaveGlow, with exactly the structure of the public model."""
+"""WaveGlow, with the exact structure of the public model."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def waveglow(
     """Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), figure 1.
 
     Every flow is a 1x1 convolution, then an affine coupling of the second half of the channels;
-    before each ``early_every``-th flow but the first, ``early_size`` channels leave.
+    before each ``early_every``-th flow except the first, ``early_size`` channels become outputs.
     (batch, time) -> (batch, groups, time / groups).
 
     Args:
         conditioner: makes the network of a coupling, given the numbers of its input and output
             channels, such as a :class:`waveflow.nets.WaveNet`.
-        groups: samples a step.
+        groups: samples per step.
         flows: number of flows.
         early_every: flows between early outputs.
         early_size: channels of an early output.
         swap_odd: whether every second flow, from the second on, moves the first half of the
-            channels instead, as in the public project's ``glow_old.py``.
+            channels, as in the public project's ``glow_old.py``.
 
     Raises:
         ValueError: the early outputs leave fewer than 2 channels.
@@ -74,13 +74,13 @@ def waveglow(
 
 @relation("groups", "flows", "early_every", "early_size")
 def leave_channels(config: Any) -> str | None:
-    """What is wrong with a config whose channels leave between flows."""
+    """The fault if early outputs leave too few channels; None if they leave enough."""
     outputs = (config.flows - 1) // config.early_every
     left = config.groups - config.early_size * outputs
     if left >= 2:
         return None
     return (
-        f"expected model.groups to leave 2 channels or more behind {outputs} early outputs of "
+        f"expected model.groups to leave at least 2 channels after {outputs} early outputs of "
         f"model.early_size {config.early_size}, one every model.early_every "
         f"{config.early_every} of model.flows {config.flows}; got {config.groups}"
     )
@@ -88,19 +88,19 @@ def leave_channels(config: Any) -> str | None:
 
 @dataclass(frozen=True)
 class WaveGlowConfig(ModelConfig):
-    """:func:`waveflow.models.waveglow`, with the public model's sizes.
+    """The config of :func:`waveflow.models.waveglow`, by default with the public model's sizes.
 
     Attributes:
-        groups: samples a step.
+        groups: samples per step.
         flows: number of flows.
         early_every: flows between early outputs.
         early_size: channels of an early output.
         channels: hidden channels of a coupling's WaveNet.
-        layers: its gated layers.
-        kernel_size: its kernel.
-        upsampler_kernel_size: samples that one mel frame reaches.
-        causal: whether the couplings' networks see no step after the one they are asked about;
-            the upsampler sees no later frame in any case.
+        layers: gated layers of a coupling's WaveNet.
+        kernel_size: kernel of a coupling's WaveNet, in steps.
+        upsampler_kernel_size: samples that one mel frame affects.
+        causal: whether the couplings' networks see no later steps; the upsampler never sees a
+            later frame.
         swap_odd: whether every second flow moves the first half of the channels, as in the
             public project's ``glow_old.py``.
     """
@@ -123,8 +123,8 @@ class WaveGlowConfig(ModelConfig):
         yield from super().misfits(mel)
         if self.upsampler_kernel_size < mel.hop_length:
             yield (
-                f"expected model.upsampler_kernel_size of mel.hop_length {mel.hop_length} or more; "
-                f"got {self.upsampler_kernel_size}"
+                f"expected model.upsampler_kernel_size of at least mel.hop_length "
+                f"{mel.hop_length}; got {self.upsampler_kernel_size}"
             )
 
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:

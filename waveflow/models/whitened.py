@@ -1,4 +1,4 @@
-"""What the models share that whiten the envelope and then take Glow steps."""
+"""Shared parts of the models that whiten the envelope and then take Glow steps."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ def glow_steps(
     groups: int,
     flows: int,
 ) -> list[Bijection]:
-    """Glow steps whose couplings move one half of the bands, then the other; arguments are those
-    of :func:`waveflow.models.source_filter`.
+    """Glow steps whose couplings move the two halves of the bands alternately.
+
+    Args:
+        conditioner: makes the network of a coupling, given the numbers of its input and output
+            channels, such as a :class:`waveflow.nets.WaveNet`.
+        groups: bands of the couplings.
+        flows: number of Glow steps.
     """
     steps: list[Bijection] = []
     for flow in range(flows):
@@ -50,8 +55,10 @@ class WhitenedConfig(EncodedConfig):
     flows: int = number(6, 0, MOST_FLOWS)
 
     def grows_from(self, smaller: ModelConfig) -> bool:
-        """New steps come last and start as rotations of a standard normal latent, which are
-        standard normal again.
+        """Whether ``smaller`` is this model with fewer Glow steps.
+
+        New steps come last and start as rotations, which keep a standard normal latent standard
+        normal.
         """
         if not isinstance(smaller, WhitenedConfig) or smaller.flows > self.flows:
             return False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from waveflow.nets.wavenet import Pointwise
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.weights import pointwise
 
 
 class BlockNetwork(nn.Module):
@@ -54,3 +56,10 @@ class BlockNetwork(nn.Module):
         """(batch, in_channels, frames) -> (batch, parameters, frames * blocks)."""
         parameters = self.end(nn.functional.silu(self.start(context)))
         return parameters.unflatten(1, (self.blocks, -1)).permute(0, 2, 3, 1).flatten(2)
+
+    def on_rows(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """The network of rows of the context, (frames, in_channels) -> (frames, blocks *
+        parameters), in the precision of a tensor and on its device.
+        """
+        start, end = (Linear(*pointwise(layer), like) for layer in (self.start, self.end))
+        return lambda rows: end(nn.functional.silu(start(rows)))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+from waveflow.nets.constant import FusedBounded
 
 _UNSEEN = 60_000.0
 """Lowest value so far before there is any: finite in half precision, and above the highest."""
@@ -54,6 +58,15 @@ class Bounded(nn.Module):
             torch.minimum(self.low + forgotten, seen.amin((0, 2))[:, None], out=self.low)
             torch.maximum(self.high - forgotten, seen.amax((0, 2))[:, None], out=self.high)
         return x
+
+    def on_rows(self) -> Callable[[Tensor], Tensor]:
+        """The clamp of rows, (steps, channels) -> (steps, channels)."""
+        low, high = (limit[:, 0].clone() for limit in self.limits())
+        return lambda rows: torch.clamp(rows, low, high)
+
+    def fused(self) -> nn.Module:
+        """What takes its place on a GPU: few operators."""
+        return FusedBounded(*self.limits())
 
     def limits(self) -> tuple[Tensor, Tensor]:
         """The bounds, (channels, 1) each; infinite where nothing has been seen."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -9,6 +10,10 @@ from torch import Tensor, nn
 
 from waveflow.nets.bounded import Bounded
 from waveflow.nets.padded import Padded
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.rows import ContextStage, Line, Push, Queue
+from waveflow.streaming.taps import Convolution
+from waveflow.streaming.weights import pointwise
 
 STANDARD = 4.0
 """Nats of a log-mel that are one unit of a standardised one."""
@@ -33,6 +38,7 @@ class MelEncoder(nn.Module):
 
     Attributes:
         out_channels: channels of the context.
+        rate: steps of the context for each frame.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -42,6 +48,8 @@ class MelEncoder(nn.Module):
     >>> encoder(torch.randn(1, 80, 5)).shape
     torch.Size([1, 16, 5])
     """
+
+    rate = 1
 
     def __init__(
         self,
@@ -83,8 +91,80 @@ class MelEncoder(nn.Module):
             context = self._bounded(2 * number + 2, context + update)
         return torch.cat([nn.functional.silu(context), mel], 1) if self.with_mel else context
 
+    def stage(self) -> ContextStage:
+        """The network as a stage of a stream."""
+        return _Stage(self)
+
     def _bounded(self, number: int, x: Tensor) -> Tensor:
         return self.bounds[number](x) if self.with_mel else x
+
+
+_Bound = Callable[[Tensor], Tensor]
+
+
+class _Stage:
+    """The encoder as a stage: (frames, n_mels) -> (frames, channels)."""
+
+    rate = 1
+
+    def __init__(self, network: MelEncoder):
+        self._start = _convolution(network.start)
+        bounds: list[_Bound] = [cast(Bounded, layer).on_rows() for layer in network.bounds]
+        self._bound, *inner = bounds or [_unbounded] * (1 + 2 * len(network.blocks))
+        self._blocks: list[tuple[Convolution, Linear, _Bound, _Bound]] = []
+        for number, block in enumerate(network.blocks):
+            _, convolution, _, mixing = cast(nn.Sequential, block)
+            linear = Linear(*pointwise(mixing), network.start.weight)
+            first = _convolution(cast(Padded, convolution))
+            self._blocks.append((first, linear, inner[2 * number], inner[2 * number + 1]))
+        self._with_mel = network.with_mel
+        self._windows = [self._start.window, *(block[0].window for block in self._blocks)]
+
+    def begin(self, context: Line) -> Push:
+        start = self._start.begin()
+        blocks = [self._begin_block(*block) for block in self._blocks]
+        waiting = Queue()
+
+        def push(rows: Tensor, last: bool) -> Tensor:
+            mel = standardised(rows)
+            rows = self._bound(start(mel, last))
+            for block in blocks:
+                rows = block(rows, last)
+            if not self._with_mel:
+                return rows
+            waiting.push(mel)
+            return torch.cat([nn.functional.silu(rows), waiting.take(len(rows))], 1)
+
+        return push
+
+    @staticmethod
+    def _begin_block(
+        convolution: Convolution, mixing: Linear, bound_hidden: _Bound, bound: _Bound
+    ) -> Push:
+        window = convolution.window
+
+        def work(seen: Tensor, steps: int) -> Tensor:
+            hidden = bound_hidden(convolution(nn.functional.silu(seen), steps))
+            update = mixing(nn.functional.silu(hidden))
+            return bound(seen[window.past : window.past + steps] + update)
+
+        return window.begin(convolution.edge, work)  # silu(0) is 0
+
+    def ready(self, steps: int) -> int:
+        for window in self._windows:
+            steps = window.ready(steps)
+        return steps
+
+    def needs(self, step: int) -> int:
+        return step - sum(window.past for window in self._windows)
+
+
+def _convolution(convolution: Padded) -> Convolution:
+    return Convolution(convolution, convolution.window())
+
+
+def _unbounded(rows: Tensor) -> Tensor:
+    return rows
 
 
 def standardised(mel: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from waveflow.streaming.taps import Window
+
 
 class Padded(nn.Conv1d):
     r"""A dilated convolution with explicit padding: as many steps come out as go in.
@@ -72,6 +74,10 @@ class Padded(nn.Conv1d):
         if self.past > self.future:  # equal sides are padded by the convolution itself
             x = functional.pad(x, (self.past, self.future))
         return super().forward(x)
+
+    def window(self) -> Window:
+        """How far it sees, for a stage."""
+        return Window(self.past, self.future)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, past={self.past}, future={self.future}"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from waveflow.nets.padded import Padded
 from waveflow.nets.wavenet import Pointwise, gated, normalised
+from waveflow.streaming.gated import GatedBuilder
+from waveflow.streaming.rows import Stage
+from waveflow.streaming.taps import SeparableTaps
+from waveflow.streaming.weights import folded, pointwise
 
 
 class SeparableWaveNet(nn.Module):
@@ -85,10 +91,23 @@ class SeparableWaveNet(nn.Module):
         hidden = self.start(x)
         conditions = self.condition(context).chunk(len(self.residual), dim=1)
         ratio = x.shape[-1] // context.shape[-1]
-        for depthwise, pointwise, residual, condition in zip(
+        for depthwise, mixing, residual, condition in zip(
             self.depthwise, self.pointwise, self.residual, conditions, strict=True
         ):
             if ratio > 1:
                 condition = condition.repeat_interleave(ratio, dim=-1)
-            hidden = hidden + residual(gated(pointwise(depthwise(hidden)) + condition))
+            hidden = hidden + residual(gated(mixing(depthwise(hidden)) + condition))
         return self.end(hidden)
+
+    def stage(self, ratio: int) -> Stage:
+        """The network as a stage of a stream, with that many steps for each row of the context."""
+        builder = GatedBuilder(self.start, self.condition, ratio, parameters=0)
+        for module, mixing, residual in zip(
+            self.depthwise, self.pointwise, self.residual, strict=True
+        ):
+            depthwise = cast(Padded, module)
+            matrix, bias = pointwise(mixing)
+            taps = SeparableTaps(depthwise, matrix * builder.scale, builder.like)
+            bias = bias + folded(depthwise)[1] @ matrix
+            builder.add(depthwise.window(), taps, bias, *pointwise(residual))
+        return builder.with_end(*pointwise(self.end))

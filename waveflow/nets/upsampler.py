@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
+
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.rows import ContextStage, Line, Push
+from waveflow.streaming.taps import Window
 
 
 class TransposedUpsampler(nn.Module):
@@ -21,6 +28,7 @@ class TransposedUpsampler(nn.Module):
 
     Attributes:
         out_channels: channels of the context.
+        rate: steps of the context for each frame.
 
     >>> import torch
     >>> upsampler = TransposedUpsampler(80, hop_length=256, groups=8)
@@ -38,6 +46,7 @@ class TransposedUpsampler(nn.Module):
         self.hop_length = hop_length
         self.groups = groups
         self.out_channels = n_mels * groups
+        self.rate = hop_length // groups
         self.convolution = nn.ConvTranspose1d(n_mels, n_mels, kernel_size, hop_length)
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -45,3 +54,44 @@ class TransposedUpsampler(nn.Module):
         samples = self.convolution(mel)[..., : mel.shape[-1] * self.hop_length]
         steps = samples.unflatten(-1, (-1, self.groups))  # (batch, n_mels, steps, groups)
         return steps.transpose(2, 3).flatten(1, 2)
+
+    def stage(self) -> ContextStage:
+        """The network as a stage of a stream."""
+        return _Stage(self)
+
+
+class _Stage:
+    """The upsampler as a stage: (frames, n_mels) -> (steps, n_mels * groups).
+
+    As the stride is the hop, a frame's samples are a matrix product of it and the few frames
+    before it; the columns stand in the order of the squeezed context already.
+    """
+
+    def __init__(self, network: TransposedUpsampler):
+        weight = network.convolution.weight.detach().double()  # (in, out, kernel)
+        hop_length, groups = network.hop_length, network.groups
+        frames = -(-weight.shape[-1] // hop_length)
+        weight = nn.functional.pad(weight, (0, frames * hop_length - weight.shape[-1]))
+        parts = weight.unflatten(-1, (frames, hop_length // groups, groups))
+        # (in, out, frame, step, sample) -> (frame, in, step, out, sample), earliest frame first
+        matrix = parts.permute(2, 0, 3, 1, 4).flip(0).flatten(0, 1).flatten(1)
+        bias = cast(Tensor, network.convolution.bias).detach().double()
+        bias = bias[:, None].expand(-1, groups).flatten().repeat(hop_length // groups)
+        self._linear = Linear(matrix, bias, network.convolution.weight)
+        self._channels = weight.shape[1] * groups
+        self._window = Window(frames - 1, 0)
+        self._edge = network.convolution.weight.new_zeros(weight.shape[0])
+        self.rate = network.rate
+
+    def begin(self, context: Line) -> Push:
+        def work(seen: Tensor, steps: int) -> Tensor:
+            neighbours = [seen[shift : shift + steps] for shift in range(self._window.past + 1)]
+            return self._linear(torch.cat(neighbours, 1)).view(-1, self._channels)
+
+        return self._window.begin(self._edge, work)
+
+    def ready(self, steps: int) -> int:
+        return steps * self.rate
+
+    def needs(self, step: int) -> int:
+        return step // self.rate - self._window.past

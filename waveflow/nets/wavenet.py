@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from waveflow.nets.constant import FusedProduct, FusedWaveNet, Product
 from waveflow.nets.padded import Padded
+from waveflow.streaming.gated import GatedBuilder
+from waveflow.streaming.rows import Stage
+from waveflow.streaming.taps import Taps
+from waveflow.streaming.weights import folded, pointwise
 
 
 class WaveNet(nn.Module):
@@ -107,6 +112,34 @@ class WaveNet(nn.Module):
             total = total + update
         return self.end(total)
 
+    def fused(self) -> nn.Module:
+        """What takes the place of a copy on a GPU: few operators."""
+        return FusedWaveNet(self)
+
+    def stage(self, ratio: int) -> Stage:
+        r"""The network as a stage of a stream, with that many steps for each row of the context.
+
+        Each skip goes through ``end`` by itself,
+        :math:`(\sum_i g_i S_i) E = \sum_i g_i (S_i E)`. So a layer's rows are its hidden channels,
+        and beside them the parameters as far as its predecessors have made them: fewer columns
+        than there are skips.
+        """
+        channels = self.channels
+        end, end_bias = pointwise(self.end)
+        builder = GatedBuilder(self.start, self.condition, ratio, parameters=len(end_bias))
+        for module, residual_skip in zip(self.dilated, self.residual_skip, strict=True):
+            dilated = cast(Padded, module)
+            weight, bias = pointwise(residual_skip)
+            taps = Taps(dilated, builder.scale, builder.like)
+            builder.add(
+                dilated.window(),
+                taps,
+                folded(dilated)[1],
+                torch.cat([weight[:, :-channels], weight[:, -channels:] @ end], 1),
+                torch.cat([bias[:-channels], bias[-channels:] @ end]),
+            )
+        return builder.with_bias(end_bias)
+
 
 class Pointwise(nn.Conv1d):
     """A convolution of kernel size 1.
@@ -124,6 +157,14 @@ class Pointwise(nn.Conv1d):
             return super().forward(x)
         weight = self.weight[..., 0].expand(len(x), -1, -1)
         return torch.baddbmm(self.bias[:, None], weight, x)
+
+    def constant(self) -> nn.Module:
+        """What takes its place where it is traced."""
+        return Product(self)
+
+    def fused(self) -> nn.Module:
+        """What takes its place on a GPU."""
+        return FusedProduct(self)
 
 
 def normalised(convolution: nn.Conv1d) -> nn.Module:

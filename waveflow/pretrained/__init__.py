@@ -1,1 +1,1 @@
-"""Vocoders saved and loaded: bundled with the package, in a folder, on the Hugging Face hub."""
+"""Save and load vocoders: bundled with the package, in a folder, or on the Hugging Face hub."""

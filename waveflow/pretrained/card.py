@@ -1,4 +1,4 @@
-"""The page that tells what a vocoder is: README.md, as the Hugging Face hub reads it."""
+"""The model card of a vocoder: a README.md for the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def model_card(
     """A model card: metadata in YAML, then Markdown.
 
     Args:
-        config: of the vocoder.
-        name: as ``from_pretrained`` takes it.
-        parameters: how many it has.
-        license: of the weights, as the hub spells it (``"mit"``, ``"cc-by-4.0"``).
-        datasets: what it was trained on, ids on the hub or names.
-        language: of the speech, ISO 639-1, one or more.
-        tags: more than the usual ones.
-        description: Markdown, in front of the rest.
-        results: measure and value, a row each.
+        config: config of the vocoder.
+        name: name of the vocoder for ``from_pretrained``.
+        parameters: number of parameters.
+        license: license of the weights in the hub's spelling (``"mit"``, ``"cc-by-4.0"``).
+        datasets: training data, as ids on the hub or names.
+        language: language of the speech, one or several ISO 639-1 codes.
+        tags: tags in addition to the default ones.
+        description: Markdown text at the start of the card.
+        results: measures and their values, one table row each.
 
     >>> from waveflow import Vocoder
     >>> config = Vocoder.from_pretrained("ljspeech").config
@@ -59,7 +59,7 @@ def model_card(
         f"---\n{yaml.safe_dump(given, sort_keys=False)}---",
         f"# {name.rpartition('/')[2]}",
         description,
-        f"A vocoder: mel spectrogram in, speech out. A `{config.model.name}` of "
+        f"A vocoder: it turns mel spectrograms into speech. A `{config.model.name}` of "
         f"{parameters / 1e6:.2f} million parameters, saved by waveflow {__version__}.",
         "## Use",
         _use(config, name),
@@ -91,8 +91,10 @@ def _use(config: VocoderConfig, name: str) -> str:
 
 def _mel(config: VocoderConfig) -> str:
     names = [name for name, known in MEL_CONVENTIONS.items() if known == config.mel]
-    known = f" These are those of `{names[0]}`." if names else ""
-    return f"A mel of other values does not fit.{known}\n\n" + _table("mel", asdict(config.mel))
+    known = f" These values are those of `{names[0]}`." if names else ""
+    return f"The vocoder needs mels of exactly this convention.{known}\n\n" + _table(
+        "mel", asdict(config.mel)
+    )
 
 
 def _table(what: str, values: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def bundled() -> list[str]:
-    """Names of the vocoders that come with the package."""
+    """Names of the bundled vocoders."""
     return sorted(path.parent.name for path in _pretrained().glob(f"*/{CONFIG_FILE}"))
 
 
@@ -34,30 +34,30 @@ def find(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Path:
-    """The folder of a vocoder, downloaded if need be.
+    """The folder of a vocoder, downloaded if necessary.
 
-    A string is looked up as a bundled name, a folder, an id in the hub's cache on this machine, and
-    an id on the hub, in this order; a ``Path`` is a folder. What the cache has is used as it is:
-    the hub is asked for what is new there only by ``force_download``.
+    A string is resolved as a bundled name, a folder, an id in the hub's cache on this machine, and
+    an id on the hub, in this order; a ``Path`` is a folder. Cached files are used without asking
+    the hub for newer ones, unless ``force_download`` is set.
 
     Args:
-        name_or_folder: ``"ljspeech"``, ``"runs/source_filter/model"``, ``"user/name"``.
-        revision: branch, tag or commit on the hub; by default ``main``.
-        force_download: take the hub's files although the cache has them.
-        token: of the hub; True or None for the one that ``hf auth login`` stored.
-        cache_dir: the hub's cache; by default ``HF_HUB_CACHE``.
-        local_files_only: ask no hub. So does ``HF_HUB_OFFLINE=1``.
+        name_or_folder: name, folder or id, such as ``"ljspeech"``, ``"runs/source_filter/model"``
+            or ``"user/name"``.
+        revision: branch, tag or commit on the hub; None is ``main``.
+        force_download: download the files even if the cache has them.
+        token: token of the hub; True or None is the one that ``hf auth login`` stored.
+        cache_dir: folder of the hub's cache; None is ``HF_HUB_CACHE``.
+        local_files_only: make no requests to the hub, like ``HF_HUB_OFFLINE=1``.
 
     Returns:
         A folder with ``config.yaml`` and ``model.safetensors``.
 
     Raises:
-        FileNotFoundError: no such vocoder at any of these places, or no such revision; an empty
-            string.
-        ValueError: what is there is no vocoder; a revision or cache of an empty string.
-        PermissionError: the hub wants a token, or its terms accepted.
+        FileNotFoundError: the vocoder or its revision does not exist, or the name is empty.
+        ValueError: the files are not a vocoder, or ``revision`` or ``cache_dir`` is empty.
+        PermissionError: the hub requires a token, or acceptance of its terms.
         ConnectionError: the hub cannot be reached.
-        ImportError: an id, without the extra ``hub``.
+        ImportError: the name is an id, and the extra ``hub`` is not installed.
     """
     for name, value in (("revision", revision), ("cache_dir", cache_dir)):
         if value == "":
@@ -81,7 +81,7 @@ def find(
     if local_files_only or constants.HF_HUB_OFFLINE:
         raise FileNotFoundError(
             f"{name_or_folder}: expected a folder, or an id in the hub's cache "
-            f"{cache_dir}; it is in neither, and the hub was not asked, because of "
+            f"{cache_dir}; got neither, and the hub may not be used, because of "
             + ("local_files_only" if local_files_only else "HF_HUB_OFFLINE")
         )
     options = {"force_download": force_download, "cache_dir": cache_dir}
@@ -102,28 +102,28 @@ def upload(
     delete_patterns: Sequence[str] | str | None = None,
     replace_card: bool = True,
 ) -> str:
-    """Put a folder's files on the hub, in one commit.
+    """Upload the files of a folder to the hub in one commit.
 
     Args:
-        folder: the files.
-        repo_id: where to, ``"user/name"``; made if missing.
-        commit_message: of the commit.
-        private: whether a repository that is made is private; None for the account's default.
-        token: of the hub; by default the one that ``hf auth login`` stored.
-        branch: which must be there; by default ``main``.
-        create_pr: propose the commit, instead of making it.
-        allow_patterns: files to upload; by default all.
-        ignore_patterns: files not to.
-        delete_patterns: files to delete on the hub.
-        replace_card: whether ``README.md`` may replace one that is there.
+        folder: folder of the files.
+        repo_id: id of the repository, ``"user/name"``; created if missing.
+        commit_message: message of the commit.
+        private: whether a new repository is private; None is the account's default.
+        token: token of the hub; None is the one that ``hf auth login`` stored.
+        branch: existing branch to commit to; None is ``main``.
+        create_pr: open a pull request instead of committing.
+        allow_patterns: patterns of files to upload; None is all.
+        ignore_patterns: patterns of files to leave out.
+        delete_patterns: patterns of files to delete on the hub.
+        replace_card: whether ``README.md`` may replace an existing one.
 
     Returns:
-        The address of the commit.
+        The URL of the commit.
 
     Raises:
-        ValueError: no id.
-        FileNotFoundError: no such repository or branch.
-        PermissionError: the hub wants another token.
+        ValueError: ``repo_id`` is empty.
+        FileNotFoundError: the repository or the branch does not exist.
+        PermissionError: the hub requires another token.
         ConnectionError: the hub cannot be reached, or fails.
         ImportError: the extra ``hub`` is not installed.
     """
@@ -153,7 +153,7 @@ def _pretrained() -> Path:
 
 
 def _hub(repo_id: str) -> Any:
-    """The package huggingface_hub, which is loaded for ids alone."""
+    """The package huggingface_hub, imported only for ids."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -165,7 +165,7 @@ def _hub(repo_id: str) -> Any:
 
 
 def _cached(repo_id: str, *, revision: str | None, cache_dir: str | Path) -> Path | None:
-    """The folder in the hub's cache, if both files are there."""
+    """The folder in the hub's cache; None unless both files are there."""
     with _told(repo_id):
         found = [
             _hub(repo_id).try_to_load_from_cache(
@@ -181,7 +181,7 @@ def _cached(repo_id: str, *, revision: str | None, cache_dir: str | Path) -> Pat
 def _download(
     repo_id: str, *, revision: str | None, token: str | bool | None, **options: Any
 ) -> Path:
-    """The folder of the hub's files: the config first, since much else has weights of that name."""
+    """Download a vocoder: first the config, because other projects use this name of weights."""
     hub = _hub(repo_id)
     with _told(repo_id):
         info = hub.HfApi().model_info(repo_id, revision=revision, token=token)
@@ -208,7 +208,7 @@ def _download(
 
 @contextmanager
 def _told(repo_id: str) -> Iterator[None]:
-    """What goes wrong with the hub, as Python's own errors of one line."""
+    """Turn errors of the hub into Python's own errors, with one line of text."""
     from huggingface_hub import constants, errors
 
     address = f"{constants.ENDPOINT}/{repo_id}"
@@ -217,23 +217,23 @@ def _told(repo_id: str) -> Iterator[None]:
     except errors.GatedRepoError:
         raise PermissionError(
             f"{repo_id}: expected access to a gated repository; accept its terms at {address}, "
-            "then give a token (token=..., or `hf auth login`)"
+            "then pass a token (token=..., or `hf auth login`)"
         ) from None
     except errors.RepositoryNotFoundError:
         raise FileNotFoundError(
-            f"{repo_id}: expected a folder, or a repository at {address}; there is neither, or it "
-            "is private and wants a token (token=..., or `hf auth login`)"
+            f"{repo_id}: expected a folder, or a repository at {address}; neither exists, or it "
+            "is private and needs a token (token=..., or `hf auth login`)"
         ) from None
     except errors.RevisionNotFoundError:
         raise FileNotFoundError(
-            f"{repo_id}: expected a branch, tag or commit of {address}; it has none of that name"
+            f"{repo_id}: expected an existing branch, tag or commit of {address}"
         ) from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else None
         reason = f"{address}: the hub answered {status}: {_line(error)}"
         raise (PermissionError if status in (401, 403) else ConnectionError)(reason) from None
-    except Exception as error:  # of several libraries, which differ with the hub's version
-        if isinstance(error, ValueError):  # of an id
+    except Exception as error:  # from several libraries, which depend on the hub's version
+        if isinstance(error, ValueError):  # about the id
             raise ValueError(f"{repo_id}: {_line(error)}") from None
         if isinstance(error, OSError) and type(error).__module__ == "builtins":
             raise

@@ -1,4 +1,4 @@
-"""Sizes that no vocoder has, refused before memory is asked for."""
+"""Refuse sizes that no vocoder has before memory is allocated."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import asdict
 from waveflow.config import VocoderConfig
 
 MOST_WEIGHTS = 2**30
-"""Parameters of a vocoder: 4 GiB in float32."""
+"""Largest number of parameters of a vocoder: 4 GiB in float32."""
 _COUNTS = ("flows", "scales", "levels", "couplings", "layers")
 _MOST_BLOCKS = 2**10
 _LARGEST_FILTERS = 2**25
 
 
 def require_affordable(config: VocoderConfig) -> None:
-    """Refuse a vocoder whose sizes, each of which somebody may have, are too much together.
+    """Refuse a vocoder whose sizes are too large in combination.
 
     Args:
-        config: of the vocoder.
+        config: config of the vocoder.
 
     Raises:
-        ValueError: they are beyond what a vocoder has; says which.
+        ValueError: a combination exceeds its limit; names it.
     """
     mel, sizes = config.mel, _sizes(config)
     _at_most(_LARGEST_FILTERS, mel.n_mels * (mel.n_fft // 2 + 1), "mel.n_mels times n_fft / 2")
@@ -31,11 +31,11 @@ def require_affordable(config: VocoderConfig) -> None:
 
 
 def most_weights(config: VocoderConfig) -> int:
-    """A bound of the number of parameters, a few times what they are, by the sizes alone."""
+    """An upper bound on the number of parameters, from the sizes alone; a few times the number."""
     sizes, bands = _sizes(config), config.mel.n_mels
     channels, groups = sizes.get("channels", 1), sizes["groups"]
     encoded = sizes.get("context_channels", bands * groups)
-    context = encoded + bands  # some carry the mel
+    context = encoded + bands  # some contexts contain the mel
     layer = 2 * channels * (channels * sizes.get("kernel_size", 1) + context + channels)
     ends = groups * (groups + 4 * channels)
     context_kernel = sizes.get("context_kernel_size", 1)

@@ -1,7 +1,7 @@
-"""Vocoders saved and loaded: from a folder, by a bundled name, and on the Hugging Face hub.
+"""Save and load vocoders: from a folder, by a bundled name, and on the Hugging Face hub.
 
-The methods and their arguments are those of huggingface_hub's ``PyTorchModelHubMixin``, without
-that package, which is loaded for ids on the hub alone.
+The methods and their arguments are those of huggingface_hub's ``PyTorchModelHubMixin``. That
+package is imported only for ids on the hub.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 class Saved(Durable):
-    """A module that its config describes and a folder of two files keeps.
+    """A module that is built from its config and saved as a folder of two files.
 
     Args:
-        config: what the module is; it is all that a subclass's constructor takes.
+        config: config of the module; the only argument of a subclass's constructor.
     """
 
     def __init__(self, config: VocoderConfig):
@@ -55,20 +55,20 @@ class Saved(Durable):
         model_card_kwargs: Mapping[str, Any] | None = None,
         **push_to_hub_kwargs: Any,
     ) -> str | None:
-        """Write ``config.yaml`` and ``model.safetensors`` into a folder, made if missing.
+        """Write ``config.yaml`` and ``model.safetensors`` to a folder.
 
         Args:
-            folder: where to.
-            dtype: precision to store floating-point weights in; by default the one they have.
-            repo_id: id on the hub, for ``push_to_hub`` and for the card; by default the folder's
+            folder: folder for the files; created if missing.
+            dtype: dtype to store floating-point weights in; None keeps their dtype.
+            repo_id: id on the hub, for ``push_to_hub`` and for the card; None is the folder's
                 name.
-            push_to_hub: put them on the Hugging Face hub, too.
-            model_card_kwargs: write a model card ``README.md``, too, with these arguments of
-                :func:`waveflow.pretrained.card.model_card`, of which none is needed.
-            **push_to_hub_kwargs: as :meth:`push_to_hub` takes them.
+            push_to_hub: also upload the files to the Hugging Face hub.
+            model_card_kwargs: also write a model card ``README.md`` with these arguments of
+                :func:`waveflow.pretrained.card.model_card`, which are all optional.
+            **push_to_hub_kwargs: arguments of :meth:`push_to_hub`.
 
         Returns:
-            The address of the commit on the hub, if pushed.
+            The URL of the commit on the hub; None without ``push_to_hub``.
 
         Raises:
             ValueError: arguments of a push without ``push_to_hub``, an empty string, or a dtype
@@ -76,7 +76,7 @@ class Saved(Durable):
         """
         if push_to_hub_kwargs and not push_to_hub:
             raise ValueError(
-                f"expected push_to_hub=True beside {', '.join(push_to_hub_kwargs)}; got False"
+                f"expected push_to_hub=True with {', '.join(push_to_hub_kwargs)}; got False"
             )
         folder = as_path(folder)
         if repo_id == "":
@@ -107,31 +107,31 @@ class Saved(Durable):
         delete_patterns: Sequence[str] | str | None = None,
         model_card_kwargs: Mapping[str, Any] | None = None,
     ) -> str:
-        """Put this vocoder on the Hugging Face hub, in one commit, with a model card.
+        """Upload this vocoder to the Hugging Face hub in one commit, with a model card.
 
         Needs ``pip install 'waveflow[hub]'``.
 
         Args:
-            repo_id: ``"user/name"``; made if missing.
-            dtype: as for :meth:`save_pretrained`.
-            commit_message: of the commit.
-            private: whether a repository that is made is private; None for the account's default.
-            token: of the hub; by default the one that ``hf auth login`` stored.
-            branch: which must be there; by default ``main``.
-            create_pr: propose the commit, instead of making it.
-            allow_patterns: files to upload; by default all.
-            ignore_patterns: files not to.
-            delete_patterns: files to delete on the hub.
-            model_card_kwargs: arguments of :func:`waveflow.pretrained.card.model_card`; without
-                them, a card that is there stays.
+            repo_id: id of the repository, ``"user/name"``; created if missing.
+            dtype: dtype to store floating-point weights in; None keeps their dtype.
+            commit_message: message of the commit.
+            private: whether a new repository is private; None is the account's default.
+            token: token of the hub; None is the one that ``hf auth login`` stored.
+            branch: existing branch to commit to; None is ``main``.
+            create_pr: open a pull request instead of committing.
+            allow_patterns: patterns of files to upload; None is all.
+            ignore_patterns: patterns of files to leave out.
+            delete_patterns: patterns of files to delete on the hub.
+            model_card_kwargs: arguments of :func:`waveflow.pretrained.card.model_card`; None keeps
+                an existing card.
 
         Returns:
-            The address of the commit.
+            The URL of the commit.
 
         Raises:
-            ValueError: no id.
-            FileNotFoundError: no such repository or branch.
-            PermissionError: the hub wants another token.
+            ValueError: ``repo_id`` is empty.
+            FileNotFoundError: the repository or the branch does not exist.
+            PermissionError: the hub requires another token.
             ConnectionError: the hub cannot be reached, or fails.
             ImportError: the extra ``hub`` is not installed.
         """
@@ -169,20 +169,20 @@ class Saved(Durable):
         Args:
             name_or_folder: a bundled name (``"ljspeech"``), a folder that :meth:`save_pretrained`
                 wrote, or an id on the Hugging Face hub (``"user/name"``); a ``Path`` is a folder.
-                What the hub's cache has is used as it is.
-            revision: branch, tag or commit on the hub; by default ``main``.
-            force_download: take the hub's files although the cache has them.
-            token: of the hub; True or None for the one that ``hf auth login`` stored.
-            cache_dir: the hub's cache; by default ``HF_HUB_CACHE``.
-            local_files_only: ask no hub. So does ``HF_HUB_OFFLINE=1``.
+                Cached files of the hub are used without asking for newer ones.
+            revision: branch, tag or commit on the hub; None is ``main``.
+            force_download: download the files even if the cache has them.
+            token: token of the hub; True or None is the one that ``hf auth login`` stored.
+            cache_dir: folder of the hub's cache; None is ``HF_HUB_CACHE``.
+            local_files_only: make no requests to the hub, like ``HF_HUB_OFFLINE=1``.
 
         Raises:
-            FileNotFoundError: no such name, folder or id, as an empty string is none, or a file is
-                missing there.
-            ValueError: the config or the weights cannot be used; says why.
-            PermissionError: the hub wants a token, or its terms accepted.
+            FileNotFoundError: the name, folder or id does not exist or is empty, or a file is
+                missing.
+            ValueError: the config or the weights are not valid.
+            PermissionError: the hub requires a token, or acceptance of its terms.
             ConnectionError: the hub cannot be reached.
-            ImportError: an id, without the extra ``hub``.
+            ImportError: the name is an id, and the extra ``hub`` is not installed.
         """
         folder = hub.find(
             name_or_folder,
@@ -196,8 +196,8 @@ class Saved(Durable):
         stored, most = path.stat().st_size, most_weights(config)
         if most > PARAMETERS.of(stored):
             raise ValueError(
-                f"{path}: expected the weights of {CONFIG_FILE}, some {most} parameters; "
-                f"got a file of {stored} bytes"
+                f"{path}: expected the weights of {CONFIG_FILE}, at most {most} parameters; "
+                f"got a file of {stored} bytes, which is too small"
             )
         try:
             with torch.device("cpu"):

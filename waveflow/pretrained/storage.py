@@ -1,4 +1,4 @@
-"""A vocoder's two files: written whole, and read without trusting what is in them."""
+"""The two files of a vocoder: written completely, and checked when read."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def write_files(
     *,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write ``config.yaml`` and ``model.safetensors`` into a folder that is there.
+    """Write ``config.yaml`` and ``model.safetensors`` to an existing folder.
 
     Args:
-        folder: where to.
-        config: of the vocoder.
-        weights: its state dict.
-        dtype: precision to store floating-point weights in; by default the one they have.
+        folder: folder for the files.
+        config: config of the vocoder.
+        weights: state dict of the vocoder.
+        dtype: dtype to store floating-point weights in; None keeps their dtype.
 
     Raises:
-        ValueError: a dtype that no weights are stored in.
+        ValueError: weights are not stored in this dtype.
     """
     if dtype is not None and dtype not in _STORED:
         raise ValueError(f"expected a dtype among {', '.join(map(str, _STORED))}; got {dtype!r}")
@@ -50,22 +50,22 @@ def write_files(
 
 
 def require_files(folder: Path) -> Path:
-    """The folder, known to hold both files.
+    """Check that a folder holds both files, and return it.
 
     Raises:
-        FileNotFoundError: one is missing.
+        FileNotFoundError: a file is missing.
     """
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder}: expected {name} there; it is missing")
+            raise FileNotFoundError(f"{folder}: expected a folder with {name}; it is missing")
     return folder
 
 
 def read_config(path: Path) -> VocoderConfig:
-    """The config of a vocoder.
+    """Read the config of a vocoder.
 
     Raises:
-        ValueError: no config; names the file.
+        ValueError: the file is not a config; names the file.
     """
     values = read_yaml(path)
     try:
@@ -75,14 +75,15 @@ def read_config(path: Path) -> VocoderConfig:
 
 
 def fill(module: nn.Module, path: Path) -> None:
-    """Put the weights of a file into a module of the same make.
+    """Load the weights of a file into a module.
 
     Raises:
-        ValueError: a damaged file, weights of another make, NaN or infinity; names the file.
+        ValueError: the file is damaged, or its weights do not fit or are not finite; names the
+            file.
     """
     try:
         weights = load_file(path)
-    except Exception as error:  # parsers of damaged or hostile files raise whatever they like
+    except Exception as error:  # parsers raise any type of error on damaged or hostile files
         if isinstance(error, OSError):
             raise
         raise ValueError(

@@ -1,1 +1,1 @@
-"""Training by exact likelihood, on Lightning."""
+"""Training by exact likelihood, with Lightning."""

@@ -11,45 +11,41 @@ from torch import Tensor, nn
 from waveflow.audio.mel import LogMel
 from waveflow.bijections import Bijection, Chain, LongTermPredictor
 from waveflow.noise import noise_of
-from waveflow.training.config import TrainingConfig
+from waveflow.training.config import MARGIN, SPECTRA, TrainingConfig
 from waveflow.training.discriminators import Discriminators
 from waveflow.training.module import LikelihoodTraining
 from waveflow.vocoder import Vocoder
 
-MARGIN = 8
-"""Frames at both ends of a crop that the discriminators do not see: there the flow begins from
-silence, and the networks and iterations see only one side."""
-
 
 class AdversarialTraining(LikelihoodTraining):
-    r"""Maximises likelihood, and lets discriminators judge what the flow synthesises.
+    r"""Maximises likelihood, and trains the flow's synthesis against discriminators.
 
     A flow is a generator as well: :math:`x = f^{-1}(\tau z; c)`. With nats per sample
     :math:`\ell` of the recording and :math:`x` at the temperature of synthesis, the vocoder
     minimises
 
     .. math::
-        -\lambda_\ell\,\ell + \sum_k \Big(\mathbb E\,(1 - D_k(x))^2
+        -\lambda_\ell\,\ell + \sum_k \Big(\lambda_a\,\mathbb E\,(1 - D_k(x))^2
         + \lambda_f\,\mathrm{FM}_k\Big) + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
 
     and the discriminators :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(x)^2`, with the
-    recording :math:`r` and the distance :math:`\mathrm{FM}` of the features of :math:`D_k`. Half
-    of each batch is the flow's sample as it is, the other half after the iterations of mel
-    consistency that synthesis has. All losses are one sum with one backward pass: the
-    discriminators see the vocoder's sample detached, the vocoder sees discriminators whose weights
-    take no gradient.
+    recording :math:`r` and the distance :math:`\mathrm{FM}` of the features of :math:`D_k`. In
+    half of each batch, :math:`x` is the flow's sample; in the other half it is the sample after
+    the iterations of mel consistency in the recipe's synthesis. All losses are one sum with one
+    backward pass: the discriminators see a detached sample, and the vocoder sees discriminators
+    whose weights take no gradient.
 
     Grover, Dhar & Ermon, *Flow-GAN* (https://arxiv.org/abs/1705.08868); least squares and feature
     matching as in Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646).
 
     Args:
-        config: the recipe, with a section ``adversarial``.
-        start: a vocoder whose weights to start from.
+        config: the recipe; the weights :math:`\lambda` are those of its section ``adversarial``.
+        start: vocoder whose weights the training starts from; None is random weights.
     """
 
     def __init__(self, config: TrainingConfig, *, start: Vocoder | None = None):
         super().__init__(config, start=start)
-        self.discriminators = Discriminators()
+        self.discriminators = Discriminators(sizes=SPECTRA)
         mel = config.mel
         self.fronts = nn.ModuleList(
             LogMel(
@@ -63,7 +59,7 @@ class AdversarialTraining(LikelihoodTraining):
                     f_max=mel.sample_rate / 2,
                 )
             )
-            for n_fft in (512, 1024, 2048)
+            for n_fft in SPECTRA
         )
 
     def trained(self) -> list[nn.Module]:
@@ -102,12 +98,12 @@ class AdversarialTraining(LikelihoodTraining):
         return loss
 
     def synthesise(self, z: Tensor, mel: Tensor, context: Tensor) -> Tensor:
-        """Audio of a batch, (batch, time); the second half after mel consistency.
+        """Synthesise a batch, (batch, time); its second half passes mel consistency.
 
         Args:
-            z: as the bijection gives it, temperature included.
-            mel: (batch, n_mels, frames).
-            context: of the mel.
+            z: latent, (batch, groups, steps), scaled by the temperature.
+            mel: mel, (batch, n_mels, frames), natural log.
+            context: context of the mel.
         """
         x, synthesis = z, self.config.synthesis
         for bijection in reversed(_blocks(self.vocoder.flow.bijection)):
@@ -122,7 +118,7 @@ class AdversarialTraining(LikelihoodTraining):
         return torch.cat([x[:half], done])
 
     def _judge(self, real: Tensor, made: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
-        """The discriminators' loss, and the features of the recordings."""
+        """The loss of the discriminators, and their features of the recordings."""
         outputs = self.discriminators(torch.cat([real, made.detach()]))
         loss = real.new_zeros(())
         features = []
@@ -133,7 +129,7 @@ class AdversarialTraining(LikelihoodTraining):
         return loss, features
 
     def _convince(self, made: Tensor, features: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
-        """The vocoder's losses: what the discriminators say, and how far their features are."""
+        """The adversarial loss of the vocoder, and its feature-matching loss."""
         self.discriminators.requires_grad_(False)
         outputs = self.discriminators(made)
         self.discriminators.requires_grad_(True)
@@ -145,12 +141,12 @@ class AdversarialTraining(LikelihoodTraining):
         return fooled, matched
 
     def _levels(self, real: Tensor, made: Tensor) -> Tensor:
-        """The mean distance of log-mels of several resolutions, in nats."""
+        """The mean distance of log-mels at several resolutions, in nats."""
         distances = [(front(made) - front(real)).abs().mean() for front in self.fronts]
         return torch.stack(distances).mean()
 
     def _noise(self, audio: Tensor, batch_index: int) -> Tensor:
-        """The latent of a step: a function of the seed, the step and the place in the batch."""
+        """The latent of a step; it depends on the seed, the step and the position in the batch."""
         batch, time = audio.shape
         parts, trainer = self.config.compute.accumulate, self.trainer
         turn = (trainer.global_step * parts + batch_index % parts) * trainer.world_size

@@ -1,4 +1,4 @@
-"""What keeps a run safe beside the training steps: the clock, signals, checkpoints."""
+"""Callbacks around the training steps: time limit, signals, checkpoints."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from waveflow.training.module import LikelihoodTraining
 from waveflow.training.recovery import Recovery
 
 TOGETHER = 2.0
-"""Seconds within which signals are one request."""
+"""Seconds within which several signals count as one request."""
 
 
 class EachStep(lightning.Callback):
-    """Calls :meth:`on_step` after every step of the optimiser, however many parts it had."""
+    """Calls :meth:`on_step` after every step of the optimiser, for any number of parts."""
 
     _step = 0
 
@@ -37,19 +37,19 @@ class EachStep(lightning.Callback):
             self.on_step(trainer, cast(LikelihoodTraining, module))
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
-        """What to do."""
+        """Handle the end of a step."""
         raise NotImplementedError
 
 
 class StopInTime(EachStep):
-    """Stops after a step, so that the run can go on later: when time is over, or when told to.
+    """Stops the run after a step, at its time limit or on a signal, so that it can resume later.
 
-    SIGTERM and Ctrl-C are taken as requests; a second one of them is not, if it comes
-    :data:`TOGETHER` seconds later: a scheduler signals a script and all that the script has
-    started, and the script passes its own signal on.
+    SIGTERM and Ctrl-C request a stop. A second signal within :data:`TOGETHER` seconds belongs to
+    the same request, because a scheduler signals a script and its processes, and the script passes
+    its own signal on. A later signal has its usual effect.
 
     Args:
-        deadline: of :func:`time.monotonic`; none by default.
+        deadline: time limit on the clock of :func:`time.monotonic`; None is no limit.
     """
 
     def __init__(self, deadline: float | None = None):
@@ -61,7 +61,7 @@ class StopInTime(EachStep):
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         super().on_train_start(trainer, module)
-        if threading.current_thread() is threading.main_thread():  # Python's rule for signals
+        if threading.current_thread() is threading.main_thread():  # signals need the main thread
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._note)
 
@@ -84,15 +84,15 @@ class StopInTime(EachStep):
         now = time.monotonic()
         if self._signal is None:
             self._signal, self._asked = number, now
-        elif now > self._asked + TOGETHER:  # it acts as it did before
+        elif now > self._asked + TOGETHER:  # restores its usual effect
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
 
 
 class Autotune(lightning.Callback):
-    """Lets cuDNN look for its quickest convolutions while shapes repeat: in training steps.
+    """Lets cuDNN search for its fastest convolutions in training steps, where shapes repeat.
 
-    Every validation clip has a length of its own, for each of which it would look again.
+    Every validation clip has its own length, and cuDNN would search again for each.
     """
 
     _before: bool | None = None
@@ -122,14 +122,14 @@ class Autotune(lightning.Callback):
 
 
 class KeepRun(EachStep):
-    """Writes a checkpoint to resume from and the averaged vocoder, every so often and at the end.
+    """Writes checkpoints and the averaged vocoder at intervals and at the end of the run.
 
-    What is kept is good: nothing is written while gradients are not finite, and a run that has
-    gone wrong goes back to what was.
+    Nothing is written while gradients are not finite, so a diverged run can return to a good
+    checkpoint.
 
     Args:
-        recovery: which knows the checkpoints, and when to go back to them.
-        model: folder of the vocoder.
+        recovery: returns the run to a checkpoint after it diverges.
+        model: folder of the averaged vocoder.
         every: steps between checkpoints.
         export_every: steps between exports of the vocoder.
     """
@@ -171,5 +171,5 @@ class KeepRun(EachStep):
 
 
 def deadline(limit: timedelta | None) -> float | None:
-    """The :func:`time.monotonic` at which a limit that begins now is over."""
+    """The end of a time limit that starts now, on the clock of :func:`time.monotonic`."""
     return None if limit is None else time.monotonic() + limit.total_seconds()

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there, of which the last good ones are kept."""
+"""Write checkpoints completely or not at all, and keep the newest good ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAME = re.compile(r"step-\d+\.ckpt")
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step is."""
+    """The path of the checkpoint of a step."""
     return folder / f"step-{step:09d}.ckpt"
 
 
@@ -35,9 +35,9 @@ def checkpoint_step(path: Path) -> int:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a run that is whole; a damaged one is passed over with a warning.
+    """The newest intact checkpoint of a run; damaged ones are skipped with a warning.
 
-    A checkpoint is a zip file; whole means that every checksum in it holds.
+    A checkpoint is a zip file; it is intact if every checksum in it is right.
     """
     for path in sorted(folder.glob(_PATTERN), reverse=True):
         if not _NAME.fullmatch(path.name):
@@ -45,22 +45,23 @@ def newest_checkpoint(folder: Path) -> Path | None:
         damage = _damage(path)
         if damage is None:
             return path
-        warnings.warn(f"{path}: passed over a damaged checkpoint ({damage})", stacklevel=2)
+        warnings.warn(f"{path}: skipped a damaged checkpoint ({damage})", stacklevel=2)
     return None
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints atomically, keeps the newest :data:`KEPT`, and tells when the disk is
-    full. A checkpoint that does not get written costs nothing that was there before.
+    """Writes checkpoints atomically, keeps the newest :data:`KEPT`, and reports a full disk.
+
+    If a checkpoint cannot be written, the earlier ones stay.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint, then remove those that are too old to keep.
+        """Write a checkpoint, then remove the old ones.
 
         Raises:
-            OSError: it could not be written; says how much room there is if that is why.
+            OSError: the checkpoint cannot be written; for a full disk it gives the free space.
         """
         path = Path(path)
         folder = path.parent
@@ -80,14 +81,14 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """Read a checkpoint.
 
         Raises:
-            OSError: it cannot be opened.
-            ValueError: it is none.
+            OSError: the file cannot be opened.
+            ValueError: the file is not a checkpoint.
         """
         try:
             checkpoint = super().load_checkpoint(path, *args, **options)
         except OSError:
             raise
-        except Exception as error:  # parsers of damaged or hostile files raise whatever they like
+        except Exception as error:  # parsers raise any type of error on damaged or hostile files
             raise ValueError(f"{path}: expected a checkpoint; got: {shortened(error)}") from None
         missing = [part for part in _PARTS if part not in checkpoint]
         if missing:
@@ -96,29 +97,29 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 def disk_is_full(path: Path, size: int) -> OSError:
-    """The error that tells of a full disk: what was to be written, and what is safe."""
+    """The error about a full disk: space needed, free space, and the newest saved checkpoint."""
     free = shutil.disk_usage(path.parent).free / 1e6
     kept = sorted(old.name for old in path.parent.glob(_PATTERN))
-    safe = f"{kept[-1]} is safe" if kept else "nothing was written before"
+    safe = f"{kept[-1]} is safe" if kept else "there is no earlier checkpoint"
     return OSError(
         errno.ENOSPC,
         f"the disk is full: expected room for {size / 1e6:.1f} MB, got {free:.1f} MB; {safe}: "
-        "make room and give the same command again",
+        "free some space and run the same command again",
         str(path),
     )
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed left behind."""
+    """Remove the temporary files of writers that were killed."""
     for path in folder.glob(f".{_PATTERN}"):
         path.unlink()
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint file, if anything."""
+    """The damage of a checkpoint file; None if it is intact."""
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except Exception as error:  # parsers of damaged files raise whatever they like
+    except Exception as error:  # parsers raise any type of error on damaged files
         return shortened(error)
     return None if bad is None else f"wrong checksum in {os.path.basename(bad)}"

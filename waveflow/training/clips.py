@@ -1,4 +1,4 @@
-"""Clips to train on, whatever holds them: audio and mel in register, read by number."""
+"""Clips to train on: audio with its aligned mel, read by number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 class Clip:
     """A recording: ``audio`` (time,) int16 and ``mel`` (n_mels, time / hop_length).
 
-    The mel is that of the whole clip, so a crop of both has no reflected edges in it.
+    The mel is computed from the whole clip, so a crop contains no reflected edges.
     """
 
     name: str
@@ -25,9 +25,9 @@ class Clips(Protocol):
     """Clips by number.
 
     Attributes:
-        names: id of each.
-        frames: mel frames of each.
-        groups: numbers of the clips that are cheap to read one after the other; together all.
+        names: id of each clip.
+        frames: number of mel frames of each clip.
+        groups: groups of clip numbers that are cheap to read together; every clip is in one.
     """
 
     names: Sequence[str]
@@ -35,15 +35,15 @@ class Clips(Protocol):
     groups: Sequence[Sequence[int]]
 
     def read(self, clip: int, start: int, stop: int) -> Clip:
-        """The mel frames ``start`` to ``stop`` of a clip, and their audio."""
+        """The mel frames from ``start`` to before ``stop`` of a clip, and their audio."""
 
 
 class MemoryClips:
-    """Clips that are all in memory: a single group.
+    """Clips in memory; all are one group.
 
     Args:
         clips: the clips.
-        hop_length: samples a frame.
+        hop_length: samples per frame.
     """
 
     def __init__(self, clips: Sequence[Clip], *, hop_length: int):

@@ -1,4 +1,4 @@
-"""What a training run is made of, beside the vocoder itself."""
+"""The configuration of a training run: the recipe."""
 
 from __future__ import annotations
 
@@ -21,28 +21,33 @@ from waveflow.config import (
 from waveflow.io.paths import as_path
 from waveflow.io.yaml import read_yaml
 
+MARGIN = 8
+"""Frames at each end of a crop that discriminators do not see. There the flow starts from silence,
+and networks and iterations have context on one side only."""
+SPECTRA = (512, 1024, 2048)
+"""FFT sizes of the spectrum discriminators and of the log-mels that are compared."""
 _MOST_STEPS = 10**9
 _BELOW_1 = 1 - 1e-9
 
 
 @dataclass(frozen=True)
 class DataConfig(Section):
-    """Which clips are held out, and how the others are cut.
+    """The split of the corpus, and the crops of a batch.
 
     Attributes:
-        validation_list: file of clip ids, one a line, for validation; beside the YAML unless
-            absolute. Without it every twentieth clip is held out.
+        validation_list: file of clip ids for validation, one per line; a relative path starts at
+            the folder of the YAML. None holds out every twentieth clip.
         exclude_list: file of clip ids that training and validation never see.
         mels: folder of ``<clip id>.npy`` inside the data folder, log-mels (n_mels, frames) that a
-            text-to-speech model predicted, to condition on; by default mels are computed from
-            the recordings.
+            text-to-speech model predicted, to condition on; None computes the mels from the
+            recordings.
         segment_frames: mel frames of a training crop.
-        batch_size: crops a step, over all devices and machines together.
+        batch_size: crops per step, over all devices and machines together.
         workers: processes that prepare batches on each device; 0 prepares them in the training
             process.
         on_device: keep the corpus in the memory of the device and cut the crops there.
         open_shards: shards of a sharded corpus that crops are shuffled among at a time.
-        cache_gigabytes: most that fetched shards of a remote corpus take on the local disk.
+        cache_gigabytes: largest size of the fetched shards of a remote corpus on the local disk.
     """
 
     section: ClassVar[str] = "data"
@@ -59,20 +64,20 @@ class DataConfig(Section):
 
 @dataclass(frozen=True)
 class OptimizerConfig(Section):
-    """Adam, its schedule, how long, and what happens when it goes wrong.
+    """Adam and its schedule, the length of the run, and the recovery from divergence.
 
     Attributes:
-        max_steps: length of the run; the learning rate reaches zero there, on a cosine.
+        max_steps: length of the run in steps; the learning rate falls to zero there, on a cosine.
         learning_rate: peak learning rate.
-        warmup_steps: steps of linear rise to it.
+        warmup_steps: steps over which the learning rate rises linearly to its peak.
         beta1: decay of Adam's first moment.
         beta2: decay of Adam's second moment.
-        clip_norm: gradients of a larger norm are scaled down to it. The gradient of nats per
-            sample has norms of 50 to 200 here; a much lower bound slows learning down.
+        clip_norm: largest norm of the gradient; larger gradients are scaled down. The gradient of
+            nats per sample has norms of 50 to 200; a much lower limit slows learning down.
         ema_decay: decay of the weight average that is validated and exported.
-        patience: so many steps in a row without a finite gradient, and the run goes back to its
-            last good checkpoint.
-        backoff: factor of the learning rate after going back.
+        patience: number of consecutive steps without a finite gradient after which the run returns
+            to its last good checkpoint.
+        backoff: factor of the learning rate after a return.
     """
 
     section: ClassVar[str] = "optimizer"
@@ -92,10 +97,11 @@ class AdversarialConfig(Section):
     """Weights of the losses of :class:`waveflow.training.adversarial.AdversarialTraining`.
 
     Attributes:
-        adversarial: of what the discriminators say; 0 trains by likelihood alone, without them.
-        features: of the distance of their features.
-        mel: of the distance of log-mels of three resolutions.
-        likelihood: of nats per sample.
+        adversarial: weight of the adversarial loss; 0 trains by likelihood alone, without
+            discriminators.
+        features: weight of the distance of the discriminators' features.
+        mel: weight of the distance of log-mels at three resolutions.
+        likelihood: weight of nats per sample.
         learning_rate: peak learning rate of the discriminators.
     """
 
@@ -109,14 +115,15 @@ class AdversarialConfig(Section):
 
 @dataclass(frozen=True)
 class ComputeConfig(Section):
-    """How the arithmetic is done. None of it changes what is learnt, up to rounding.
+    """Options of the computation. None of them changes the result, up to rounding.
 
     Attributes:
-        precision: Lightning's name of the arithmetic: ``32-true`` or ``bf16-mixed``.
+        precision: Lightning's name of the precision: ``32-true`` or ``bf16-mixed``.
         reversible: rebuild activations in the backward pass instead of keeping them: memory does
             not grow with the number of flows, for some 1.3 times the arithmetic.
-        compile: compile the conditioners with ``torch.compile`` in this mode.
-        accumulate: parts that a device cuts its share of a batch into, one after the other.
+        compile: mode of ``torch.compile`` for the conditioners; None does not compile them.
+        accumulate: number of parts, processed one after the other, that a device cuts its share
+            of a batch into.
     """
 
     section: ClassVar[str] = "compute"
@@ -128,18 +135,18 @@ class ComputeConfig(Section):
 
 @dataclass(frozen=True)
 class RunConfig(Section):
-    """When a run looks up from its work, and whom it tells.
+    """Seed, initial weights, intervals and loggers of a run.
 
     Attributes:
-        seed: of weights, order, crops and dequantisation.
-        init_from: name or folder of a model whose weights the run starts from; by default they
-            are random. A lapflow or a source_filter may start from one of fewer flows.
+        seed: seed of weights, order, crops and dequantisation.
+        init_from: name or folder of a model whose weights the run starts from; None is random
+            weights. A lapflow or a source_filter may start from a model with fewer flows.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations and exports.
-        log_every: steps between scalars.
-        report_seconds: seconds between lines on stderr, where that is no terminal.
-        audio_clips: validation clips vocoded for the log.
-        loggers: where scalars go; ``tensorboard`` and ``wandb`` get sounds and pictures as well.
+        log_every: steps between logged scalars.
+        report_seconds: seconds between lines on stderr if it is not a terminal.
+        audio_clips: number of validation clips vocoded for the log.
+        loggers: loggers of scalars; ``tensorboard`` and ``wandb`` also log sounds and pictures.
     """
 
     section: ClassVar[str] = "run"
@@ -162,13 +169,23 @@ def _parts(data: DataConfig, compute: ComputeConfig) -> Iterator[str]:
 
 
 def _first_batch(model: ModelConfig, mel: MelConfig, data: DataConfig) -> Iterator[str]:
-    """What normalises its channels by the first batch needs two steps of it to tell a variance."""
+    """A layer that normalises its channels by the first batch needs two steps for a variance."""
     samples = data.batch_size * data.segment_frames * mel.hop_length
     if samples < 2 * model.longest_step():
         yield (
             f"expected data.batch_size times data.segment_frames, {data.batch_size} x "
-            f"{data.segment_frames} frames of mel.hop_length {mel.hop_length}, to be two steps of "
-            f"the model or more, of {model.longest_step()} samples each; got {samples} samples"
+            f"{data.segment_frames} frames of mel.hop_length {mel.hop_length}, to be at least two "
+            f"steps of the model, of {model.longest_step()} samples each; got {samples} samples"
+        )
+
+
+def _judged(adversarial: AdversarialConfig, mel: MelConfig, data: DataConfig) -> Iterator[str]:
+    """The part of a crop that discriminators see must hold a whole spectrum."""
+    least = 2 * MARGIN + -(-max(SPECTRA) // mel.hop_length)
+    if adversarial.adversarial and data.segment_frames < least:
+        yield (
+            f"expected data.segment_frames of at least {least} with discriminators, which do not "
+            f"see {MARGIN} frames at each end; got {data.segment_frames}"
         )
 
 
@@ -176,12 +193,13 @@ _FITS: Fits = {
     **FITS,
     ("data", "compute"): _parts,
     ("model", "mel", "data"): _first_batch,
+    ("adversarial", "mel", "data"): _judged,
 }
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A recipe: everything in its YAML."""
+    """A recipe: the content of its YAML."""
 
     model: ModelConfig
     mel: MelConfig = field(default_factory=MelConfig)
@@ -197,11 +215,11 @@ class TrainingConfig:
 
     @property
     def vocoder(self) -> VocoderConfig:
-        """The part that is saved with the weights."""
+        """The config that is saved with the weights."""
         return VocoderConfig(model=self.model, mel=self.mel, synthesis=self.synthesis)
 
     def override(self, values: Mapping[str, Any]) -> TrainingConfig:
-        """The same recipe with ``section.key`` set to each value that is not None."""
+        """A copy of the recipe with each ``section.key`` set to its value; None is ignored."""
         plain = self.to_dict()
         for name, value in values.items():
             section, key = name.split(".")
@@ -211,10 +229,10 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingConfig:
-        """Read plain values.
+        """Make a recipe from plain values.
 
         Raises:
-            ValueError: as :func:`waveflow.config.parse` raises it.
+            ValueError: the values are not a recipe; see :func:`waveflow.config.parse`.
         """
         sections: dict[str, type[Section]] = {
             "model": ModelConfig,
@@ -230,11 +248,11 @@ class TrainingConfig:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TrainingConfig:
-        """Read a recipe; the lists it names are looked for beside it.
+        """Read a recipe from a file; relative paths of its lists start at its folder.
 
         Raises:
             OSError: the file cannot be opened.
-            ValueError: it is no recipe; names the file, and all that is wrong.
+            ValueError: the file is not a recipe; names the file and every fault.
         """
         path = as_path(path)
         values = read_yaml(path)
@@ -253,7 +271,7 @@ class TrainingConfig:
             raise ValueError(f"{path}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as :meth:`from_dict` takes them."""
+        """Plain values for :meth:`from_dict`."""
         sections = ("data", "optimizer", "adversarial", "compute", "run")
         rest = {section: asdict(getattr(self, section)) for section in sections}
         return {**self.vocoder.to_dict(), **rest}

@@ -1,4 +1,4 @@
-"""The clips of a corpus: which of them train, and reading them."""
+"""The clips of a corpus: their split, and reading them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ MEL_SLACK = 2
 
 @dataclass(frozen=True)
 class Split:
-    """Ids of clips by what they are for."""
+    """Ids of the clips to train on and to validate on."""
 
     training: list[str]
     validation: list[str]
 
 
 def split_clips(names: Iterable[str], config: DataConfig) -> Split:
-    """Take the held-out clips away from the training clips.
+    """Split clips into training and validation.
 
     Raises:
-        ValueError: nothing is left to train or to validate on, or a list of other clips.
+        ValueError: no clip is left to train or to validate on, or a list has ids of other clips.
     """
     names = list(names)
     listed, unlisted = config.validation_list, config.exclude_list
@@ -50,7 +50,7 @@ def split_clips(names: Iterable[str], config: DataConfig) -> Split:
         told = unknown_ids(unlisted, excluded, names)
         if listed is None:
             raise ValueError(told)
-        # the other list knows the clips: a part of a corpus may have none of these
+        # a warning only: the other list fits, and a part of a corpus may have none of these
         warnings.warn(told, stacklevel=2)
     validated = set(held_out)
     training = [name for name in kept if name not in validated]
@@ -59,7 +59,7 @@ def split_clips(names: Iterable[str], config: DataConfig) -> Split:
         lists = [path for path in (listed, unlisted) if path is not None]
         why = f"check {' and '.join(lists)} against the clips' names"
         if not lists:
-            why = "every twentieth is held out, so expected are two clips or more"
+            why = "every twentieth is held out, which needs at least two clips"
         raise ValueError(
             f"expected clips to train and to validate on; got {len(training)} and "
             f"{len(validation)} of {len(names)}: {why}"
@@ -70,13 +70,13 @@ def split_clips(names: Iterable[str], config: DataConfig) -> Split:
 def load_clips(
     paths: Iterable[Path], log_mel: LogMel, *, min_frames: int = 1, mels: Path | None = None
 ) -> Iterator[Clip]:
-    """Read recordings, leaving out, with one warning, those too short or digitally silent.
+    """Read recordings; short or digitally silent ones are left out with a warning.
 
     Args:
-        paths: audio files of any rate and format.
-        log_mel: the front end; audio is resampled to its rate.
-        min_frames: shorter clips are left out.
-        mels: folder of ``<clip id>.npy`` to take the mels from instead.
+        paths: audio files of any sample rate and format.
+        log_mel: front end that computes the mels; audio is resampled to its rate.
+        min_frames: least number of frames; shorter clips are left out.
+        mels: folder of ``<clip id>.npy`` files with the mels; None computes them.
 
     Raises:
         ValueError: no clip is left, or a mel from a file does not fit its recording.
@@ -113,7 +113,7 @@ def load_clips(
 
 
 def _predicted_mel(path: Path, log_mel: LogMel, frames: int) -> Tensor:
-    """The mel in a file, cut to ``frames`` if it is a little longer."""
+    """The mel in a file, cut to ``frames`` if it is slightly longer."""
     mel, mel_config = read_mel(path)
     if mel_config is not None:
         log_mel.config.require_same(mel_config)
@@ -123,8 +123,8 @@ def _predicted_mel(path: Path, log_mel: LogMel, frames: int) -> Tensor:
         raise ValueError(f"{path}: {error}") from None
     if abs(mel.shape[-1] - frames) > MEL_SLACK:
         raise ValueError(
-            f"{path}: expected a mel of {frames} frames, give or take {MEL_SLACK}, as its "
-            f"recording has at hop_length {log_mel.config.hop_length}; got {mel.shape[-1]}: "
+            f"{path}: expected a mel of {frames} frames, plus or minus {MEL_SLACK}, like its "
+            f"recording at hop_length {log_mel.config.hop_length}; got {mel.shape[-1]}: "
             "predict it with the recording's own durations"
         )
     return mel[0, :, :frames]

@@ -1,4 +1,4 @@
-"""Crops of clips to train on: each a function of (seed, number) alone."""
+"""Crops of clips to train on; a crop depends on seed and number alone."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from waveflow.training.clips import Clip, Clips
 
 REDRAWS = 8
 QUIET = 8
-"""A crop whose samples all stay below this many quanta is drawn again."""
+"""Crops whose samples are all below this number of quanta are drawn again."""
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
-    """Random crops without end; crop ``index`` is a function of (seed, index) alone.
+    """An endless sequence of random crops; crop ``index`` depends on (seed, index) alone.
 
-    An epoch deals every clip out in proportion to its length; the place within the clip is
-    uniform. Groups of clips come in an order shuffled anew, a window of some of them at a time, and
-    within a window the clips are shuffled, so that a corpus in shards is read a few shards at a
-    time. As nothing else is remembered, a run resumes at any step, on any number of devices.
+    An epoch draws from every clip in proportion to its length; the position within the clip is
+    uniform. Each epoch shuffles the groups of clips and processes them in windows of a few groups.
+    Within a window the clips are shuffled, so a sharded corpus is read a few shards at a time.
+    There is no other state, so a run resumes at any step, on any number of devices.
 
     Args:
-        clips: each at least ``segment_frames`` long.
+        clips: clips of at least ``segment_frames`` frames each.
         segment_frames: mel frames of a crop.
-        seed: of order, places and dequantisation.
-        open_groups: groups in a window.
+        seed: seed of order, positions and dequantisation.
+        open_groups: number of groups in a window.
     """
 
     def __init__(self, clips: Clips, *, segment_frames: int, seed: int, open_groups: int = 1):
@@ -50,7 +50,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         self._owners = lru_cache(maxsize=2)(self._shuffled_owners)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is kept: a process that is spawned shuffles for itself."""
+        """The state without the caches; a spawned process shuffles again."""
         return {k: v for k, v in self.__dict__.items() if k not in ("_windows", "_owners")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return dequantise(crop.audio, noise), crop.mel
 
     def draw(self, index: int) -> tuple[int, int, Clip]:
-        """Crop ``index``: which clip, its first frame there, and what is there, not dequantised."""
+        """Crop ``index``: its clip, its first frame, and its content before dequantisation."""
         clip = self._owner(index)
         random = self._random(index)
         for _ in range(REDRAWS):
@@ -83,14 +83,14 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return int(self._owners(epoch, window)[place - start])
 
     def _shuffled_windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The order of the groups in an epoch, and where each window of them ends in it."""
+        """The order of the groups in an epoch, and the end of each window in crops."""
         order = self._random(2**63 + epoch).permutation(len(self._sizes))
         ends = self._sizes[order].cumsum()
         lasts = np.arange(self.open_groups, len(order) + self.open_groups, self.open_groups) - 1
         return order, ends[lasts.clip(max=len(order) - 1)]
 
     def _shuffled_owners(self, epoch: int, window: int) -> np.ndarray:
-        """The clips that a window's crops are cut from, in their order."""
+        """The clips that the crops of a window are cut from, in order."""
         order, _ = self._windows(epoch)
         groups = order[window * self.open_groups :][: self.open_groups]
         members = np.concatenate([np.asarray(self.clips.groups[group]) for group in groups])
@@ -99,23 +99,26 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return random.permutation(owners)
 
     def _random(self, stream: int) -> np.random.Generator:
-        """Independent of those of other streams: crops count from 0, orders from 2 ** 62."""
+        """The generator of a stream; crops have streams from 0 on, orders from 2 ** 62 on."""
         key = np.array([self.seed, stream], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=key))
 
 
 class Batches(Sampler[list[int]]):
-    """The crops of one device, a list a part of a step, from step ``start`` on.
+    """The crops of one device from step ``start`` on, one list for each part of a step.
 
-    Step s is made of the crops ``s * batch_size`` to ``(s + 1) * batch_size``, however many
-    devices share them, and in however many parts.
+    Step s has the crops from ``s * batch_size`` to before ``(s + 1) * batch_size``, for any number
+    of devices and parts.
 
     Args:
-        batch_size: crops a step, over all devices.
-        start: the first step.
-        rank: of this device.
-        devices: how many there are.
-        parts: that a device cuts its share into.
+        batch_size: crops per step, over all devices.
+        start: first step.
+        rank: number of this device.
+        devices: number of devices.
+        parts: number of parts that a device cuts its share into.
+
+    Raises:
+        ValueError: ``batch_size`` does not divide among devices and parts.
     """
 
     def __init__(
@@ -141,10 +144,10 @@ class Batches(Sampler[list[int]]):
 
 
 class Places(Dataset[Tensor]):
-    """Crops by their place in a :class:`Bank`: (2,) int64, the crop's number and first frame.
+    """Crops by their position in a :class:`Bank`: (2,) int64, the crop's number and first frame.
 
     Args:
-        crops: of clips in memory.
+        crops: crops of clips in memory.
     """
 
     def __init__(self, crops: Crops):
@@ -157,12 +160,12 @@ class Places(Dataset[Tensor]):
 
 
 class Bank:
-    """All clips end to end on one device, where crops are cut without the host.
+    """All clips joined on one device, which cuts the crops without the host.
 
     Args:
         clips: the clips, in the order of :class:`Places`.
         crops: the crops to cut.
-        device: where to.
+        device: device that holds the clips.
     """
 
     def __init__(self, clips: list[Clip], crops: Crops, *, device: torch.device):
@@ -173,8 +176,13 @@ class Bank:
         self.hop_length = self.audio.shape[0] // self.mel.shape[1]
 
     def cut(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, 2) of :class:`Places` -> ``audio`` (batch, time), ``mel`` (batch, n_mels,
-        frames), bit for bit what :class:`Crops` gives.
+        """Cut crops at positions of :class:`Places`; they are those of :class:`Crops`, bit for bit.
+
+        Args:
+            places: numbers and first frames of the crops, (batch, 2) int64.
+
+        Returns:
+            ``audio`` (batch, time) and ``mel`` (batch, n_mels, frames).
         """
         numbers, firsts = places.unbind(1)
         frames = firsts[:, None] + torch.arange(self.segment_frames, device=places.device)

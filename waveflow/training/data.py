@@ -1,4 +1,4 @@
-"""The corpus of a run: crops for every device to train on, whole clips to validate on."""
+"""The corpus of a run: crops to train on, whole clips to validate on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from waveflow.training.shards import ShardedClips, ShardIndex, is_sharded
 
 
 class WholeClips(Dataset[tuple[Tensor, Tensor]]):
-    """Whole clips, always with the same dequantisation noise; beyond the last, empty ones.
+    """Whole clips with fixed dequantisation noise; numbers beyond the last give empty clips.
 
     Args:
         clips: the clips.
@@ -41,16 +41,16 @@ class WholeClips(Dataset[tuple[Tensor, Tensor]]):
         return dequantise(clip.audio, fixed_noise(len(clip.audio))), clip.mel
 
     def clip(self, index: int) -> Clip:
-        """The clip itself."""
+        """The clip before dequantisation."""
         if index >= len(self):
             return self.clips.read(0, 0, 0)
         return self.clips.read(index, 0, self.clips.frames[index])
 
 
 class Share(Sampler[int]):
-    """Every ``devices``-th number below ``size`` from ``rank`` on: together, each number once.
+    """Every ``devices``-th number below ``size`` from ``rank`` on; together each number once.
 
-    A device that there is nothing left for gets one number beyond them, as all must take part.
+    All devices must take part, so a device without a number gets one beyond ``size``.
     """
 
     def __init__(self, size: int, *, rank: int, devices: int):
@@ -67,9 +67,13 @@ class Corpus(lightning.LightningDataModule):
     """Recordings for a run: crops to train on, whole clips to validate on.
 
     Args:
-        source: a folder of recordings (see :func:`waveflow.audio.clip_list.find_clips`), which is
-            held in memory, or a folder or address of shards, which is not.
+        source: folder of recordings (see :func:`waveflow.audio.clip_list.find_clips`), held in
+            memory; or folder or URL of shards, read as needed.
         config: the recipe.
+
+    Raises:
+        ValueError: the recipe needs recordings or stored mels that ``source`` does not have, or
+            the cache is too small.
     """
 
     def __init__(self, source: str | Path, config: TrainingConfig):
@@ -83,12 +87,12 @@ class Corpus(lightning.LightningDataModule):
             if data.on_device:
                 raise ValueError(
                     f"data.on_device: expected a folder of recordings; got shards ({source}), "
-                    "which are read as they are needed"
+                    "which are read as needed"
                 )
             index = ShardIndex.read(source)
             if data.mels and index.mel is None:
                 raise ValueError(
-                    f"data.mels: expected shards that hold mels; got {source}, which hold none"
+                    f"data.mels: expected shards that hold mels; got {source} without mels"
                 )
             split = split_clips(index.names, data)
             limit = _cache_limit(index, data)
@@ -120,7 +124,7 @@ class Corpus(lightning.LightningDataModule):
         self._bank: Bank | None = None
 
     def first_batch(self) -> tuple[Tensor, Tensor]:
-        """The crops of the first step, of all devices together."""
+        """The crops of the first step over all devices."""
         crops = [self.crops[index] for index in range(self.config.data.batch_size)]
         audio, mel = default_collate(crops)
         return audio, mel
@@ -158,7 +162,7 @@ class Corpus(lightning.LightningDataModule):
         return DataLoader(self.validation, batch_size=1, sampler=share)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Cut the crops, where the batch is their places."""
+        """Cut the crops if the batch has their positions."""
         if isinstance(batch, Tensor) and self._bank is not None:
             return self._bank.cut(batch)
         audio, mel = batch
@@ -166,16 +170,16 @@ class Corpus(lightning.LightningDataModule):
 
 
 def _pass_over_one_sigterm(worker: int) -> None:
-    """Let a loader's worker live through the first SIGTERM.
+    """Make a worker of the loader ignore the first SIGTERM.
 
-    A scheduler sends it to all processes of a run. The training process then ends after its step,
-    for which it needs its workers, and ends them itself.
+    A scheduler sends SIGTERM to all processes of a run. The training process then finishes its
+    step, for which it needs its workers, and ends the workers itself.
     """
     signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))
 
 
 def _cache_limit(index: ShardIndex, data: DataConfig) -> int:
-    """Bytes that fetched shards may take: enough for those that crops are shuffled among."""
+    """Bytes that fetched shards may take; the shards of a shuffling window must fit."""
     limit = int(data.cache_gigabytes * 1e9)
     largest = sorted(shard.size for shard in index.shards)[-data.open_shards :]
     if "://" in index.source and limit < sum(largest):

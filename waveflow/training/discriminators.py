@@ -1,4 +1,4 @@
-"""Networks that tell recordings from synthesis: the judges of adversarial training."""
+"""Networks that distinguish recordings from synthesis, for adversarial training."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.nn.utils.parametrizations import weight_norm
 from waveflow.precision import Durable, full_precision
 
 SLOPE = 0.1
-"""Of the leaky rectifiers, below zero."""
+"""Slope of the leaky rectifiers below zero."""
 
 
 class Layers(nn.Module):
     """Two-dimensional convolutions with leaky rectifiers; the last one gives the scores.
 
     Args:
-        convolutions: in their order.
+        convolutions: the convolutions, in order.
     """
 
     def __init__(self, convolutions: Sequence[nn.Module]):
@@ -38,13 +38,13 @@ class Layers(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """Sees audio folded into rows of ``period`` samples, and convolves along the columns.
+    """Folds audio into rows of ``period`` samples, and convolves along the columns.
 
     Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646), section 2.3.
 
     Args:
         period: samples of a row.
-        channels: of each layer but the last.
+        channels: channels of each layer except the last.
 
     >>> import torch
     >>> [x.shape[1] for x in PeriodDiscriminator(3, channels=(4, 8))(torch.randn(1, 100))]
@@ -54,18 +54,12 @@ class PeriodDiscriminator(nn.Module):
     def __init__(self, period: int, *, channels: Sequence[int]):
         super().__init__()
         self.period = period
-        sizes = [1, *channels]
-        layers: list[nn.Module] = [
-            weight_norm(
-                nn.Conv2d(
-                    before, after, (5, 1), (3 if i < len(channels) - 1 else 1, 1), padding=(2, 0)
-                )
-            )
-            for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+        strides = [*[3] * (len(channels) - 1), 1]
+        layers = [
+            _convolution(before, after, (5, 1), (stride, 1))
+            for before, after, stride in zip([1, *channels], channels, strides, strict=False)
         ]
-        self.layers = Layers(
-            [*layers, weight_norm(nn.Conv2d(sizes[-1], 1, (3, 1), padding=(1, 0)))]
-        )
+        self.layers = Layers([*layers, _convolution(channels[-1], 1, (3, 1))])
 
     def forward(self, audio: Tensor) -> list[Tensor]:
         """(batch, time) -> the output of every layer, the scores last."""
@@ -74,14 +68,14 @@ class PeriodDiscriminator(nn.Module):
 
 
 class SpectrumDiscriminator(Durable):
-    """Sees real and imaginary parts of a spectrogram.
+    """Convolves the real and imaginary parts of a spectrogram.
 
-    Defossez et al., *High Fidelity Neural Audio Compression*
-    (https://arxiv.org/abs/2210.13438), section 3.4.
+    Défossez et al., *High Fidelity Neural Audio Compression* (https://arxiv.org/abs/2210.13438),
+    section 3.4.
 
     Args:
         n_fft: samples of a frame; frames overlap by three quarters.
-        channels: of each layer but the last.
+        channels: channels of each layer except the last.
 
     >>> import torch
     >>> [x.shape[1] for x in SpectrumDiscriminator(64, channels=4)(torch.randn(1, 640))]
@@ -95,21 +89,18 @@ class SpectrumDiscriminator(Durable):
         self.n_fft = n_fft
         window = torch.hann_window(n_fft)
         self.register_buffer("window", window / window.square().sum().sqrt(), persistent=False)
-        shapes = [
-            (2, (3, 9), (1, 1)),
-            *[(channels, (3, 9), (1, 2))] * 3,
-            (channels, (3, 3), (1, 1)),
-        ]
-        layers: list[nn.Module] = [
-            weight_norm(
-                nn.Conv2d(before, channels, size, stride, padding=(size[0] // 2, size[1] // 2))
-            )
-            for before, size, stride in shapes
-        ]
-        self.layers = Layers([*layers, weight_norm(nn.Conv2d(channels, 1, 3, padding=1))])
+        halving = [_convolution(channels, channels, (3, 9), (1, 2)) for _ in range(3)]
+        self.layers = Layers(
+            [
+                _convolution(2, channels, (3, 9)),
+                *halving,
+                _convolution(channels, channels, (3, 3)),
+                _convolution(channels, 1, (3, 3)),
+            ]
+        )
 
     def forward(self, audio: Tensor) -> list[Tensor]:
-        """(batch, time) -> the output of every layer, the scores last."""
+        """(batch, ``n_fft`` samples or more) -> the output of every layer, the scores last."""
         with full_precision(audio):
             frames = audio.unfold(1, self.n_fft, self.n_fft // 4)
             spectrum = torch.view_as_real(torch.fft.rfft(frames * self.window))
@@ -117,17 +108,19 @@ class SpectrumDiscriminator(Durable):
 
 
 class Discriminators(nn.Module):
-    """Several of both kinds, side by side.
+    """Several discriminators of both kinds.
 
     Args:
-        periods: one period discriminator each.
-        period_channels: of their layers.
-        sizes: one spectrum discriminator each, by its ``n_fft``.
-        spectrum_channels: of their layers.
+        periods: periods of the period discriminators, one for each.
+        period_channels: channels of the layers of a period discriminator.
+        sizes: ``n_fft`` of the spectrum discriminators, one for each.
+        spectrum_channels: channels of the layers of a spectrum discriminator.
 
     >>> import torch
-    >>> judges = Discriminators(periods=(2, 3), period_channels=(4,), sizes=(64,), spectrum_channels=4)
-    >>> len(judges(torch.randn(1, 640)))
+    >>> discriminators = Discriminators(
+    ...     periods=(2, 3), period_channels=(4,), sizes=(64,), spectrum_channels=4
+    ... )
+    >>> len(discriminators(torch.randn(1, 640)))
     3
     """
 
@@ -150,3 +143,11 @@ class Discriminators(nn.Module):
     def forward(self, audio: Tensor) -> list[list[Tensor]]:
         """(batch, time) -> for each discriminator, the output of every layer, the scores last."""
         return [member(audio) for member in self.members]
+
+
+def _convolution(
+    before: int, after: int, size: tuple[int, int], stride: tuple[int, int] = (1, 1)
+) -> nn.Module:
+    """A convolution with weight norm; padding keeps the size where the stride is 1."""
+    padding = size[0] // 2, size[1] // 2
+    return weight_norm(nn.Conv2d(before, after, size, stride, padding))

@@ -1,4 +1,4 @@
-"""What a run leaves to be looked at: scalars, sounds and pictures, in one or several places."""
+"""Logs of a run: scalars, sounds and pictures, for one or several loggers."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PICTURE_SECONDS = 2.0
 
 
 def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logger]:
-    """Loggers by name.
+    """Make loggers by name.
 
     Args:
-        names: among ``tensorboard``, ``csv`` and ``wandb``.
-        folder: of the run; its name is that of the run at Weights & Biases as well.
-        step: that the run goes on from: TensorBoard forgets what a killed run told beyond it.
+        names: names among ``tensorboard``, ``csv`` and ``wandb``.
+        folder: folder of the run; its name is also the name of the run at Weights & Biases.
+        step: step that the run resumes from; TensorBoard drops what a killed run logged after it.
 
     Raises:
-        ImportError: Weights & Biases is wanted but not installed.
+        ImportError: Weights & Biases is requested but not installed.
     """
     loggers: list[Logger] = []
     for name in dict.fromkeys(names):
@@ -47,7 +47,7 @@ def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logge
             if find_spec("wandb") is None:
                 raise ImportError("run.loggers: wandb needs pip install 'waveflow[wandb]'")
             path = str(folder.resolve()).encode()
-            same = hashlib.sha256(path).hexdigest()[:16]  # a run that goes on is the same one there
+            same = hashlib.sha256(path).hexdigest()[:16]  # a resumed run keeps its id there
             loggers.append(
                 WandbLogger(
                     project="waveflow", name=folder.name, id=same, resume="allow", save_dir=folder
@@ -62,7 +62,7 @@ class LogSpeech(lightning.Callback):
     Every sound has a picture: the recording's spectrogram above the vocoded one's.
 
     Args:
-        clips: how many.
+        clips: number of clips.
     """
 
     def __init__(self, clips: int):
@@ -88,10 +88,10 @@ class LogSpeech(lightning.Callback):
 
 
 class LogFlow(lightning.Callback):
-    """What every block does to a validation clip: log_det per sample, and its output's moments.
+    """Logs what every block does to a validation clip: log_det per sample, and output moments.
 
-    A sound flow takes speech to unit variance little by little; a block whose log_det runs away,
-    or whose output is far from that of its neighbours, is where to look for trouble.
+    A healthy flow moves speech to unit variance gradually. If the log_det of a block diverges, or
+    its output is far from that of its neighbours, look for the fault there.
     """
 
     def on_validation_end(
@@ -107,10 +107,10 @@ class LogFlow(lightning.Callback):
 
 @torch.no_grad()
 def flow_figures(vocoder: Vocoder, clip: Clip, *, device: torch.device) -> dict[str, float]:
-    """Figures of every block on a clip, by ``flow/<number> <kind>/<figure>``.
+    """Figures of every block on a clip, named ``flow/<number> <kind>/<figure>``.
 
     ``log_det`` is in nats per sample; ``mean`` and ``std`` are those of the block's output;
-    ``z/mean``, ``z/std`` and ``z/excess_kurtosis`` are 0, 1 and 0 where the model is right.
+    ``z/mean``, ``z/std`` and ``z/excess_kurtosis`` are 0, 1 and 0 if the model is right.
     """
     x = clip.audio[None].to(device) * QUANTUM
     context = vocoder.context_net(clip.mel[None].to(device))
@@ -130,15 +130,15 @@ def flow_figures(vocoder: Vocoder, clip: Clip, *, device: torch.device) -> dict[
 
 
 def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
-    """Narrow-band spectrograms in grey, (rows, columns) in [0, 1]: one recorded, below it vocoded.
+    """Narrow-band spectrograms in grey, (rows, columns) in [0, 1]: recorded above vocoded.
 
-    They show :data:`PICTURE_SECONDS` of what is below a quarter of the sample rate, where voiced
-    speech has its harmonics.
+    They show the first :data:`PICTURE_SECONDS` seconds up to a quarter of the sample rate, where
+    voiced speech has its harmonics.
 
     Args:
-        recorded: (time,).
-        vocoded: (time,).
-        sample_rate: of both.
+        recorded: audio of the recording, (time,).
+        vocoded: audio of the copy, (time,).
+        sample_rate: sample rate of both, Hz.
     """
 
     def grey(audio: Tensor) -> Tensor:

@@ -20,13 +20,13 @@ from waveflow.vocoder import Vocoder
 
 
 class MovingAverage(AveragedModel):
-    """A vocoder whose weights are the exponential moving average of another's.
+    """A vocoder whose weights are the exponential moving average of another's weights.
 
-    It forgets its beginning: after n updates the decay is min(decay, (1 + n) / (10 + n)).
+    After n updates the decay is min(decay, (1 + n) / (10 + n)), so early weights count little.
 
     Args:
-        model: the vocoder to begin with.
-        decay: of the average.
+        model: vocoder that the average starts from.
+        decay: decay of the average.
     """
 
     def __init__(self, model: Vocoder, *, decay: float):
@@ -36,7 +36,7 @@ class MovingAverage(AveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Move towards a model's weights, at first onto them; buffers are the model's."""
+        """Move towards a model's weights; the first update copies them. Buffers are copied."""
         n = int(self._count.read(self.n_averaged))
         step = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
         torch._foreach_lerp_(list(self.module.parameters()), list(model.parameters()), step)
@@ -46,13 +46,14 @@ class MovingAverage(AveragedModel):
 
 
 class LikelihoodTraining(lightning.LightningModule):
-    """Maximises nats per sample; keeps a moving average of the weights beside the weights.
+    """Maximises nats per sample, and keeps a moving average of the weights.
 
     Steps whose gradient is not finite change nothing and are counted.
 
     Args:
         config: the recipe.
-        start: a vocoder whose weights to start from, one that the recipe's ``grows_from``.
+        start: vocoder whose weights the training starts from, if the recipe's model
+            ``grows_from`` it; None is random weights.
     """
 
     skipped_steps: Tensor
@@ -78,27 +79,27 @@ class LikelihoodTraining(lightning.LightningModule):
 
     @property
     def averaged_vocoder(self) -> Vocoder:
-        """The vocoder to keep."""
+        """The vocoder with the averaged weights, which is validated and exported."""
         return cast(Vocoder, self.average.module)
 
     def trained(self) -> list[nn.Module]:
-        """What the optimiser steps, the vocoder first; the gradient of each is clipped by itself."""
+        """The modules that the optimiser steps, the vocoder first; each is clipped separately."""
         return [self.vocoder]
 
     def rates(self) -> list[tuple[float, int]]:
-        """The peak learning rate of each of :meth:`trained`, and the steps of the rise to it."""
+        """The peak learning rate and the warm-up steps of each module of :meth:`trained`."""
         return [(self.config.optimizer.learning_rate, self.config.optimizer.warmup_steps)]
 
     def number(self, name: str) -> float:
-        """What ``skipped_steps``, ``skipped_in_a_row`` or ``rate_scale`` holds; no GPU waits."""
+        """The value of ``skipped_steps``, ``skipped_in_a_row`` or ``rate_scale``; no GPU waits."""
         return self._numbers[name].read(getattr(self, name))
 
     def set_number(self, name: str, value: float) -> None:
-        """Let one of them hold another number."""
+        """Set ``skipped_steps``, ``skipped_in_a_row`` or ``rate_scale``."""
         self._numbers[name].write(getattr(self, name), value)
 
     def on_train_start(self) -> None:
-        """Let data set what is to be set from data: by the whole first batch, on every device."""
+        """Initialise layers that depend on data from the whole first batch, on every device."""
         norms = [module for module in self.vocoder.modules() if isinstance(module, ActNorm)]
         if not all(norm.initialized for norm in norms):
             audio, mel = cast(Any, self.trainer).datamodule.first_batch()
@@ -117,7 +118,7 @@ class LikelihoodTraining(lightning.LightningModule):
         limit = self.config.optimizer.clip_norm
         norms = [nn.utils.clip_grad_norm_(part.parameters(), limit) for part in self.trained()]
         norm = norms[0]
-        if torch.stack(norms).isfinite().all():  # the one thing of a step that a GPU is waited for
+        if torch.stack(norms).isfinite().all():  # the only wait for a GPU in a step
             if self.number("skipped_in_a_row"):
                 self.set_number("skipped_in_a_row", 0)
         else:
@@ -129,7 +130,7 @@ class LikelihoodTraining(lightning.LightningModule):
         self.log("train/skipped_steps", self.skipped_steps.float())
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and average at once: callbacks that save come right after."""
+        """Step, then update the average at once, because callbacks save right after."""
         super().optimizer_step(*args, **kwargs)
         if self.trainer.world_size > 1:
             self._share_ranges()
@@ -176,7 +177,7 @@ class LikelihoodTraining(lightning.LightningModule):
         }
 
     def _share_ranges(self) -> None:
-        """Make the ranges of bounded layers those of the crops of all devices."""
+        """Merge the ranges of bounded layers over all devices."""
         layers = [layer for layer in self.vocoder.modules() if isinstance(layer, Bounded)]
         if not layers:
             return
@@ -194,7 +195,7 @@ class LikelihoodTraining(lightning.LightningModule):
 
 
 def _prepare(vocoder: Vocoder, config: ComputeConfig) -> None:
-    """Make a vocoder that is to be trained lean and quick; names and values stay."""
+    """Apply ``reversible`` and ``compile`` to a vocoder; parameter names and values stay."""
     flow = vocoder.flow
     if config.reversible:
         if not isinstance(flow.bijection, Chain):
@@ -203,13 +204,15 @@ def _prepare(vocoder: Vocoder, config: ComputeConfig) -> None:
         flow.bijection = Reversible(*flow.bijection.bijections)
     if config.compile is not None:
         couplings = [block for block in flow.modules() if isinstance(block, Coupling)]
-        _allow_programs(4 * len(couplings))  # each may have a size of its own, and gradients or not
+        _allow_programs(
+            4 * len(couplings)
+        )  # each may have its own size, with and without gradients
         for block in couplings:
             block.conditioner.compile(mode=config.compile, dynamic=False)
 
 
 def _allow_programs(count: int) -> None:
-    """Let torch compile a function so many times; beyond its limit it stops, and says nothing."""
+    """Let torch compile a function ``count`` times; beyond its limit it stops silently."""
     limits = torch._dynamo.config
     limits.recompile_limit = max(limits.recompile_limit, count)
     limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, count)

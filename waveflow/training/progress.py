@@ -1,4 +1,4 @@
-"""How a run is getting on, for whoever watches it: a bar on a terminal, lines in a log file."""
+"""The progress of a run: a bar on a terminal, lines in a log file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ShowProgress(EachStep):
     """Steps, steps per second, nats per sample, gradient norm and time left, on stderr.
 
     Args:
-        every: seconds between lines where stderr is no terminal.
+        every: seconds between lines if stderr is not a terminal.
     """
 
     REFRESH = 0.5
-    """Seconds between looks at the figures, which make a GPU wait."""
+    """Seconds between updates of the bar; each makes the GPU wait."""
 
     def __init__(self, *, every: float):
         self.every = every
@@ -33,7 +33,7 @@ class ShowProgress(EachStep):
         if mode is not None and trainer.is_global_zero:
             print(
                 f"compiling the conditioners (compute.compile: {mode}): the first step takes "
-                "longer, on a GPU perhaps minutes",
+                "longer, on a GPU up to some minutes",
                 file=sys.stderr,
                 flush=True,
             )

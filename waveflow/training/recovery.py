@@ -1,4 +1,4 @@
-"""Going back: when a run has gone wrong, and to what it returns."""
+"""Recovery: return a run that has diverged to a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from waveflow.training.checkpoint import checkpoint_step, newest_checkpoint
 from waveflow.training.module import LikelihoodTraining
 
 WORRYING, HOPELESS = 1e4, 1e6
-"""Condition numbers of a 1x1 matrix: an inversion costs as many digits as they have zeros, of the
-seven that float32 has."""
+"""Condition numbers of a 1x1 matrix: an inversion loses as many of float32's seven digits as the
+number has zeros."""
 TRIES = 5
-"""How often a run may go back to the same checkpoint."""
+"""Number of times that a run may return to the same checkpoint."""
 
 
 class Recovery:
-    """Takes a run that has gone wrong back to its last good checkpoint, at a lower rate.
+    """Returns a run that has diverged to its last good checkpoint, with a lower learning rate.
 
-    Wrong is: no finite gradient for ``patience`` steps, or a 1x1 matrix so nearly singular that
-    its inverse means nothing in float32. The step count goes on, so other crops follow.
+    A run has diverged if ``patience`` steps in a row had no finite gradient, or if a 1x1 matrix is
+    so close to singular that its inverse is meaningless in float32. The step count continues, so
+    other crops follow.
 
     Args:
         checkpoints: folder of the checkpoints.
-        patience: steps in a row without a finite gradient.
-        backoff: factor of the learning rate.
-        look_every: steps between looks at the matrices.
+        patience: number of consecutive steps without a finite gradient.
+        backoff: factor of the learning rate at each return.
+        look_every: steps between checks of the matrices.
     """
 
     def __init__(self, checkpoints: Path, *, patience: int, backoff: float, look_every: int):
@@ -42,7 +43,7 @@ class Recovery:
         self._tries: dict[Path, int] = {}
 
     def look(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> bool:
-        """Look whether the run has gone wrong, and take it back if so; whether it was."""
+        """Check whether the run has diverged, and return it if so; the result is whether it did."""
         trouble = self._trouble(trainer, module)
         if trouble is not None:
             self._go_back(trainer, module, trouble)
@@ -55,12 +56,12 @@ class Recovery:
             return None
         for name, condition in condition_numbers(module.vocoder.flow.bijection).items():
             if not condition < HOPELESS:
-                return f"the 1x1 matrix {name} is all but singular (condition {condition:.1e})"
+                return f"the 1x1 matrix {name} is almost singular (condition {condition:.1e})"
             if condition > WORRYING and name not in self._worrying:
                 self._worrying.add(name)
                 _warn(
                     trainer,
-                    f"the 1x1 matrix {name} is nearing singularity (condition {condition:.1e}); "
+                    f"the 1x1 matrix {name} is close to singular (condition {condition:.1e}); "
                     "a lower learning rate helps",
                 )
         return None
@@ -68,13 +69,15 @@ class Recovery:
     def _go_back(self, trainer: lightning.Trainer, module: LikelihoodTraining, why: str) -> None:
         path = newest_checkpoint(self.checkpoints)
         if path is None:
-            raise ValueError(f"step {trainer.global_step}: {why}, and no checkpoint to go back to")
+            raise ValueError(
+                f"step {trainer.global_step}: {why}, and there is no checkpoint to return to"
+            )
         self._tries[path] = self._tries.get(path, 0) + 1
         if self._tries[path] > TRIES:
             raise ValueError(
                 f"step {trainer.global_step}: {why}, as after each of {TRIES} returns to {path}: "
                 f"expected a finite likelihood of this data at a learning rate of "
-                f"{_rate(trainer):.1e}; try a lower one, or waveflow score on the clips"
+                f"{_rate(trainer):.1e}; try a lower rate, or run waveflow score on the clips"
             )
         scale, skipped = module.number("rate_scale"), module.number("skipped_steps")
         state = torch.load(path, map_location="cpu", weights_only=True)  # a GPU may be full
@@ -85,7 +88,7 @@ class Recovery:
         _set_rate(trainer)
         _warn(
             trainer,
-            f"{why}; went back to the weights of step {checkpoint_step(path)}, at a learning rate "
+            f"{why}; returned to the weights of step {checkpoint_step(path)}, with a learning rate "
             f"of {_rate(trainer):.1e} from here",
         )
 
@@ -95,7 +98,7 @@ def _rate(trainer: lightning.Trainer) -> float:
 
 
 def _set_rate(trainer: lightning.Trainer) -> None:
-    """The scheduler sets rates after steps; the next step needs its own now."""
+    """Set the rates of the next step now, because the scheduler sets rates only after steps."""
     scheduler = cast(Any, trainer.lr_scheduler_configs[0].scheduler)
     groups = trainer.optimizers[0].param_groups
     for group, base, factor in zip(groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):

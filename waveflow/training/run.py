@@ -1,4 +1,4 @@
-"""One training run: a folder that starts, resumes, and always holds usable weights."""
+"""One training run: a folder to start, resume, and load weights from."""
 
 from __future__ import annotations
 
@@ -67,19 +67,19 @@ _MAY_CHANGE = {
     "synthesis.full_band",
     "synthesis.cutoff",
 }
-"""Keys of a recipe that may differ when a run goes on."""
+"""Keys of a recipe that may differ when a run resumes."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call of :func:`train` ended.
+    """The result of a call of :func:`train`.
 
     Attributes:
-        steps: done since the run began.
-        stopped_by: what ended it before its last step: ``time limit``, ``SIGTERM`` or ``SIGINT``;
-            None if it is finished.
-        nats_per_sample: on the validation clips; None if the run was stopped.
-        is_main: whether this process speaks for the run; of several, one does.
+        steps: number of steps since the start of the run.
+        stopped_by: cause of a stop before the last step: ``time limit``, ``SIGTERM`` or
+            ``SIGINT``; None if the run is finished.
+        nats_per_sample: nats per sample on the validation clips; None if the run was stopped.
+        is_main: whether this process reports for the run; exactly one process does.
     """
 
     steps: int
@@ -99,43 +99,44 @@ def train(
     devices: int = 1,
     nodes: int = 1,
 ) -> Outcome:
-    """Train, or go on training.
+    """Start a run, or resume it.
 
-    ``out`` holds ``run.yaml``, ``checkpoints``, what the loggers wrote, and ``model``, a folder for
-    :meth:`waveflow.Vocoder.from_pretrained`; ``done`` once the last step is reached. Called again
-    on the same folder it goes on where the last whole checkpoint was written, as if it had never
-    been interrupted.
+    ``out`` holds ``run.yaml``, ``checkpoints``, the output of the loggers, and ``model``, a folder
+    for :meth:`waveflow.Vocoder.from_pretrained`; and ``done`` once the last step is reached. A
+    second call with the same folder resumes from the newest intact checkpoint, with the same result
+    as an uninterrupted run.
 
-    With several devices every process of the run calls this; they are started by this very call,
-    by ``torchrun``, or by SLURM.
+    With several devices every process of the run calls this function; this call, ``torchrun``, or
+    SLURM starts them.
 
     Args:
         config: the recipe.
-        data: a folder of recordings; or a folder or address of shards.
-        out: the folder of the run.
-        resume: expect a run in ``out``; by default one that is there goes on, else one begins.
-        max_time: stop, resumably, after this much time of this call.
-        device: the kind to train on: ``cpu``, ``cuda``, or ``auto``, CUDA where there is one.
-        devices: how many on each machine.
-        nodes: how many machines.
+        data: folder of recordings; or folder or URL of shards.
+        out: folder of the run.
+        resume: fail if there is no run in ``out``; otherwise an existing run is resumed, or a new
+            one starts.
+        max_time: time after which this call stops and saves the run; None is no limit.
+        device: device to train on: ``cpu``, ``cuda``, or ``auto``, CUDA if there is a CUDA device.
+        devices: number of devices of each machine.
+        nodes: number of machines.
 
     Raises:
-        ValueError: ``out`` holds a run of another recipe, or none where one is expected, or the
-            run diverged for good; a batch that does not divide among devices and parts; another
-            device, or ``cuda`` where there is none.
-        OSError: something could not be read or written.
+        ValueError: ``out`` holds a run of another recipe, or no run to resume; the run diverged
+            repeatedly; the batch does not divide among devices and parts; the device is unknown,
+            or there is no CUDA device.
+        OSError: a file cannot be read or written.
     """
     end = deadline(max_time)
     device = choose_device(device)
-    # refused here, before there are processes that would each have to
+    # checked here, before other processes start
     Batches(config.data.batch_size, devices=devices * nodes, parts=config.compute.accumulate)
     out, _ = as_path(out), as_path(data)
     checkpoints = out / CHECKPOINTS_FOLDER
     checkpoint = newest_checkpoint(checkpoints)
     if resume and checkpoint is None:
-        raise ValueError(f"{out}: expected a run to resume; there is no checkpoint")
+        raise ValueError(f"{out}: expected a run to resume; got no checkpoint")
     if (out / RUN_FILE).is_file():
-        # an older run knows fewer fields: it had their defaults
+        # missing fields of an older run have their defaults
         then = TrainingConfig.from_dict(read_yaml(out / RUN_FILE))
         _require_same_run(then.to_dict(), config.to_dict())
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
@@ -143,7 +144,7 @@ def train(
     if config.run.init_from is not None and checkpoint is None:
         start = _read_start(config)
     torch.manual_seed(config.run.seed)
-    module = _module(config, start)  # first: it may be refused, and soon
+    module = _module(config, start)  # first, because it fails early
     corpus = Corpus(data, config)
     stop = StopInTime(end)
     with warnings.catch_warnings():
@@ -204,7 +205,7 @@ def train(
 
 
 def _module(config: TrainingConfig, start: Vocoder | None) -> LikelihoodTraining:
-    """What trains: by likelihood alone, or with discriminators."""
+    """The Lightning module: by likelihood alone, or with discriminators."""
     if not config.adversarial.adversarial:
         return LikelihoodTraining(config, start=start)
     return AdversarialTraining(config, start=start)
@@ -213,26 +214,34 @@ def _module(config: TrainingConfig, start: Vocoder | None) -> LikelihoodTraining
 def _strategy(processes: int) -> Strategy | str:
     if processes == 1:
         return "auto"
-    # All buffers are the same everywhere: they come of gradients and batches that are.
+    # Buffers are equal on all devices, because they come from equal gradients and batches.
     return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
 
 
 def _read_start(config: TrainingConfig) -> Vocoder:
-    """The vocoder that a run starts from, once it is known to be of the same make."""
+    """The vocoder that a run starts from, checked to fit the recipe.
+
+    Raises:
+        ValueError: its model or mel does not fit.
+    """
     start = Vocoder.from_pretrained(str(config.run.init_from))
     here, there = config.vocoder.to_dict(), start.config.to_dict()
     if start.config.mel != config.mel or not config.model.grows_from(start.config.model):
         sections = ("model", "mel")
         different = _differences(there, {section: here[section] for section in sections})
         raise ValueError(
-            f"{config.run.init_from}: expected a model of the recipe's make; it differs in "
+            f"{config.run.init_from}: expected a model that fits the recipe; it differs in "
             + "; ".join(f"{key}: {there!r} there, {here!r} here" for key, there, here in different)
         )
     return start
 
 
 def _require_same_run(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise ValueError naming the keys that differ and may not."""
+    """Check that a recipe may resume a run.
+
+    Raises:
+        ValueError: keys differ that may not; names each.
+    """
     different = [
         f"{key}: {before!r} then, {after!r} now"
         for key, before, after in _differences(then, now)
@@ -253,7 +262,7 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple
 
 
 def _hush() -> None:
-    """What Lightning says that is of no use here."""
+    """Hide messages of Lightning that do not apply here."""
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -1,4 +1,4 @@
-"""Shards where they lie: in a folder, or fetched from an address into a cache of bounded size."""
+"""Read shards from a folder, or from a URL through a cache of bounded size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 RETRY_PAUSES = (1.0, 4.0, 15.0)
-"""Seconds to wait after a failure of the network, before trying again."""
+"""Seconds to wait after each failure of the network before the next try."""
 _WAIT = 0.1
 _STALL = 60.0
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A shard: its file's ``name``, ``size`` in bytes, and ``sha256`` in hexadecimal."""
+    """The file of a shard: its ``name``, ``size`` in bytes, and ``sha256`` in hexadecimal."""
 
     name: str
     size: int
@@ -31,8 +31,8 @@ class ShardFolder:
     """Shards in a folder.
 
     Args:
-        folder: where they are.
-        shards: their files.
+        folder: folder of the shards.
+        shards: files of the shards.
     """
 
     def __init__(self, folder: str | Path, shards: Sequence[ShardFile]):
@@ -40,24 +40,24 @@ class ShardFolder:
         self.shards = shards
 
     def read(self, shard: int, offset: int, size: int) -> bytes:
-        """``size`` bytes of a shard from ``offset`` on; fewer where it ends before."""
+        """``size`` bytes of a shard from ``offset`` on; fewer at its end."""
         with (self.folder / self.shards[shard].name).open("rb") as file:
             return _read(file, offset, size)
 
 
 class ShardCache:
-    """Shards at an address: fetched on first need, verified, and kept while there is room.
+    """Shards at a URL: fetched when first needed, verified, and cached while there is room.
 
-    Room is made before fetching, by deleting those not used for longest, so that the folder never
-    holds more than its limit. Processes share the folder: one fetches a shard while the others
-    that need it wait. Nothing is kept open between reads, so a cache may be pickled and forked.
+    The least recently used shards are deleted before a fetch, so the folder never holds more than
+    its limit. Processes share the folder: one fetches a shard while the others that need it wait.
+    No file stays open between reads, so a cache may be pickled and forked.
 
     Args:
-        address: of the folder of shards, as fsspec takes it (``https://…``, ``s3://…``).
-        shards: their files.
-        limit: bytes that the folder may hold.
-        whole: fetch whole shards; otherwise just what is read of those that are not there yet, and
-            keep none of it.
+        address: URL of the folder of shards, for fsspec (``https://…``, ``s3://…``).
+        shards: files of the shards.
+        limit: largest size of the folder in bytes.
+        whole: fetch whole shards; otherwise fetch only the bytes that are read from shards outside
+            the cache, and do not cache them.
 
     Raises:
         ValueError: the largest shard is above the limit.
@@ -84,13 +84,13 @@ class ShardCache:
         """``size`` bytes of a shard from ``offset`` on.
 
         Raises:
-            OSError: it cannot be fetched.
-            ValueError: it is not the shard that the index speaks of.
+            OSError: the shard cannot be fetched.
+            ValueError: the shard is not the one in the index.
         """
         wanted = self.shards[shard]
         path = self.folder / f"{wanted.sha256}.tar"
         try:
-            os.utime(path)  # used now
+            os.utime(path)  # marks the shard as used
             with path.open("rb") as file:
                 return _read(file, offset, size)
         except FileNotFoundError:
@@ -98,17 +98,17 @@ class ShardCache:
         address = f"{self.address}/{wanted.name}"
         if not self.whole:
             piece = fetch(address, lambda fs, path: fs.cat_file(path, offset, offset + size))
-            if len(piece) == size:  # or else the server cannot send a piece
+            if len(piece) == size:  # otherwise the server cannot send a part
                 return piece
         with self._fetch(address, wanted, path) as file:
             return _read(file, offset, size)
 
     def _fetch(self, address: str, wanted: ShardFile, path: Path) -> BinaryIO:
-        """Fetch a shard to ``path``; the file is open, lest another process delete it first."""
+        """Fetch a shard to ``path`` and open it, before another process can delete it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock(wanted.sha256):
             try:
-                return path.open("rb")  # another process was quicker
+                return path.open("rb")  # another process has fetched it
             except FileNotFoundError:
                 pass
             part = self.folder / f"{wanted.sha256}.{wanted.size}.part"
@@ -124,7 +124,7 @@ class ShardCache:
                 part.unlink(missing_ok=True)
 
     def _reserve(self, part: Path) -> bool:
-        """Take the room that a ``part`` tells in its name, unless others are about to fill it."""
+        """Reserve the room that the name of ``part`` gives, unless other fetches need it."""
         from filelock import Timeout
 
         with self._lock("folder"):
@@ -133,7 +133,7 @@ class ShardCache:
                 if other != part:
                     try:
                         with self._lock(other.name.split(".")[0], blocking=False):
-                            other.unlink(missing_ok=True)  # of a process that died
+                            other.unlink(missing_ok=True)  # its process has died
                     except Timeout:
                         taken += _room(other)
             if taken > self.limit:
@@ -166,26 +166,26 @@ class ShardCache:
 
 
 def fetch(address: str, work: Callable[[Any, str], T]) -> T:
-    """Do ``work(file system, path)`` at an address, again after failures that may pass.
+    """Call ``work(file system, path)`` for a URL, and retry after temporary failures.
 
     Raises:
-        FileNotFoundError: there is nothing at the address.
-        OSError: it cannot be reached.
-        ValueError: it is no address, or of a kind that needs a package which is not installed.
+        FileNotFoundError: there is no file at the URL.
+        OSError: the URL cannot be reached.
+        ValueError: ``address`` is not a URL, or needs a package that is not installed.
     """
     from fsspec.core import url_to_fs
 
     try:
         fs, path = url_to_fs(address, **_options(address))
     except (ValueError, ImportError) as error:
-        text = f"{address}: expected an address that fsspec reads; got: {error}"
+        text = f"{address}: expected a URL that fsspec reads; got: {error}"
         raise ValueError(text) from error
     for pause in (*RETRY_PAUSES, None):
         try:
             return work(fs, path)
         except FileNotFoundError:
-            raise FileNotFoundError(f"{address}: expected a file; there is none") from None
-        except Exception as error:  # every kind of network has errors of its own
+            raise FileNotFoundError(f"{address}: expected a file; it does not exist") from None
+        except Exception as error:  # every kind of network has its own errors
             if pause is None or isinstance(error, PermissionError):
                 reason = str(error) or type(error).__name__
                 raise OSError(f"{address}: cannot be fetched: {reason}") from error
@@ -194,7 +194,7 @@ def fetch(address: str, work: Callable[[Any, str], T]) -> T:
 
 
 def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
+    """The sha256 of a file, in hexadecimal."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -212,7 +212,7 @@ def _room(part: Path) -> int:
 
 
 def _options(address: str) -> dict[str, Any]:
-    """A large shard may take long, but a server that has gone silent is given up."""
+    """Options for a URL: no limit on the whole transfer, but a silent server times out."""
     if not address.startswith(("http://", "https://")):
         return {}
     from aiohttp import ClientTimeout

@@ -1,4 +1,4 @@
-"""The index of a corpus in shards: which clips there are, and where in which file."""
+"""The index of a sharded corpus: its clips, and the position of each in the files."""
 
 from __future__ import annotations
 
@@ -34,34 +34,35 @@ _ROWS = {
 
 
 def is_sharded(source: str | Path) -> bool:
-    """Whether ``source`` is a folder of shards, or an address (``scheme://…``), which must be."""
+    """Whether ``source`` is a folder of shards or a URL (``scheme://…``), always of shards."""
     return "://" in str(source) or (as_path(source) / INDEX).is_file()
 
 
 def _about(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
-    """What an index tells of itself."""
+    """The metadata of an index."""
     try:
         about = json.loads(str(arrays["about"]))
     except (KeyError, json.JSONDecodeError):
         about = None
     if not isinstance(about, dict) or not isinstance(about.get("format"), int):
-        raise ValueError("an .npz of another program")
+        raise ValueError("an .npz file of another program")
     return about
 
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """Where every clip of a sharded corpus is.
+    """The positions of all clips of a sharded corpus.
 
     Attributes:
-        source: folder or address of the shards.
+        source: folder or URL of the shards.
         names: id of each clip.
-        rows: by clip: ``samples``, the number of its ``shard``, and ``flac_offset``,
-            ``flac_size``, ``mel_offset``, ``mel_size`` in bytes, the last 0 where no mel is stored.
-        shards: the files.
-        sample_rate: of the audio.
-        hop_length: samples a frame; every clip is whole hops.
-        mel: the convention of the stored mels, if there are any.
+        rows: columns with one value per clip: ``samples``, the number of its ``shard``, and
+            ``flac_offset``, ``flac_size``, ``mel_offset``, ``mel_size`` in bytes; ``mel_size`` is
+            0 if no mel is stored.
+        shards: files of the shards.
+        sample_rate: sample rate of the audio, Hz.
+        hop_length: samples per frame; every clip is whole hops.
+        mel: convention of the stored mels; None if none are stored.
     """
 
     source: str
@@ -74,12 +75,12 @@ class ShardIndex:
 
     @classmethod
     def read(cls, source: str | Path) -> ShardIndex:
-        """Read the index in a folder or at an address.
+        """Read the index in a folder or at a URL.
 
         Raises:
-            FileNotFoundError: there is none.
-            OSError: it cannot be fetched.
-            ValueError: it is damaged, or of a later format.
+            FileNotFoundError: there is no index.
+            OSError: the index cannot be fetched.
+            ValueError: the index is damaged, or of a later format.
         """
         source = str(source)
         if "://" in source:
@@ -88,7 +89,7 @@ class ShardIndex:
         else:
             path = str(as_path(source) / INDEX)
             if not Path(path).is_file():
-                raise FileNotFoundError(f"{path}: expected an index of shards; there is none")
+                raise FileNotFoundError(f"{path}: expected an index of shards; it does not exist")
             content = Path(path).read_bytes()
         try:
             require_bounded(BytesIO(content))
@@ -96,12 +97,12 @@ class ShardIndex:
                 about = _about(arrays)
                 if about["format"] <= FORMAT:
                     return cls._from_arrays(source, about, arrays)
-        except Exception as error:  # parsers of damaged files raise whatever they like
+        except Exception as error:  # parsers raise any type of error on damaged files
             reason = str(error) or type(error).__name__
             raise ValueError(f"{path}: expected an index of shards; got: {reason}") from error
         raise ValueError(
-            f"{path}: expected shards of format {FORMAT}; got format {about['format']}, "
-            "of a later waveflow"
+            f"{path}: expected shards of format {FORMAT}; got format {about['format']} of a later "
+            "waveflow"
         )
 
     @classmethod
@@ -110,7 +111,7 @@ class ShardIndex:
     ) -> ShardIndex:
         names = arrays["names"].tolist()
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError("names that are no list of texts")
+            raise ValueError("names that are not a list of strings")
         names = [clip_id(name) for name in names]
         rows = {row: arrays[row].astype(kind) for row, kind in _ROWS.items()}
         shards = tuple(
@@ -120,25 +121,25 @@ class ShardIndex:
             )
         )
         if not names or any(row.shape != (len(names),) for row in rows.values()):
-            raise ValueError("rows of differing length, or none")
+            raise ValueError("columns of different lengths, or without rows")
         if not (0 <= rows["shard"].min() <= rows["shard"].max() < len(shards)):
             raise ValueError("a clip in a shard that is not listed")
         if not all(_NAME.fullmatch(one.name) and _SHA256.fullmatch(one.sha256) for one in shards):
-            raise ValueError("a shard of another name than the format has")
+            raise ValueError("a shard whose name or checksum is not of this format")
         sizes = np.array([one.size for one in shards])[rows["shard"]]
         for kind in ("flac", "mel"):
             offset, size = rows[f"{kind}_offset"], rows[f"{kind}_size"]
             if (offset < 0).any() or (size < 0).any() or (offset > sizes - size).any():
                 raise ValueError("a clip beyond the end of its shard")
         if not all(type(about[name]) is int for name in ("sample_rate", "hop_length")):
-            raise ValueError("a sample rate or hop length that is no whole number")
+            raise ValueError("a sample rate or hop length that is not a whole number")
         mel = about["mel"]
         if mel is not None:
             mel = MelConfig.from_plain(mel)
         return cls(source, names, rows, shards, about["sample_rate"], about["hop_length"], mel)
 
     def write(self) -> None:
-        """Write it beside its shards, whole or not at all."""
+        """Write the index beside its shards, completely or not at all."""
         about = {
             "format": FORMAT,
             "sample_rate": self.sample_rate,

@@ -1,4 +1,4 @@
-"""Writing a corpus as shards: WebDataset tar files and their index."""
+"""Write a corpus as shards: WebDataset tar files and their index."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ _Member = tuple[str, bytes]
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError if no member of a shard can be called after a clip of that name."""
+    """Check that a clip id can name the members of a shard.
+
+    Raises:
+        ValueError: the id is empty, too long, or has dots or slashes.
+    """
     if not name or {".", "/"} & set(name) or len(name.encode()) > _LONGEST:
         raise ValueError(
-            "a clip's id is what stands before the first dot in a shard: expected one without "
+            "in a shard, a clip's id is the part before the first dot: expected an id without "
             f"dots and slashes, of at most {_LONGEST} bytes; got {name!r}"
         )
 
@@ -41,23 +45,23 @@ def write_shards(
 ) -> ShardIndex:
     """Write a corpus as WebDataset tar files, ``000000.tar`` and so on, and their index.
 
-    A clip is ``<id>.flac``, 16-bit mono cut to whole hops, and perhaps ``<id>.mel.npy``, float32
+    A clip is ``<id>.flac``, 16-bit mono cut to whole hops, and optionally ``<id>.mel.npy``, float32
     (n_mels, frames). One clip at a time is in memory. The same clips in the same order give the
-    same files, byte for byte. The index is written last: a folder without one is not finished, and
-    the same call writes it again.
+    same files, byte for byte. The index is written last: a folder without an index is unfinished,
+    and the same call writes it again.
 
     Args:
-        clips: in the order to be stored; best shuffled, since the crops of a run are shuffled among
-            a few shards at a time.
-        out: folder; made if missing.
-        config: the convention of the mels, and the audio's rate.
-        megabytes: most that a shard takes, unless a single clip takes more.
-        store_mels: store mels, which is needed for those that a model predicted; others are made
-            again from the audio where they are needed.
+        clips: clips in the order to store; shuffle them, because a run shuffles crops only among a
+            few shards at a time.
+        out: folder for the shards; created if missing.
+        config: convention of the mels, which has the sample rate of the audio.
+        megabytes: largest size of a shard, unless a single clip is larger.
+        store_mels: store the mels; needed for mels that a model predicted, because other mels are
+            computed from the audio when they are needed.
 
     Raises:
-        ValueError: no clips, two of one name, a name that :func:`check_name` refuses, or a mel to
-            store that does not fit its audio.
+        ValueError: no clips, two clips of the same name, a name that :func:`check_name` refuses,
+            or a mel to store that does not fit its audio.
     """
     out = as_path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -77,7 +81,7 @@ def write_shards(
                 tar.offset == first or tar.offset + _size(members) <= megabytes * 1e6
             ):
                 if clip.name in rows:
-                    raise ValueError(f"expected one clip a name; got two called {clip.name}")
+                    raise ValueError(f"expected one clip per name; got two called {clip.name}")
                 samples = len(clip.audio) // config.hop_length * config.hop_length
                 rows[clip.name] = [samples, len(shards), *_add(tar, members)]
                 clip, members = next(encoded, (None, []))
@@ -85,7 +89,7 @@ def write_shards(
     if not rows:
         raise ValueError("expected clips to write to shards; got none")
     beyond = len(shards)
-    while (left := out / f"{beyond:06d}.tar").exists():  # of an earlier, longer corpus
+    while (left := out / f"{beyond:06d}.tar").exists():  # shards of an earlier, longer corpus
         left.unlink()
         beyond += 1
     names = sorted(rows)
@@ -105,7 +109,7 @@ def write_shards(
 
 
 def _encode(clip: Clip, config: MelConfig, store_mel: bool) -> list[_Member]:
-    """The members of a shard that a clip becomes."""
+    """The members of a shard for a clip."""
     check_name(clip.name)
     hop = config.hop_length
     audio = clip.audio[: len(clip.audio) // hop * hop]
@@ -125,13 +129,13 @@ def _encode(clip: Clip, config: MelConfig, store_mel: bool) -> list[_Member]:
 
 
 def _size(members: list[_Member]) -> int:
-    """Bytes that members add to a shard, and those that may close it."""
+    """Bytes that members add to a shard, including its end."""
     blocks = sum(1 + -(-len(content) // _BLOCK) for _, content in members)
     return blocks * _BLOCK + tarfile.RECORDSIZE
 
 
 def _add(tar: tarfile.TarFile, members: list[_Member]) -> list[int]:
-    """Offset and size of a clip's audio and mel, in that order."""
+    """Add a clip; the result is the offset and size of its audio, then of its mel."""
     places = []
     for name, content in members:
         header = tarfile.TarInfo(name)  # owner, time and rights are the same for all

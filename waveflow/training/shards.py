@@ -1,4 +1,4 @@
-"""A corpus in shards, read crop by crop."""
+"""A sharded corpus, read crop by crop."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ __all__ = ["ShardIndex", "ShardedClips", "check_name", "is_sharded", "write_shar
 
 
 class ShardedClips:
-    """Clips in shards, each a group: of a clip no more is decoded than is asked for.
+    """Clips in shards; each shard is a group, and only the requested part of a clip is decoded.
 
     Clips that are too short are left out, with one warning. The others are numbered shard by shard.
-    Mels are those that are stored, or else made of the piece and its surroundings, so that they are
+    Mels are the stored ones, or else computed from the piece and its surroundings, so they equal
     those of the whole clip. See :class:`waveflow.training.clips.Clips`.
 
     Args:
-        index: of the shards.
-        log_mel: the front end that the model reads.
+        index: index of the shards.
+        log_mel: front end of the model.
         names: ids of the clips to use.
-        min_frames: shorter clips are left out, as are those not longer than an FFT.
-        cache_bytes: most that fetched shards of a remote corpus take on the local disk.
-        whole_shards: fetch a remote shard whole when one of its clips is read; without, only the
-            clip, which is better for a few clips of every shard.
+        min_frames: least number of frames; shorter clips, and clips not longer than an FFT, are
+            left out.
+        cache_bytes: largest size of the fetched shards of a remote corpus on the local disk.
+        whole_shards: fetch a remote shard whole when one of its clips is read; otherwise fetch only
+            the clip, which is better for a few clips of every shard.
 
     Raises:
-        ValueError: shards of another sample rate, hop length, or mel convention; a name that is not
-            in the index; no clip left; a cache that is smaller than a shard.
+        ValueError: the shards have another sample rate, hop length, or mel convention; a name is
+            not in the index; no clip is left; the cache is smaller than a shard.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class ShardedClips:
             try:
                 config.require_same(index.mel)
             except ValueError as error:
-                raise ValueError(f"{index.source}: of the stored mels, the {error}") from None
+                raise ValueError(f"{index.source}: stored mels: the {error}") from None
         self.index = index
         self.log_mel = log_mel
         self._rows = _choose_rows(
@@ -90,7 +91,7 @@ class ShardedClips:
         if self.index.mel is not None:
             audio, mel = self._decode(clip, start, stop), self._stored_mel(clip)[:, start:stop]
             return Clip(self.names[clip], audio, mel)
-        margin = -(-self.log_mel.config.n_fft // (2 * hop))  # frames see so many hops beyond them
+        margin = -(-self.log_mel.config.n_fft // (2 * hop))  # hops that a frame sees on each side
         first = max(start - margin, 0)
         piece = self._decode(clip, first, min(stop + margin, self.frames[clip]))
         mel = self.log_mel(piece[None] * QUANTUM)[0]
@@ -99,7 +100,7 @@ class ShardedClips:
         return Clip(self.names[clip], audio, mel[:, inner])
 
     def _decode(self, clip: int, first: int, end: int) -> Tensor:
-        """The frames ``first`` to ``end`` of a clip's audio."""
+        """The audio of a clip from frame ``first`` to before ``end``."""
         hop = self.log_mel.config.hop_length
         content = self._member(clip, "flac")
         try:
@@ -141,14 +142,14 @@ class ShardedClips:
 def _choose_rows(
     index: ShardIndex, names: Iterable[str], least: int
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The rows of the clips by those names that have ``least`` samples, shard by shard."""
+    """The rows of the named clips with at least ``least`` samples, shard by shard."""
     places = {name: row for row, name in enumerate(index.names)}
     chosen = list(names)
     unknown = [name for name in chosen if name not in places]
     if unknown:
         raise ValueError(
             f"{index.source}: expected ids of clips in the shards; "
-            f"{len(unknown)} of {len(chosen)} are not there, such as {unknown[0]}"
+            f"{len(unknown)} of {len(chosen)} are unknown, such as {unknown[0]}"
         )
     rows = np.array([places[name] for name in chosen], dtype=np.int64)
     long_enough = index.rows["samples"][rows] >= least

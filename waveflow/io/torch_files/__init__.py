@@ -1,10 +1,11 @@
-"""What ``torch.save`` has written, read without running anything that is in the file.
+"""Read files of ``torch.save`` without running anything in them.
 
-No pickle is ever loaded by Python's own ``pickle``, which calls whatever a file names. A machine
-of our own (``waveflow.io.torch_files.machine``) builds numbers, texts, lists, dicts and sets;
-tensors it makes of the file's storages (``waveflow.io.torch_files.tensors``); classes of modules
-become inert :class:`Record`. Every other name is refused (``waveflow.io.torch_files.names``).
-What torch itself would load or refuse, and in which version, does not matter.
+Python's own ``pickle`` calls every function that a file names, so it is not used. A separate
+machine (``waveflow.io.torch_files.machine``) builds numbers, strings, lists, dicts and sets, makes
+tensors from the file's storages (``waveflow.io.torch_files.tensors``), and turns classes of modules
+into inert :class:`Record` objects. Every other name is refused
+(``waveflow.io.torch_files.names``). The result does not depend on what a version of torch would
+load or refuse.
 """
 
 from waveflow.io.torch_files.files import read_tensors

@@ -1,4 +1,4 @@
-"""The two formats of ``torch.save``: a zip archive (torch 1.6 and later), and pickles in a row."""
+"""The formats of ``torch.save``: zip archives (torch 1.6 and later), and sequences of pickles."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _LARGEST_PICKLE = 2**26
 
 
 def read_tensors(file: str | Path | BinaryIO) -> Any:
-    """What ``torch.save`` has written, whichever version of torch, without running anything.
+    """Read a file of ``torch.save``, of any version of torch, without running anything in it.
 
     Args:
-        file: a path, or a seekable binary file.
+        file: path, or seekable binary file.
 
     Returns:
-        Numbers, texts, lists, tuples, dicts, sets, tensors on the CPU, element types, and a
+        Numbers, strings, lists, tuples, dicts, sets, tensors on the CPU, element types, and a
         :class:`~waveflow.io.torch_files.Record` for every module.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is damaged, or holds something that is no data; says what, in one line.
+        ValueError: the file is damaged, or contains something other than data; names it.
     """
     if not isinstance(file, str | Path):
         return _guarded(file)
@@ -44,7 +44,7 @@ def read_tensors(file: str | Path | BinaryIO) -> Any:
 
 
 def _guarded(file: BinaryIO) -> Any:
-    """The object in a file; whatever parsers make of damaged bytes is a ValueError."""
+    """The object in a file; every error of the parsers becomes a ValueError."""
     try:
         start = file.read(4)
         file.seek(0)
@@ -90,11 +90,11 @@ def _read_zip(file: BinaryIO) -> Any:
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The members by name: uncompressed, none twice, not larger than the file together."""
+    """The members by name: uncompressed, without duplicates, together not larger than the file."""
     infos = archive.infolist()
     members = {info.filename: info for info in infos}
     if len(members) != len(infos) or len(infos) > _MOST_MEMBERS:
-        raise ValueError("an archive with a member twice, or with too many")
+        raise ValueError("an archive with duplicate members, or with too many")
     for name, info in members.items():
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
             raise ValueError("an archive with paths that lead out of it")
@@ -106,7 +106,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
 
 
 def _read_row(file: BinaryIO) -> Any:
-    """The object in a row of pickles, behind which stand the storages, little-endian."""
+    """The object in a sequence of pickles, followed by the little-endian storages."""
     if file.read(1) != b"\x80":
         raise ValueError("another kind of file")
     file.seek(0)
@@ -137,7 +137,7 @@ def _swap(storages: Storages) -> None:
 
 
 def _by_id(storages: Storages, *, views: bool) -> Callable[[Any], Any]:
-    """What ids refer to: storages, and in rows of pickles also classes and parts of storages."""
+    """A function from ids to storages, and in sequences of pickles also to classes and views."""
 
     def find(saved_id: Any) -> Any:
         kind, *rest = saved_id if type(saved_id) is tuple and saved_id else (None,)

@@ -1,10 +1,9 @@
 """A pickle machine that builds plain data and runs nothing.
 
-A pickle is a program for a machine with a stack. This is such a machine without the ability to
-import or to call: names are looked up in :mod:`waveflow.io.torch_files.names`, and what a pickle
-calls is one of a dozen constructors there. It knows the operations that Python's pickler writes
-in protocols 2 to 5 (https://docs.python.org/3/library/pickletools.html) for such data, and
-refuses all others.
+A pickle is a program for a machine with a stack. This machine cannot import or call: it looks up
+names in :mod:`waveflow.io.torch_files.names`, and a pickle can only call one of a dozen
+constructors there. It supports the operations that Python's pickler writes in protocols 2 to 5
+(https://docs.python.org/3/library/pickletools.html) for such data, and refuses all others.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from waveflow.io.torch_files.operations import OPERATIONS
 from waveflow.io.torch_files.source import Source
 
 _MOST_STEPS = 1_000_000
-"""Operations in a pickle, and elements copied by them; WaveGlow's have less than a tenth."""
+"""Largest number of operations and copied elements; WaveGlow's files have less than a tenth."""
 
 _LONGEST_TEXT = 2**24
-"""Bytes of texts in a pickle, together."""
+"""Largest number of bytes of all strings in a pickle."""
 
 _COPIED = (list, tuple, dict, set, str)
 
@@ -32,8 +31,8 @@ class Machine:
     """Builds the value of one pickle.
 
     Args:
-        source: where the pickle begins; left behind its end.
-        persistent: makes what the pickle refers to by an id, such as a storage.
+        source: source at the start of the pickle; after the run it is at its end.
+        persistent: function from an id to its object, such as a storage.
     """
 
     source: Source
@@ -48,10 +47,10 @@ class Machine:
         self._texts = _LONGEST_TEXT
 
     def run(self) -> Any:
-        """The value.
+        """The value of the pickle.
 
         Raises:
-            ValueError: the pickle is damaged, or has something in it that is no data.
+            ValueError: the pickle is damaged, or contains something other than data.
         """
         while True:
             self._spend(1)
@@ -78,7 +77,7 @@ class Machine:
         return self._stack.pop()
 
     def mark(self) -> None:
-        """Remember this place of the stack."""
+        """Remember this position of the stack."""
         self._marks.append(len(self._stack))
 
     def pop_mark(self) -> list[Any]:
@@ -91,7 +90,7 @@ class Machine:
         return values
 
     def top(self, kind: type) -> Any:
-        """The last value, which has to be of a type."""
+        """The last value, which must have the type ``kind``."""
         value = self.pop()
         if type(value) is not kind:
             raise ValueError(f"a damaged pickle ({kind.__name__} expected)")
@@ -115,21 +114,21 @@ class Machine:
         self.push(self._memo[index])
 
     def text(self, count: int) -> bytes:
-        """The next ``count`` bytes, of a text."""
+        """The next ``count`` bytes, of a string."""
         self._texts -= count
         if self._texts < 0:
             raise ValueError(f"a pickle with more than {_LONGEST_TEXT} bytes of text")
         return self.source.take(count)
 
     def name(self, module: Any, name: Any) -> None:
-        """Put what a name stands for on the stack."""
+        """Push the meaning of a name."""
         if type(module) is not str or type(name) is not str:
-            raise ValueError("a damaged pickle (a name that is no text)")
+            raise ValueError("a damaged pickle (a name that is not a string)")
         found = find(module, name)
         self.push(found if found.value is None else found.value)
 
     def call(self) -> None:
-        """What a name makes of arguments."""
+        """Push the result of the constructor of a name."""
         arguments, name = self.pop(), self.pop()
         if not isinstance(name, Name) or name.make is None or type(arguments) is not tuple:
             raise ValueError(f"a pickle that calls {_described(name)}")
@@ -141,14 +140,14 @@ class Machine:
         self.push(made)
 
     def new(self) -> None:
-        """A record of a class."""
+        """Push a record of a class."""
         _, name = self.pop(), self.pop()
         if not isinstance(name, Name) or not name.inert:
             raise ValueError(f"a pickle that makes an object of {_described(name)}")
         self.push(Record(name.name))
 
     def build(self) -> None:
-        """The attributes of a record; those of an ordered dict, a model's versions, are dropped."""
+        """Set the attributes of a record; those of an ordered dict (model versions) are dropped."""
         state, value = self.pop(), self.pop()
         if type(state) is not dict or type(value) not in (Record, dict):
             raise ValueError(f"a pickle that sets attributes of {_described(value)}")
@@ -158,9 +157,9 @@ class Machine:
         self.push(value)
 
     def persistent(self) -> None:
-        """What an id refers to."""
+        """Push the object of an id."""
         if self._persistent is None:
-            raise ValueError("a damaged pickle (an id where there are none)")
+            raise ValueError("a damaged pickle (an unexpected id)")
         self.push(self._persistent(self.pop()))
 
     def append(self, values: list[Any]) -> None:
@@ -172,15 +171,15 @@ class Machine:
         self.top(set).update(map(scalar, values))
 
     def update(self, values: list[Any]) -> None:
-        """Extend the dict on the stack by keys and values in turn."""
+        """Extend the dict on the stack by alternating keys and values."""
         if len(values) % 2:
-            raise ValueError("a damaged pickle (a key without value)")
+            raise ValueError("a damaged pickle (a key without a value)")
         entries = self.top(dict)
         for key, value in zip(values[::2], values[1::2], strict=True):
             entries[scalar(key)] = value
 
     def last(self, count: int) -> list[Any]:
-        """Take ``count`` values off the stack, in the order in which they came."""
+        """Take ``count`` values off the stack, in the order of their pushes."""
         return [self.pop() for _ in range(count)][::-1]
 
     def _spend(self, steps: int) -> None:
@@ -191,7 +190,7 @@ class Machine:
 
 def _data(value: Any) -> Any:
     if isinstance(value, Name):
-        raise ValueError(f"no data but the name {shown(value.name)}")
+        raise ValueError(f"the name {shown(value.name)} instead of data")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The names that a pickle may use, and what they stand for here: data, never anybody's code."""
+"""The names that a pickle may use, and their meanings: data, never code of the file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from waveflow.io.torch_files.tensors import STORAGES, strided
 
 _LONGEST = 128
-"""Characters of a module's name or of one in it; longer ones are cut, and so unknown."""
+"""Longest name of a module or of an object in it; longer ones are cut, and so unknown."""
 
 
 @dataclass(slots=True)
 class Record:
-    """An object of a class that was not loaded: its name and what was saved of it.
+    """An object whose class was not loaded: its class name and its saved state.
 
     Attributes:
         name: module and name of the class, such as ``glow.WaveGlow``.
@@ -30,14 +30,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a name stands for.
+    """The meaning of a name.
 
     Attributes:
         name: module and name.
-        make: makes the value of the arguments that a pickle calls it with; None if it is never
-            called.
-        value: what it stands for where it is not called.
-        inert: whether it is a class of which records are made.
+        make: function from the arguments of a call to its result; None if it cannot be called.
+        value: value of the name when it is not called.
+        inert: whether the name is a class whose objects become records.
     """
 
     name: str
@@ -47,10 +46,10 @@ class Name:
 
 
 def find(module: str, name: str) -> Name:
-    """What ``module.name`` stands for.
+    """The meaning of ``module.name``.
 
     Raises:
-        ValueError: nothing; tells the name.
+        ValueError: the name is not allowed; the error contains it.
     """
     full = f"{module[:_LONGEST]}.{name[:_LONGEST]}"
     if full in _NAMES:
@@ -61,7 +60,7 @@ def find(module: str, name: str) -> Name:
 
 
 def shown(text: str) -> str:
-    """A name that a file tells, fit for a line of an error."""
+    """A name from a file as text for an error."""
     return text if re.fullmatch(r"[\w.]{1,80}", text) else ascii(text[:80])
 
 
@@ -78,7 +77,7 @@ def _set(items: Any = ()) -> set[Any]:
 
 
 def _bytes(text: Any, encoding: Any) -> bytes:
-    """Protocol 2 has no bytes, and writes them as a text to be encoded."""
+    """Bytes of protocol 2, which writes them as a string to encode."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         raise ValueError("a damaged pickle (bytes in an unknown encoding)")
     return text.encode("latin-1")
@@ -91,7 +90,7 @@ def _list(items: Any) -> list[Any] | tuple[Any, ...]:
 
 
 def scalar(key: Any) -> Any:
-    """A key of a dict or an element of a set: of a type whose hash is cheap and harmless."""
+    """Check that a key or an element of a set has a type with a cheap, harmless hash."""
     small = type(key) is not int or -(2**63) <= key < 2**64
     if type(key) not in (str, bytes, int, float, bool, type(None)) or not small:
         raise ValueError(f"a damaged pickle (a key of type {type(key).__name__})")
@@ -108,7 +107,7 @@ def _tensor(
 
 def _parameter(tensor: Any, *_: Any) -> Any:
     if not isinstance(tensor, torch.Tensor):
-        raise ValueError(f"a parameter that is no tensor but {type(tensor).__name__}")
+        raise ValueError(f"a parameter of type {type(tensor).__name__} instead of a tensor")
     return tensor
 
 
@@ -138,7 +137,7 @@ _INERT = re.compile(
     r"|torch\.nn\.utils\.weight_norm\.WeightNorm"
     # an attribute of every module before torch 1.0
     r"|torch\.nn\.backends\.thnn\._get_thnn_function_backend"
-    # WaveGlow, by whichever path its source was imported
+    # WaveGlow, for any path that its source was imported by
     r"|(\w+\.){0,3}(glow|glow_old|waveglow\.model)\.[A-Z]\w*"
     r"|argparse\.Namespace"
 )

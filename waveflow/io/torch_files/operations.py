@@ -1,4 +1,4 @@
-"""The operations of pickles that the machine knows, by their codes."""
+"""The operations of pickles that the machine supports, by their codes."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def _bytes(size: int) -> Callable[[Machine], bytes]:
 
 
 def _old_text(size: int) -> Callable[[Machine], str]:
-    """A text of Python 2."""
+    """A string of Python 2."""
     return lambda machine: machine.text(machine.source.number(size)).decode("latin-1")
 
 
 OPERATIONS: dict[int, Callable[[Machine], Any]] = {
     0x80: _protocol,
-    0x95: lambda machine: machine.source.take(8),  # a frame: the length of what follows
+    0x95: lambda machine: machine.source.take(8),  # the length of a frame
     ord("("): lambda machine: machine.mark(),
     ord("0"): lambda machine: machine.pop(),
     ord("1"): lambda machine: machine.pop_mark(),
@@ -87,4 +87,4 @@ OPERATIONS: dict[int, Callable[[Machine], Any]] = {
     ord("b"): lambda machine: machine.build(),
     ord("Q"): lambda machine: machine.persistent(),
 }
-"""What the machine does at each code; it knows no others."""
+"""The action of each code; other codes are refused."""

@@ -1,4 +1,4 @@
-"""Bytes taken one after the other, never more than there are."""
+"""Read a file in sequence, never more than it has."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _LONGEST_LINE = 256
 
 
 class Source:
-    """A binary file from its present position on.
+    """A binary file from its current position on.
 
-    Nothing is allocated for bytes that a file only claims to have.
+    No memory is allocated for bytes that the file does not have.
 
     Args:
-        file: seekable.
+        file: seekable binary file.
     """
 
     def __init__(self, file: BinaryIO):
@@ -26,10 +26,10 @@ class Source:
         """The next ``count`` bytes.
 
         Raises:
-            ValueError: there are fewer.
+            ValueError: the file has fewer.
         """
         if not 0 <= count <= self.left:
-            raise ValueError(f"a file that ends too early ({count} bytes wanted, {self.left} left)")
+            raise ValueError(f"a file that ends too early ({count} bytes needed, {self.left} left)")
         taken = self._file.read(count)
         self.left -= count
         return taken
@@ -43,5 +43,5 @@ class Source:
         line = self._file.readline(min(_LONGEST_LINE, self.left))
         self.left -= len(line)
         if not line.endswith(b"\n"):
-            raise ValueError("a damaged pickle (a line without end)")
+            raise ValueError("a damaged pickle (a line without an end)")
         return line[:-1].decode()

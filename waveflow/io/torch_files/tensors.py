@@ -1,4 +1,4 @@
-"""Tensors from storages, every index checked before it is used."""
+"""Make tensors from storages; every index is checked before use."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-"""The element types that are read, by torch's names of their storages."""
+"""The supported element types, by torch's names of their storages."""
 
 
 class Storages:
     """The storages of one file, each made once.
 
     Args:
-        budget: bytes that all of them together may take.
-        fill: the bytes of a storage, given its key and their number; None if they come later.
+        budget: largest size of all storages together, in bytes.
+        fill: function from key and size to the bytes of a storage; None if they are read later.
     """
 
     def __init__(self, budget: int, fill: Callable[[str, int], bytearray] | None = None):
@@ -42,10 +42,10 @@ class Storages:
         self._shared = TENSORS.of(budget)
 
     def get(self, dtype: Any, key: Any, count: Any) -> Storage:
-        """The storage of this key, of ``count`` elements.
+        """The storage of ``key`` with ``count`` elements.
 
         Raises:
-            ValueError: no such storage, or one of another type or size.
+            ValueError: there is no such storage, or it has another type or size.
         """
         if not isinstance(dtype, torch.dtype) or type(key) is not str or type(count) is not int:
             raise ValueError("a damaged pickle (no description of a storage)")
@@ -57,7 +57,7 @@ class Storages:
             self.content[key] = dtype, self._fill(key, size) if self._fill else bytearray(size)
         stored, content = self.content[key]
         if (stored, len(content)) != (dtype, size):
-            raise ValueError("a storage that is claimed to be of two types or sizes")
+            raise ValueError("a storage with two types or sizes")
         elements = (
             torch.frombuffer(content, dtype=dtype)
             if content
@@ -66,18 +66,20 @@ class Storages:
         return Storage(elements, self)
 
     def spend(self, size: int) -> None:
-        """Note that a tensor of ``size`` bytes is made.
+        """Count the bytes of a new tensor.
 
         Raises:
-            ValueError: all of them together are much larger than the file.
+            ValueError: all tensors together are much larger than the file.
         """
         self._shared -= size
         if self._shared < 0:
-            raise ValueError("tensors that are much larger than the file, all on the same bytes")
+            raise ValueError(
+                "tensors on the same bytes that are together much larger than the file"
+            )
 
 
 class Storage:
-    """A row of elements that tensors are views of; no tensor, so that nothing else can be done."""
+    """The elements that tensors are views of; not a tensor itself, to allow no other operation."""
 
     __slots__ = ("elements", "owner")
 
@@ -89,19 +91,19 @@ class Storage:
         """``count`` elements from ``offset`` on.
 
         Raises:
-            ValueError: they are not there.
+            ValueError: the storage does not have them.
         """
         whole = type(offset) is int and type(count) is int
         if not whole or not 0 <= offset <= offset + count <= len(self.elements):
-            raise ValueError("a view of a storage that reaches out of it")
+            raise ValueError("a view that exceeds its storage")
         return Storage(self.elements[offset : offset + count], self.owner)
 
 
 def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-    """The tensor of ``size`` and ``stride`` that begins at ``offset`` of a storage.
+    """The tensor of ``size`` and ``stride`` that starts at ``offset`` of a storage.
 
     Raises:
-        ValueError: it reaches out of the storage, or uses an element twice.
+        ValueError: the tensor exceeds the storage, or uses an element twice.
     """
     if not isinstance(storage, Storage) or not (_indices(size) and _indices(stride)):
         raise ValueError("a damaged pickle (no description of a tensor)")
@@ -111,7 +113,7 @@ def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     if 0 in size:
         return elements[:0].reshape(size)
     if offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= len(elements):
-        raise ValueError(f"a tensor of shape {tuple(size)} that reaches out of its storage")
+        raise ValueError(f"a tensor of shape {tuple(size)} that exceeds its storage")
     span = 1
     for step, n in sorted((step, n) for n, step in zip(size, stride, strict=True) if n > 1):
         if step < span:
@@ -123,23 +125,23 @@ def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
 
 
 def swap_bytes(content: bytearray, dtype: torch.dtype) -> bytearray:
-    """The same numbers in the other order of bytes."""
+    """The same numbers in the other byte order."""
     return bytearray(np.frombuffer(content, f"u{dtype.itemsize}").byteswap().tobytes())
 
 
 def is_native(byteorder: str) -> bool:
-    """Whether ``little`` or ``big`` is this machine's order of bytes.
+    """Whether ``byteorder`` is this machine's byte order.
 
     Raises:
-        ValueError: neither of them.
+        ValueError: ``byteorder`` is neither ``little`` nor ``big``.
     """
     if byteorder not in ("little", "big"):
-        raise ValueError("an unknown order of bytes")
+        raise ValueError("an unknown byte order")
     return byteorder == sys.byteorder
 
 
 def _indices(values: Any) -> bool:
-    """A short row of numbers that can be sizes, strides or offsets."""
+    """Whether ``values`` is a short sequence of numbers that can be sizes, strides or offsets."""
     if not isinstance(values, tuple | list) or len(values) > 16:
         return False
     return all(type(value) is int and 0 <= value < 2**48 for value in values)

@@ -9,7 +9,7 @@ back comes out. A whole signal in one push is the plain computation; there is no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -32,6 +32,30 @@ class Stage(Protocol):
     def needs(self, step: int) -> int:
         """The first step of the input that a step of the output depends on, far from the start."""
         ...
+
+
+class ContextStage(Stage, Protocol):
+    """A context network as a stage from mel rows (frames, n_mels) to context rows.
+
+    Attributes:
+        rate: context rows for each frame.
+    """
+
+    rate: int
+
+
+def form_of(network: object, name: str, *given: Any) -> Any:
+    """What the method of that name makes of a network: ``network.name(*given)``.
+
+    Raises:
+        TypeError: the network has no such method.
+    """
+    make = getattr(network, name, None)
+    if make is None:
+        raise TypeError(
+            f"no frozen form is known of {type(network).__name__}: expected a method `{name}`"
+        )
+    return make(*given)
 
 
 class Stages:

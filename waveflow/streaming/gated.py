@@ -1,75 +1,18 @@
-"""Frozen conditioners: the networks of couplings, as stages that rows are pushed through."""
+"""Networks of gated layers, steered by a context, as stages that rows are pushed through."""
 
 from __future__ import annotations
-
-from functools import singledispatch
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from waveflow.inference.linear import Linear
-from waveflow.inference.products import add_product, product
-from waveflow.inference.rows import Line, Push, Stage
-from waveflow.inference.taps import SeparableTaps, Taps, Weighing, Window
-from waveflow.inference.weights import baked, folded, pointwise
-from waveflow.nets import SeparableWaveNet, WaveNet
-from waveflow.nets.padded import Padded
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.products import add_product, product
+from waveflow.streaming.rows import Line, Push
+from waveflow.streaming.taps import Weighing, Window
+from waveflow.streaming.weights import baked, pointwise
 
 
-@singledispatch
-def freeze_conditioner(network: nn.Module, ratio: int) -> Stage:
-    """A network ``(x, context) -> parameters`` as a stage.
-
-    Args:
-        network: the network.
-        ratio: steps of ``x`` for each row of the context.
-
-    Raises:
-        TypeError: no frozen form is known of this kind of network.
-    """
-    raise TypeError(f"expected a WaveNet or SeparableWaveNet; got {type(network).__name__}")
-
-
-@freeze_conditioner.register
-def _(network: WaveNet, ratio: int) -> Stage:
-    r"""Each skip goes through ``end`` by itself, :math:`(\sum_i g_i S_i) E = \sum_i g_i (S_i E)`.
-
-    So a layer's rows are its hidden channels, and beside them the parameters as far as its
-    predecessors have made them: fewer columns than there are skips.
-    """
-    channels = network.channels
-    end, end_bias = pointwise(network.end)
-    builder = _Builder(network.start, network.condition, ratio, parameters=len(end_bias))
-    for module, residual_skip in zip(network.dilated, network.residual_skip, strict=True):
-        dilated = cast(Padded, module)
-        weight, bias = pointwise(residual_skip)
-        taps = Taps(dilated, builder.scale, builder.like)
-        builder.add(
-            Window.of(dilated),
-            taps,
-            folded(dilated)[1],
-            torch.cat([weight[:, :-channels], weight[:, -channels:] @ end], 1),
-            torch.cat([bias[:-channels], bias[-channels:] @ end]),
-        )
-    return builder.with_bias(end_bias)
-
-
-@freeze_conditioner.register
-def _(network: SeparableWaveNet, ratio: int) -> Stage:
-    builder = _Builder(network.start, network.condition, ratio, parameters=0)
-    for module, mixing, residual in zip(
-        network.depthwise, network.pointwise, network.residual, strict=True
-    ):
-        depthwise = cast(Padded, module)
-        matrix, bias = pointwise(mixing)
-        taps = SeparableTaps(depthwise, matrix * builder.scale, builder.like)
-        bias = bias + folded(depthwise)[1] @ matrix
-        builder.add(Window.of(depthwise), taps, bias, *pointwise(residual))
-    return builder.with_end(*pointwise(network.end))
-
-
-class _Builder:
+class GatedBuilder:
     r"""Gathers gated layers, and moves what can be moved out of their way.
 
     - A gate is :math:`\tanh a\;\sigma(b) = 2\,(\sigma(2a) - \tfrac12)\,\sigma(b)`: its twos go into
@@ -78,6 +21,12 @@ class _Builder:
     - Biases of what is added to the rows are left out of them. With
       :math:`\tilde h = h - \beta` in their place, the zeros round a signal are rows of
       :math:`-\beta`, and what :math:`\beta` gives in a convolution is part of its bias.
+
+    Args:
+        start: the convolution of kernel size 1 that makes hidden channels of the data.
+        condition: the one that makes every layer's share of the context.
+        ratio: steps for each row of the context.
+        parameters: how many go along with the hidden channels.
     """
 
     def __init__(self, start: nn.Module, condition: nn.Module, ratio: int, *, parameters: int):

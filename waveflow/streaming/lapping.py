@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from waveflow.bijections.lapped import rotation
-from waveflow.inference.rows import Line, Push, joined
-from waveflow.inference.weights import baked
+from waveflow.streaming.rows import Line, Push, joined
+from waveflow.streaming.weights import baked
 
 
 class Rotation:
@@ -16,15 +15,14 @@ class Rotation:
     The first half block and the last pass as they are. See :class:`waveflow.bijections.Lapped`.
 
     Args:
-        groups: samples a block.
-        sign: of the angles; 1 for the transform, -1 for its inverse.
+        cos: of the angles, by distance from the boundary, (samples a block / 2,); float64.
+        sin: likewise; its opposite for the inverse.
         like: a tensor, for precision and device.
     """
 
-    def __init__(self, groups: int, sign: int, like: Tensor):
-        cos, sin = rotation(groups, torch.float64, torch.device("cpu"))
-        self._cos, self._sin = baked(cos, like), baked(sign * sin, like)
-        self._groups = groups
+    def __init__(self, cos: Tensor, sin: Tensor, like: Tensor):
+        self._cos, self._sin = baked(cos, like), baked(sin, like)
+        self._groups = 2 * len(cos)
 
     def begin(self, context: Line) -> Push:
         half = self._groups // 2

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from waveflow.inference.products import add_product
-from waveflow.inference.weights import baked, folded
-from waveflow.nets.padded import Padded
+from waveflow.streaming.products import add_product
+from waveflow.streaming.rows import Push
+from waveflow.streaming.weights import baked, folded
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,6 @@ class Window:
 
     past: int
     future: int
-
-    @classmethod
-    def of(cls, convolution: Padded) -> Window:
-        """The window of a convolution."""
-        return cls(convolution.past, convolution.future)
 
     def begin(
         self, edge: Tensor, work: Callable[[Tensor, int], Tensor]
@@ -77,7 +72,7 @@ class Taps:
         like: a tensor, for precision and device.
     """
 
-    def __init__(self, convolution: Padded, scale: Tensor, like: Tensor):
+    def __init__(self, convolution: nn.Conv1d, scale: Tensor, like: Tensor):
         weights, _ = folded(convolution)
         self._weights = [baked(weight * scale, like) for weight in weights]
         self._dilation = convolution.dilation[0]
@@ -100,7 +95,7 @@ class SeparableTaps:
         like: a tensor, for precision and device.
     """
 
-    def __init__(self, convolution: Padded, matrix: Tensor, like: Tensor):
+    def __init__(self, convolution: nn.Conv1d, matrix: Tensor, like: Tensor):
         weights = folded(convolution)[0][:, 0]
         self._weights = [baked(weight, like) for weight in weights]
         self._matrix = baked(matrix, like)
@@ -115,3 +110,30 @@ class SeparableTaps:
 
     def of_constant(self, row: Tensor) -> Tensor:
         return (row * torch.stack(self._weights).double().sum(0)) @ self._matrix.double()
+
+
+class Convolution:
+    """A convolution with its bias, as a stage of a network.
+
+    Args:
+        convolution: the convolution, which the zeros round a signal are part of.
+        window: how far it sees.
+    """
+
+    def __init__(self, convolution: nn.Conv1d, window: Window):
+        like = convolution.weight
+        bias = folded(convolution)[1]
+        self.window = window
+        self.edge = like.new_zeros(convolution.in_channels)
+        self._taps = Taps(convolution, torch.ones_like(bias), like)
+        self._bias = baked(bias, like)
+
+    def __call__(self, seen: Tensor, steps: int) -> Tensor:
+        """(past + steps + future, in) -> (steps, out)."""
+        total = self._bias.repeat(steps, 1)
+        self._taps.add_to(total, seen)
+        return total
+
+    def begin(self) -> Push:
+        """A fresh start."""
+        return self.window.begin(self.edge, self)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from waveflow.inference.products import product
-from waveflow.inference.rows import Line, Push
-from waveflow.inference.weights import baked
+from waveflow.streaming.products import product
+from waveflow.streaming.rows import Line, Push, Stage
+from waveflow.streaming.weights import baked
 
 
 class Linear:
@@ -46,3 +48,14 @@ class Linear:
     def _matrix(self) -> Tensor:
         weight = self._weight.double()
         return weight.diag() if weight.dim() == 1 else weight
+
+
+def merged(stages: Sequence[Stage]) -> list[Stage]:
+    """The same with neighbouring linear maps made one."""
+    result: list[Stage] = []
+    for stage in stages:
+        if result and isinstance(stage, Linear) and isinstance(result[-1], Linear):
+            result[-1] = result[-1].then(stage)
+        else:
+            result.append(stage)
+    return result

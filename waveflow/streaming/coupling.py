@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from waveflow.bijections import Checkerboard, Elementwise, Partition
-from waveflow.inference.linear import Linear
-from waveflow.inference.rows import Line, Push, Queue, Stage
+from waveflow.streaming.linear import Linear
+from waveflow.streaming.rows import Line, Push, Queue, Stage
+
+Move = Callable[[Tensor, Tensor], Tensor]
+"""Rows (steps, channels) and their parameters (steps, n) -> rows."""
+
+
+class RowPartition(Protocol):
+    """A split of rows into what is kept and what is moved."""
+
+    def split_rows(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Both parts of (steps, channels), of which the first row is that step of the signal."""
+        ...
+
+    def merge_rows(self, kept: Tensor, moved: Tensor, step: int) -> Tensor:
+        """Undo ``split_rows``."""
+        ...
 
 
 class Moving:
-    """The inverse of a :class:`waveflow.bijections.Coupling`, (steps, channels) -> likewise.
+    """A :class:`waveflow.bijections.Coupling` one way, (steps, channels) -> likewise.
 
     Args:
         partition: of channels.
         conditioner: the frozen network.
-        elementwise: how the moved part moves.
+        move: how the moved part moves.
     """
 
-    def __init__(self, partition: Partition, conditioner: Stage, elementwise: Elementwise):
+    def __init__(self, partition: RowPartition, conditioner: Stage, move: Move):
         self._partition = partition
         self._conditioner = conditioner
-        self._elementwise = elementwise
+        self._move = move
 
     def begin(self, context: Line) -> Push:
         read = self._conditioner.begin(context)
@@ -32,12 +49,12 @@ class Moving:
         def push(rows: Tensor, last: bool) -> Tensor:
             nonlocal come, gone
             waiting.push(rows)
-            kept, _ = _split(self._partition, rows, come)
+            kept, _ = self._partition.split_rows(rows, come)
             parameters = read(kept, last)
-            kept, moved = _split(self._partition, waiting.take(len(parameters)), gone)
-            moved = self._elementwise.inverse(moved, parameters)
+            kept, moved = self._partition.split_rows(waiting.take(len(parameters)), gone)
+            moved = self._move(moved, parameters)
             come, gone = come + len(rows), gone + len(parameters)
-            return _merge(self._partition, kept, moved, gone - len(parameters))
+            return self._partition.merge_rows(kept, moved, gone - len(parameters))
 
         return push
 
@@ -49,24 +66,24 @@ class Moving:
 
 
 class ContextMoving:
-    """The inverse of a :class:`waveflow.bijections.ContextAffine`.
+    """A :class:`waveflow.bijections.ContextAffine` one way.
 
     Args:
-        parameters: of the context's rows.
-        elementwise: how the data moves.
+        parameters: of the context's rows; None if these are parameters.
+        move: how the data moves.
         ratio: steps for each row of the context.
     """
 
-    def __init__(self, parameters: Linear, elementwise: Elementwise, ratio: int):
+    def __init__(self, parameters: Linear | None, move: Move, ratio: int):
         self._parameters = parameters
-        self._elementwise = elementwise
+        self._move = move
         self._ratio = ratio
 
     def begin(self, context: Line) -> Push:
         reader = context.reader(self._ratio)
 
         def push(rows: Tensor, last: bool) -> Tensor:
-            return self._elementwise.inverse(rows, reader.take(len(rows), self._parameters))
+            return self._move(rows, reader.take(len(rows), self._parameters))
 
         return push
 
@@ -78,7 +95,7 @@ class ContextMoving:
 
 
 class Early:
-    """The inverse of a :class:`waveflow.bijections.EarlyOutput`: early channels wait for the rest.
+    """A :class:`waveflow.bijections.EarlyOutput` one way: early channels wait for the rest.
 
     Args:
         channels: how many leave early.
@@ -105,22 +122,3 @@ class Early:
 
     def needs(self, step: int) -> int:
         return self._rest.needs(step)
-
-
-def _split(partition: Partition, rows: Tensor, position: int) -> tuple[Tensor, Tensor]:
-    """``partition.split`` of rows of which the first is step ``position``."""
-    if not isinstance(partition, Checkerboard):
-        return partition.split(rows)
-    kept, moved = _at(partition, position).split(rows.T[None])
-    return kept[0].T, moved[0].T
-
-
-def _merge(partition: Partition, kept: Tensor, moved: Tensor, position: int) -> Tensor:
-    if not isinstance(partition, Checkerboard):
-        return partition.merge(kept, moved)
-    return _at(partition, position).merge(kept.T[None], moved.T[None])[0].T
-
-
-def _at(partition: Checkerboard, position: int) -> Checkerboard:
-    """The same board, seen from another step."""
-    return Checkerboard(swap=partition.swap ^ (position % 2 == 1))

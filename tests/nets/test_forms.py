@@ -1,0 +1,117 @@
+"""The forms of a network say what it says: streams, constants, few operators and ONNX."""
+
+import onnxruntime
+import pytest
+import torch
+
+import waveflow.nets
+from tests.conftest import randomise
+from waveflow.export.builder import OnnxBuilder
+from waveflow.export.networks import network
+from waveflow.inference.folded import constant, folded, fused
+from waveflow.nets import (
+    BlockNetwork,
+    Bounded,
+    MelEncoder,
+    Padded,
+    SeparableWaveNet,
+    TransposedUpsampler,
+    WaveNet,
+)
+from waveflow.streaming.rows import Line
+
+STEPS, CONTEXT = 12, 3
+CONDITIONERS = {
+    "WaveNet": lambda: WaveNet(2, 5, CONTEXT, channels=4, layers=3),
+    "WaveNet, causal": lambda: WaveNet(2, 5, CONTEXT, channels=4, layers=2, causal=True),
+    "WaveNet, cycle": lambda: WaveNet(2, 5, CONTEXT, channels=4, layers=3, kernel_size=5, cycle=2),
+    "SeparableWaveNet": lambda: SeparableWaveNet(2, 5, CONTEXT, channels=4, layers=2),
+    "SeparableWaveNet, causal": lambda: SeparableWaveNet(
+        2, 5, CONTEXT, channels=4, layers=2, causal=True
+    ),
+}
+"""Networks (x, context) -> parameters, of two channels of data."""
+CONTEXT_NETWORKS = {
+    "MelEncoder": lambda: MelEncoder(2, channels=4, layers=2),
+    "MelEncoder, causal": lambda: MelEncoder(2, channels=4, layers=1, causal=True),
+    "MelEncoder, with mel": lambda: MelEncoder(2, channels=4, layers=2, with_mel=True),
+    "TransposedUpsampler": lambda: TransposedUpsampler(2, hop_length=8, groups=4, kernel_size=20),
+    "TransposedUpsampler, short": lambda: TransposedUpsampler(
+        2, hop_length=8, groups=2, kernel_size=8
+    ),
+}
+"""Networks mel -> context, of two bands."""
+PARTS = {BlockNetwork, Bounded, Padded}
+"""What is tested as a part of others."""
+
+
+def built(make):
+    net = randomise(make())
+    if isinstance(net, MelEncoder):
+        net(torch.randn(2, 2, STEPS))  # its bounds remember the range
+    return net.eval()
+
+
+def test_every_network_is_a_case():
+    public = {getattr(waveflow.nets, name) for name in waveflow.nets.__all__}
+    tested = {type(make()) for make in (*CONDITIONERS.values(), *CONTEXT_NETWORKS.values())}
+    assert public == tested | PARTS, "a new network: give it a line in tests/nets/test_forms.py"
+
+
+def pushed(stage, rows, context):
+    """What comes of rows in pieces."""
+    line, come, done = Line(), 0, []
+    push = stage.begin(line)
+    line.push(context)
+    for piece in rows.split([1, 4, 2, len(rows) - 7]):
+        come += len(piece)
+        done.append(push(piece, come == len(rows)))
+        assert come == len(rows) or sum(map(len, done)) == stage.ready(come)
+    return torch.cat(done)
+
+
+@pytest.mark.parametrize("ratio", [1, 3])
+@pytest.mark.parametrize("name", CONDITIONERS)
+def test_conditioners(name, ratio, double):
+    net = built(CONDITIONERS[name])
+    x, context = torch.randn(2, 2, STEPS), torch.randn(2, CONTEXT, STEPS // ratio)
+    with torch.no_grad():
+        expected = net(x, context)
+        rows = pushed(net.stage(ratio), x[0].T, context[0].T)
+        torch.testing.assert_close(rows, expected[0].T)
+        for form in (constant, fused):
+            torch.testing.assert_close(folded(net, form)(x, context), expected)
+    in_onnx(net, expected, ratio, x=x, context=context)
+
+
+@pytest.mark.parametrize("name", CONTEXT_NETWORKS)
+def test_context_networks(name, double):
+    net = built(CONTEXT_NETWORKS[name])
+    mel = torch.randn(2, 2, STEPS)
+    with torch.no_grad():
+        expected = net(mel)
+        assert expected.shape[1:] == (net.out_channels, net.rate * STEPS)
+        stage = net.stage()
+        assert stage.rate == net.rate
+        torch.testing.assert_close(pushed(stage, mel[0].T, mel[0].T), expected[0].T)
+        for form in (constant, fused):
+            torch.testing.assert_close(folded(net, form)(mel), expected)
+    in_onnx(net, expected, 1, x=mel)
+
+
+def in_onnx(net, expected, ratio, **given):
+    builder = OnnxBuilder()
+    names = [
+        builder.input(name, ["batch", value.shape[1], f"steps of {name}"])
+        for name, value in given.items()
+    ]
+    plain = folded(net, constant).eval().float()
+    value = network(plain, builder, names[0], names[-1], ratio)
+    dims = ["batch", expected.shape[1], "steps"]
+    model = builder.model(outputs={value: ("parameters", dims)}, metadata={})
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    inputs = {name: value.float().numpy() for name, value in given.items()}
+    (found,) = session.run(None, inputs)
+    assert (torch.from_numpy(found) - expected).abs().max() <= 1e-4

@@ -1,0 +1,1 @@
+"""The pieces that a layer builds its stage of a stream from."""
