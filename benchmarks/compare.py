@@ -30,6 +30,7 @@ from waveflow import Vocoder
 from waveflow.evaluation import evaluate
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.io.atomic import write_atomically
+from waveflow.io.markdown import markdown_table, written
 from waveflow.io.text import read_json
 from waveflow.training.config import TrainingConfig
 from waveflow.training.run import DONE_FILE, RUN_FILE
@@ -138,20 +139,19 @@ def table(folders: list[Path]) -> str:
             f"{figures['steps']}",
             f"{figures['validation_nats_per_sample']:.3f}",
             *(
-                f"{_written(plain[name], digits)} → {_written(near[name], digits)}"
-                for name, digits in (("pesq", 2), ("stoi", 3), ("mel_cepstral_distortion", 2))
+                f"{written(plain[name], form)} → {written(near[name], form)}"
+                for name, form in (
+                    ("pesq", "{:.2f}"),
+                    ("stoi", "{:.3f}"),
+                    ("mel_cepstral_distortion", "{:.2f}"),
+                )
             ),
             f"{plain['times_real_time']:.0f} → {near['times_real_time']:.0f}",
         ]
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append(cells)
     names = ["model", "parameters", "GMAC/s", "steps", "nats/sample"]
     names += ["PESQ-wb", "STOI", "MCD, dB", "× real time"]
-    head = f"| {' | '.join(names)} |"
-    return "\n".join([head, "| --- |" + " ---: |" * (len(names) - 1), *rows])
-
-
-def _written(figure: float | None, digits: int) -> str:
-    return "none" if figure is None else f"{figure:.{digits}f}"
+    return markdown_table(names, rows)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from waveflow.audio import read_audio
 from waveflow.evaluation.metrics import pesq_wideband, stoi
 from waveflow.interop.adapters import AsHiFiGAN
 from waveflow.interop.mels import CONVENTIONS, differing
+from waveflow.io.markdown import markdown_table
 
 ALLOWED = ("framing", "window", "edges")
 """What may differ: half a hop of time, a thousandth of the window, three frames at the ends."""
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--model", default="ljspeech")
     arguments = parser.parse_args()
     vocoder = Vocoder.from_pretrained(arguments.model)
-    print("| convention | PESQ-wb | STOI |\n| --- | ---: | ---: |")
+    rows = []
     for name, convention in CONVENTIONS.items():
         if set(differing(name, vocoder.config.mel)) - set(ALLOWED):
             continue
@@ -39,7 +40,8 @@ def main() -> None:
             pair = audio[:size], speech[:size], rate
             scores.append((pesq_wideband(*pair), stoi(*pair)))
         pesq, intelligibility = (mean(column) for column in zip(*scores, strict=True))
-        print(f"| `{name}` | {pesq:.3f} | {intelligibility:.4f} |", flush=True)
+        rows.append((f"`{name}`", f"{pesq:.3f}", f"{intelligibility:.4f}"))
+    print(markdown_table(("convention", "PESQ-wb", "STOI"), rows))
 
 
 if __name__ == "__main__":

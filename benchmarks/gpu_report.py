@@ -16,9 +16,10 @@ from typing import Any
 import peers
 import torch
 import train
-from machine import describe
 
+from waveflow.evaluation.machine import describe
 from waveflow.io.atomic import write_atomically
+from waveflow.io.markdown import table_of_figures
 from waveflow.io.text import read_json
 
 PACKAGES = ("torch", "numpy", "lightning", "vocos", "transformers")
@@ -103,19 +104,14 @@ def tables(found: dict[str, Any]) -> str:
     missing = "Not measured."
     measured = found["peers"]
     about = f"{measured['batch']} × {measured['seconds']:g} s a call" if measured else ""
-    parts += [f"**Synthesis**, {about}", peers.table(measured["rows"]) if measured else missing]
+    parts.append(f"**Synthesis**, {about}")
+    parts.append(table_of_figures(measured["rows"], peers.COLUMNS) if measured else missing)
     rows = [row for name in ("steps", "waveglow") if found[name] for row in found[name]["rows"]]
-    parts += ["**Training steps**", train.table(rows) if rows else missing]
+    parts += ["**Training steps**", table_of_figures(rows, train.COLUMNS) if rows else missing]
     flagship = found["flagship"]
-    parts += ["**The flagship**", _flagship(flagship) if flagship else missing]
+    parts.append("**The flagship**")
+    parts.append(table_of_figures([flagship], FLAGSHIP, missing="none") if flagship else missing)
     return "\n\n".join(parts)
-
-
-def _flagship(figures: dict[str, float | None]) -> str:
-    values = [(form, figures.get(key)) for key, (_, form) in FLAGSHIP.items()]
-    cells = ["none" if value is None else form.format(value) for form, value in values]
-    lines = [[heading for heading, _ in FLAGSHIP.values()], ["---:"] * len(FLAGSHIP), cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> None:

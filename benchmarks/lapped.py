@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from waveflow.bijections.lapped import dct4
+from waveflow.evaluation.bench.turns import in_turns
+from waveflow.evaluation.machine import elapsed
+from waveflow.io.markdown import markdown_table
 
 SAMPLES = 256 * 688  # eight seconds at 22 050 Hz
 REPEATS = 30
@@ -33,27 +35,19 @@ def by_fft(blocks: Tensor) -> Tensor:
     return result
 
 
-def milliseconds(function: Callable[[Tensor], Tensor], blocks: Tensor) -> tuple[float, float]:
-    """Median and interquartile range."""
-    times = []
-    for _ in range(REPEATS + 3):
-        start = time.perf_counter()
-        function(blocks)
-        times.append(1000 * (time.perf_counter() - start))
-    low, middle, high = statistics.quantiles(times[3:], n=4)
-    return middle, high - low
-
-
 def main() -> None:
     """Print a table over the sizes in use."""
-    print("| groups | matrix, ms | FFT, ms | difference |\n| ---: | ---: | ---: | ---: |")
+    rows = []
     for groups in (16, 32, 64, 128, 256, 512):
         blocks = torch.randn(SAMPLES // groups, groups)
         difference = (by_matrix(blocks) - by_fft(blocks)).abs().max().item()
-        cells = [
-            f"{m:.2f} ± {s:.2f}" for m, s in (milliseconds(f, blocks) for f in (by_matrix, by_fft))
-        ]
-        print(f"| {groups} | {cells[0]} | {cells[1]} | {difference:.0e} |")
+        works = [partial(elapsed, partial(f, blocks), "cpu") for f in (by_matrix, by_fft)]
+        cells = []
+        for times in in_turns(works, REPEATS, warm_up=3):
+            low, middle, high = (1000 * took for took in statistics.quantiles(times, n=4))
+            cells.append(f"{middle:.2f} ± {high - low:.2f}")
+        rows.append((groups, *cells, f"{difference:.0e}"))
+    print(markdown_table(("groups", "matrix, ms", "FFT, ms", "difference"), rows, left=()))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ import argparse
 
 import torch
 
-from waveflow.evaluation.machine import DTYPES, describe, matmul_peak, seconds, synchronize
-
-__all__ = ["copy_bandwidth", "describe", "matmul_peak", "synchronize"]
+from waveflow.evaluation.machine import DTYPES, describe, matmul_peak, seconds
 
 
 def copy_bandwidth(device: str) -> float:

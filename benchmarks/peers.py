@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,16 +35,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe, matmul_peak
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from waveflow import Vocoder, VocoderConfig
-from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.audio.mel import MelConfig
 from waveflow.config import WaveGlowConfig
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.bench.engines import plain
-from waveflow.evaluation.machine import elapsed
+from waveflow.evaluation.bench.turns import in_turns, speeds
+from waveflow.evaluation.bench.worker import mel_of_noise
+from waveflow.evaluation.machine import describe, elapsed, matmul_peak
+from waveflow.io.markdown import table_of_figures
 from waveflow.pretrained.hub import bundled
 
 WARM_UP = 3
@@ -123,19 +124,11 @@ class OneConvolution(nn.Module):
         return x
 
 
-def mel_of_noise(config: MelConfig, options: argparse.Namespace) -> Tensor:
-    """(batch, n_mels, frames), of about as many seconds as asked for."""
-    frames = round(options.seconds * config.sample_rate / config.hop_length)
-    generator = torch.Generator().manual_seed(0)
-    audio = 0.1 * torch.randn(options.batch, frames * config.hop_length, generator=generator)
-    return LogMel(config)(audio)[..., :frames].to(options.device)
-
-
 def ours(name: str, prefix: str, vocoder: Vocoder, options: argparse.Namespace) -> list[Entry]:
     """A waveflow vocoder, called with its own defaults, and as torch runs its modules."""
     vocoder.eval().to(options.device)
     config = vocoder.config
-    mel = mel_of_noise(config.mel, options)
+    mel = mel_of_noise(config.mel, options.batch, options.seconds).to(options.device)
     ways = {
         prefix + name: partial(vocoder, mel, seed=0),
         f"{name}, plain": partial(plain, vocoder, mel, config.synthesis),
@@ -152,7 +145,9 @@ def waveglow(options: argparse.Namespace) -> list[Entry]:
 
 def peers(options: argparse.Namespace) -> list[Entry]:
     """Vocos and the HiFi-GANs in fp32, and, if asked for, in another precision."""
-    entries = full_precision_peers(mel_of_noise(MEL, options))
+    entries = full_precision_peers(
+        mel_of_noise(MEL, options.batch, options.seconds).to(options.device)
+    )
     if options.autocast == "off":
         return entries
     dtype = AUTOCAST[options.autocast]
@@ -198,55 +193,28 @@ def full_precision_peers(mel: Tensor) -> list[Entry]:
     return entries
 
 
-def measure(entries: Sequence[Entry], rounds: int, device: str) -> list[list[float]]:
-    """Seconds of each one's calls, one a round."""
-    times: list[list[float]] = [[] for _ in entries]
-    turns = list(zip(entries, times, strict=True))
-    order = random.Random(0)
-    for turn in range(WARM_UP + rounds):
-        for entry, measured in order.sample(turns, len(turns)):
-            took = elapsed(entry.synthesise, device)
-            if turn >= WARM_UP:
-                measured.append(took)
-    return times
-
-
 def compare(
     entries: Sequence[Entry], rounds: int, device: str
 ) -> tuple[list[dict[str, Any]], float]:
     """A row for each vocoder, and FLOP/s of the best matrix product."""
     seconds = [entry.seconds() for entry in entries]
     before = matmul_peak(device, "fp32")
-    times = np.array(measure(entries, rounds, device))
+    works = [partial(elapsed, entry.synthesise, device) for entry in entries]
+    times = in_turns(works, rounds, warm_up=WARM_UP)
     peak = max(before, matmul_peak(device, "fp32"))
-    speeds = np.array(seconds)[:, None] / times
-    vocos = speeds[[entry.name for entry in entries].index(VOCOS)]
+    each = np.array(seconds)[:, None] / np.array(times)
+    vocos = each[[entry.name for entry in entries].index(VOCOS)]
     rows = []
-    for entry, made, speed in zip(entries, seconds, speeds, strict=True):
-        low, middle, high = np.quantile(speed, (0.25, 0.5, 0.75)).tolist()
+    for entry, made, took, speed in zip(entries, seconds, times, each, strict=True):
         gmac_per_s = gmacs_per_second(entry.synthesise, made)
         row = {
             "vocoder": entry.name,
             "parameters": entry.parameters() / 1e6,
-            "gmac_per_s": gmac_per_s,
-            "speed": middle,
-            "speed_low": low,
-            "speed_high": high,
+            **speeds(made, took, gmac_per_s=gmac_per_s, peak=peak),
             "to_vocos": float(np.median(speed / vocos)),
-            "share_of_peak": 2e9 * gmac_per_s * middle / peak,
         }
         rows.append(row)
     return rows, peak
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown, one line a row."""
-    lines = [
-        [heading for heading, _ in COLUMNS.values()],
-        ["---" if key == "vocoder" else "---:" for key in COLUMNS],
-        *([form.format(row[key]) for key, (_, form) in COLUMNS.items()] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def run(description: str, **defaults: Any) -> None:
@@ -268,8 +236,9 @@ def run(description: str, **defaults: Any) -> None:
     machine = f"{describe(options.device)}, {packages}"
     print(
         f"{machine}; fp32 matrix product {peak / 1e9:.0f} GFLOP/s; "
-        f"{options.batch} × {options.seconds:g} s, {options.rounds} rounds\n\n{table(rows)}"
+        f"{options.batch} × {options.seconds:g} s, {options.rounds} rounds\n"
     )
+    print(table_of_figures(rows, COLUMNS))
     if options.json:
         kept = ("device", "autocast", "seconds", "batch", "threads", "rounds")
         found = {

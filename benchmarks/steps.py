@@ -10,11 +10,12 @@ from dataclasses import replace
 from functools import cache
 
 import torch
-from machine import synchronize
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from waveflow.evaluation.machine import synchronize
+from waveflow.io.markdown import markdown_table
 from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.training.module import LikelihoodTraining
 
@@ -85,11 +86,12 @@ def profile_step(step: Step, *, top: int = 15) -> str:
         event: event.self_device_time_total if cuda else event.self_cpu_time_total
         for event in profiler.key_averages()
     }
-    lines = ["| operator | calls | self time, ms | share |", "| --- | ---: | ---: | ---: |"]
-    for event in sorted(time, key=time.__getitem__, reverse=True)[:top]:
-        share = time[event] / sum(time.values())
-        lines.append(f"| {event.key} | {event.count} | {time[event] / 1000:.1f} | {share:.1%} |")
-    return "\n".join(lines)
+    total = sum(time.values())
+    rows = (
+        (event.key, event.count, f"{time[event] / 1000:.1f}", f"{time[event] / total:.1%}")
+        for event in sorted(time, key=time.__getitem__, reverse=True)[:top]
+    )
+    return markdown_table(("operator", "calls", "self time, ms", "share"), rows)
 
 
 def peak_memory(config: TrainingConfig, device: str, threads: int) -> dict[str, float]:

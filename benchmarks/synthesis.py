@@ -28,6 +28,7 @@ from waveflow.evaluation import pesq_wideband, stoi
 from waveflow.evaluation.recording import read_recordings
 from waveflow.evaluation.white_noise import white_noise
 from waveflow.io.atomic import write_atomically
+from waveflow.io.markdown import markdown_table
 from waveflow.noise import positional_noise
 
 ENVELOPE, NOISE = "envelope", "noise"
@@ -84,11 +85,11 @@ def main() -> None:
     }
     if arguments.json is not None:
         write_atomically(arguments.json, json.dumps(means, indent=2).encode())
-    print(f"| temperature | {' | '.join(f'{count} iterations' for count in iterations)} |")
-    print("| --- |" + " ---: |" * len(iterations))
-    for name, mean in means.items():
-        cells = (f"{mean[count][0]:.2f} / {mean[count][1]:.3f}" for count in iterations)
-        print(f"| {name} | {' | '.join(cells)} |")
+    rows = (
+        [name, *(f"{mean[count][0]:.2f} / {mean[count][1]:.3f}" for count in iterations)]
+        for name, mean in means.items()
+    )
+    print(markdown_table(["temperature", *(f"{count} iterations" for count in iterations)], rows))
 
 
 def envelope(vocoder: Vocoder, mel: Tensor, noise: Tensor) -> Tensor:

@@ -9,21 +9,22 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import statistics
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from machine import copy_bandwidth, describe, matmul_peak
+from machine import copy_bandwidth
 from steps import Step, model_flop, peak_memory, profile_step
 
 from waveflow.devices import DEVICES, choose_device
+from waveflow.evaluation.bench.turns import fresh_process, in_turns
+from waveflow.evaluation.machine import describe, elapsed, matmul_peak
+from waveflow.io.markdown import table_of_figures
 from waveflow.training.config import ComputeConfig, TrainingConfig
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -94,22 +95,9 @@ def describe_variant(config: TrainingConfig) -> dict[str, Any]:
 
 def measure_memory(config: TrainingConfig, device: str) -> dict[str, float]:
     """In a process of its own, so that what that takes is what this variant takes."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+    with fresh_process() as pool:
         found = pool.submit(peak_memory, config, device, torch.get_num_threads()).result()
     return {f"{name}_mb": size / 1e6 for name, size in found.items()}
-
-
-def measure_times(steps: Sequence[Step], repeats: int) -> list[list[float]]:
-    """Milliseconds of each variant's steps, made in turns, so that what drifts drifts for all."""
-    times: list[list[float]] = [[] for _ in steps]
-    for turn in range(WARM_UP + repeats):
-        for step, measured in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            step()
-            if turn >= WARM_UP:
-                measured.append(1000 * (time.perf_counter() - start))
-    return times
 
 
 def rates(config: TrainingConfig, times: list[float], peak: float) -> dict[str, float]:
@@ -128,17 +116,6 @@ def rates(config: TrainingConfig, times: list[float], peak: float) -> dict[str, 
     }
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown, one line a row."""
-    shown = [key for key in COLUMNS if key in rows[0]]
-    lines = [
-        [COLUMNS[key][0] for key in shown],
-        ["---" if isinstance(rows[0][key], str) else "---:" for key in shown],
-        *([COLUMNS[key][1].format(row[key]) for key in shown] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def main() -> None:
     """Measure, and print the table."""
     options = _options()
@@ -151,12 +128,14 @@ def main() -> None:
             row.update(measure_memory(config, device))
     if options.repeats:
         before = {precision: matmul_peak(device, precision) for precision in options.precision}
-        times = measure_times([Step(config, device) for config in configs], options.repeats)
+        works = [partial(elapsed, Step(config, device), device) for config in configs]
+        times = in_turns(works, options.repeats, warm_up=WARM_UP)
         after = {precision: matmul_peak(device, precision) for precision in options.precision}
         peaks = {precision: max(before[precision], after[precision]) for precision in before}
         for row, config, measured in zip(rows, configs, times, strict=True):
-            row.update(rates(config, measured, peaks[row["precision"]]))
-    print(f"{describe(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n\n{table(rows)}")
+            row.update(rates(config, [1000 * took for took in measured], peaks[row["precision"]]))
+    print(f"{describe(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n")
+    print(table_of_figures(rows, COLUMNS))
     if options.profile:
         for config in configs:
             print(f"\n{describe_variant(config)}\n\n{profile_step(Step(config, device))}")

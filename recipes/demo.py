@@ -18,6 +18,7 @@ from matplotlib import pyplot
 
 from waveflow import Vocoder
 from waveflow.audio import read_audio, write_audio
+from waveflow.audio.pictures import draw_spectrogram
 from waveflow.evaluation import evaluate
 from waveflow.io.paths import as_path
 
@@ -62,10 +63,7 @@ def main() -> None:
 def draw(axis: pyplot.Axes, audio: torch.Tensor, rate: int, title: str) -> None:
     """A narrow-band spectrogram in dB of the first seconds: harmonics are horizontal lines."""
     audio = audio[rate // 4 :][: int(SECONDS * rate)]
-    spectrum = torch.stft(audio, 1024, 128, window=torch.hann_window(1024), return_complex=True)
-    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
-    extent = (0, len(audio) / rate, 0, rate / 2000)
-    axis.imshow(level, origin="lower", aspect="auto", extent=extent, vmin=-60, vmax=30)
+    draw_spectrogram(axis, audio, rate)
     axis.set_ylim(0, KILOHERTZ)
     axis.set_title(title, fontsize=9)
 

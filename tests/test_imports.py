@@ -24,9 +24,10 @@ PLACES = {
 }
 """Rooms, and files that stand on another floor than their room, by the floor."""
 GUESTS = {
-    "lightning": {"training", "cli/workers"},
+    "lightning": {"training"},
     "onnx": {"export"},
     "gradio": {"demo"},
+    "jinja2": {"evaluation/html"},
     "huggingface_hub": {"pretrained"},
 }
 """Packages that some files alone may import."""
@@ -83,6 +84,21 @@ def test_imports_point_down(path):
     for name in imports(path):
         there = place(FILES[name]) if name in FILES else None
         assert there in (None, here) or PLACES[there] < PLACES[here], f"{here} imports {name}"
+
+
+def test_every_file_that_is_no_code_is_packaged():
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = {
+        path
+        for name, patterns in project["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in PACKAGE.parent.joinpath(*name.split(".")).glob(pattern)
+    }
+    others = {
+        path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert packaged == {path for path in others if path.suffix != ".py"}
 
 
 def test_no_files_import_one_another():

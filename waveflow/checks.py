@@ -66,13 +66,21 @@ def real(value: Any, what: str) -> float:
     return number if isinstance(number, int | float) else float(number)
 
 
-def floating(value: Any, name: str, shape: str, *, unit: str = "samples") -> Tensor:
+def floating(
+    value: Any,
+    name: str,
+    shape: str,
+    *,
+    what: str = "a floating-point tensor",
+    unit: str = "samples",
+) -> Tensor:
     """Check a floating-point tensor of finite numbers.
 
     Args:
         value: value of any type.
         name: name of the argument, for the error.
         shape: expected shape with one word per axis, such as ``(batch, time)``.
+        what: description of the expected value, for the error.
         unit: name of the numbers, for the error.
 
     Raises:
@@ -80,11 +88,17 @@ def floating(value: Any, name: str, shape: str, *, unit: str = "samples") -> Ten
     """
     axes = shape.count(",") + (not shape.endswith(",)"))
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.dim() != axes:
-        got = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
-        raise ValueError(f"{name}: expected a floating-point tensor of shape {shape}; got {got}")
+        raise ValueError(f"{name}: expected {what} of shape {shape}; got {described(value)}")
     if not value.isfinite().all():
         raise ValueError(f"{name}: expected finite {unit}; got NaN or infinity")
     return value
+
+
+def described(value: object) -> str:
+    """The description of a value that is not such a tensor, for an error."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    return type(value).__name__
 
 
 def tensor(value: Any, name: str) -> Tensor:
@@ -94,7 +108,7 @@ def tensor(value: Any, name: str) -> Tensor:
         ValueError: ``value`` is not a tensor.
     """
     if not isinstance(value, Tensor):
-        raise ValueError(f"{name}: expected a tensor; got {type(value)}")
+        raise ValueError(f"{name}: expected a tensor; got {described(value)}")
     return value
 
 

@@ -15,6 +15,7 @@ if __name__ == "__main__":
 from waveflow import Vocoder
 from waveflow.cli.messages import report
 from waveflow.io.atomic import write_atomically
+from waveflow.io.markdown import markdown_table, written
 from waveflow.io.paths import as_path
 from waveflow.io.text import read_json
 from waveflow.io.yaml import read_yaml
@@ -32,27 +33,22 @@ def results(run: Path, command: str) -> str:
         "steps": recipe["optimizer"]["max_steps"],
         "seed": recipe["run"]["seed"],
         "nats/sample": f"{scores['nats_per_sample']:.3f}",
-        "PESQ-wb": _written(scores["pesq"], 2),
-        "STOI": _written(scores["stoi"], 3),
-        "MCD, dB": _written(scores["mel_cepstral_distortion"], 2),
-        "F0 error, cents": _written(scores["f0_error"], 1),
+        "PESQ-wb": written(scores["pesq"], "{:.2f}"),
+        "STOI": written(scores["stoi"], "{:.3f}"),
+        "MCD, dB": written(scores["mel_cepstral_distortion"], "{:.2f}"),
+        "F0 error, cents": written(scores["f0_error"], "{:.1f}"),
         "× real time": f"{scores['times_real_time']:.1f}",
         "command": f"`{command}`",
     }
-    rule = ["---" if name in ("model", "command") else "---:" for name in row]
-    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (row, rule, row.values())]
+    table = markdown_table(list(row), [row.values()], left=("model", "command"))
     how = f"temperature {report['temperature']}, {report['consistency']} iterations of consistency"
     about = (
         f"{len(report['clips'])} test clips, copy synthesis at {how}; {report['device']}, "
         f"{report['threads']} threads{commit()}."
     )
-    text = "\n".join([*lines, "", about])
+    text = f"{table}\n\n{about}"
     write_atomically(run / "results.md", f"{text}\n".encode())
     return text
-
-
-def _written(figure: float | None, digits: int) -> str:
-    return "none" if figure is None else f"{figure:.{digits}f}"
 
 
 def commit() -> str:

@@ -591,3 +591,16 @@ def test_a_disk_that_fills_up_between_pieces_is_told(tmp_path, name) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_an_interrupt_in_the_midst_of_writing_comes_through(tmp_path, monkeypatch, name):
+    """libsndfile, which calls what writes, would swallow it."""
+
+    def interrupted(content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("waveflow.audio.writing.memoryview", interrupted, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        write_audio(tmp_path / name, torch.zeros(9), 22050)
+    assert not os.listdir(tmp_path)

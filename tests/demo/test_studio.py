@@ -254,7 +254,7 @@ class Test_pictures:
 
     def test_markup_escapes_what_it_shows(self):
         assert "<b>" not in tiles([("<b>", "<b>")]) + warning("<b>")
-        assert 'alt="&lt;b&gt; &quot;"' in pictures([(b"", "c", '<b> "')])
+        assert 'alt="&lt;b&gt; &#34;"' in pictures([(b"", "c", '<b> "')])
         assert warning(None) == ""
 
 

@@ -15,6 +15,7 @@ import torch
 
 from tests.conftest import CLIPS
 from waveflow.audio import read_audio, write_audio
+from waveflow.audio.pictures import spectrogram
 from waveflow.cli import main
 from waveflow.evaluation import (
     evaluate,
@@ -24,7 +25,6 @@ from waveflow.evaluation import (
 )
 from waveflow.evaluation.baseline import GRIFFIN_LIM
 from waveflow.evaluation.figures import FIGURES
-from waveflow.evaluation.page import spectrogram
 from waveflow.evaluation.white_noise import WHITE_NOISE
 
 VOID = {"meta", "img", "link", "br", "hr", "input", "source"}

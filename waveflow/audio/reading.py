@@ -13,12 +13,12 @@ from torch import Tensor
 
 from waveflow.audio.containers import open_whole
 from waveflow.audio.sample_rate import checked_rate, resampled
+from waveflow.io.budget import SOUND
 from waveflow.io.pipes import seekable
 
 _LOUD = 128.0  # above this peak, the samples are integers that were stored as floats
 _UNKNOWN = 1 << 62  # libsndfile gives a FLAC of unknown length 2**63 - 1 samples
 _BLOCK = 1 << 20  # samples that are decoded at a time
-_ROOM, _RATIO = 1 << 26, 100  # samples that any file may have, and more for each of its bytes
 _SLOWEST, _FASTEST = 1000, 10_000_000  # sample rates, Hz
 _UNRECOGNISED = 1  # libsndfile's code for a format that it does not know
 _KINDS = {
@@ -138,8 +138,7 @@ def _opened(
                         f"{path}: expected a {file.format} file with its length in the header; got "
                         "one without, as a program writes it to a pipe"
                     )
-                most = _ROOM + _RATIO * view.size
-                too_many = promised * max(rate, wanted or 0) > most * rate
+                too_many = promised * max(rate, wanted or 0) > SOUND.of(view.size) * rate
                 if not _SLOWEST <= rate <= _FASTEST or too_many:
                     raise ValueError(
                         f"{path}: expected a recording; got {view.size} bytes whose header claims "

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from waveflow.checks import whole
+from waveflow.checks import described, whole
 
 
 def resample(audio: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -82,10 +82,3 @@ def checked_rate(name: str, rate: int) -> int:
     if number < 1:
         raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
     return number
-
-
-def described(value: object) -> str:
-    """The description of a value that is not audio, for an error."""
-    if isinstance(value, Tensor):
-        return f"{value.dtype} of shape {tuple(value.shape)}"
-    return type(value).__name__

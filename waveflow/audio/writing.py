@@ -14,11 +14,12 @@ from torch import Tensor
 
 from waveflow.audio.quantise import quantise
 from waveflow.audio.reading import clipping
-from waveflow.audio.sample_rate import checked_rate, described
+from waveflow.audio.sample_rate import checked_rate
+from waveflow.checks import floating
 from waveflow.io.atomic import atomic_path
+from waveflow.io.folders import WRITABLE
 from waveflow.io.paths import as_path
 
-_WRITABLE = {".wav": "WAV", ".flac": "FLAC"}
 _LONGEST = {".wav": (2**32 - 2**10) // 2, ".flac": 2**36 - 1}  # samples that a header can count
 
 
@@ -120,18 +121,18 @@ class _Target:
 
     def __init__(self, file: FileIO):
         self._file = file
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
         self.seek, self.tell = file.seek, file.tell
 
     def write(self, content: bytes) -> int:
         """Write all of ``content``; an error is stored, because libsndfile would swallow it."""
-        rest = memoryview(content)
+        written = 0
         try:
-            while len(rest) and self.error is None:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
+            while written < len(content) and self.error is None:
+                written += self._file.write(memoryview(content)[written:])
+        except BaseException as error:  # KeyboardInterrupt, too
             self.error = error
-        return len(content) - len(rest)
+        return written
 
     def carry(self, work: Callable[..., None], *arguments: object) -> None:
         """Call a function of libsndfile.
@@ -151,7 +152,7 @@ class _Target:
 def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.SoundFile:
     try:
         return soundfile.SoundFile(
-            target, "w", sample_rate, 1, "PCM_16", format=_WRITABLE[path.suffix.lower()]
+            target, "w", sample_rate, 1, "PCM_16", format=path.suffix[1:].upper()
         )
     except soundfile.SoundFileError as error:
         if target.error is not None:
@@ -162,8 +163,10 @@ def _sound_file(target: _Target, path: Path, sample_rate: int) -> soundfile.Soun
 
 
 def _check_target(path: Path, sample_rate: int) -> int:
-    if path.suffix.lower() not in _WRITABLE:
-        raise ValueError(f"{path}: expected a name ending in .wav or .flac; got {path.suffix!r}")
+    if path.suffix.lower() not in WRITABLE:
+        raise ValueError(
+            f"{path}: expected a name ending in {' or '.join(WRITABLE)}; got {path.suffix!r}"
+        )
     sample_rate = checked_rate("sample_rate", sample_rate)
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write to", str(path.parent))
@@ -171,11 +174,5 @@ def _check_target(path: Path, sample_rate: int) -> int:
 
 
 def _check_audio(path: Path, audio: Tensor) -> None:
-    if not isinstance(audio, Tensor) or not audio.is_floating_point() or audio.dim() != 1:
-        raise ValueError(
-            f"{path}: expected floating-point audio of shape (time,); got {described(audio)}"
-        )
-    if len(audio) == 0:
+    if len(floating(audio, str(path), "(time,)", what="floating-point audio")) == 0:
         raise ValueError(f"{path}: expected audio; got 0 samples")
-    if not audio.isfinite().all():
-        raise ValueError(f"{path}: expected finite samples; got NaN or infinity")

@@ -18,8 +18,6 @@ from waveflow.io.pipes import copy_bounded
 
 PIPE = "-"
 """The name that means stdin as an input and stdout as an output."""
-AUDIO_OUTPUTS = (".wav", ".flac")
-MEL_OUTPUTS = (".npz", ".npy", ".pt")
 
 Other = TypeVar("Other")
 

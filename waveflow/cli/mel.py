@@ -23,7 +23,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_model, add_out, load_vocoder
-from waveflow.cli.files import MEL_OUTPUTS, delivered, each, plan_outputs, settled
+from waveflow.cli.files import delivered, each, plan_outputs, settled
+from waveflow.io.folders import MELS
 
 SUMMARY = "compute mel spectrograms from recordings"
 
@@ -55,7 +56,7 @@ def work(arguments: Namespace) -> int:
     written = convention(load_vocoder(arguments.model).config.mel if name is None else name)
     plain = name is None or written == MelConvention(written.front_end, used_by=written.used_by)
     files = [Path(file) for file in arguments.files]
-    suffixes = MEL_OUTPUTS if plain else MEL_OUTPUTS[1:]
+    suffixes = MELS if plain else MELS[1:]
     outputs = plan_outputs(files, arguments.out, suffixes)
     log_mel = LogMel(written.front_end)
 

@@ -18,11 +18,11 @@ from waveflow.audio.mel import LogMel
 from waveflow.audio.mel_file import MelSlices, mel_frames, open_mel
 from waveflow.audio.reading import NoSound, read_audio_pieces
 from waveflow.audio.writing import write_audio_pieces
-from waveflow.cli.files import AUDIO_OUTPUTS, MEL_OUTPUTS, delivered, is_pipe, settled
+from waveflow.cli.files import delivered, is_pipe, settled
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.mel import SLICE, mel_pieces
 from waveflow.interop.mels import convention, converter, lag
-from waveflow.io.folders import SOUNDS
+from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 
 if TYPE_CHECKING:
     from waveflow.interop.convention import MelConvention
@@ -89,12 +89,12 @@ class SoundMaker:
             ValueError, OSError: the file is not a valid input, or its sound cannot be written.
         """
         with settled(sound.file) as file:
-            is_mel = file.suffix.lower() in MEL_OUTPUTS
+            is_mel = file.suffix.lower() in MELS
             mel = self._slices(file) if is_mel else self._mel_of_recording(file)
             pieces = self._told(self._stream(mel), progress)
             if self._source is not None and is_mel:
                 pieces = _earlier(pieces, lag(self._source, self.config))
-            with delivered(sound.output, AUDIO_OUTPUTS[0]) as output:
+            with delivered(sound.output, WRITABLE[0]) as output:
                 write_audio_pieces(output, pieces, self.config.sample_rate)
 
     def measured(self, sound: Sound) -> Sound:
@@ -102,7 +102,7 @@ class SoundMaker:
         if is_pipe(sound.file):
             return sound
         try:
-            if sound.file.suffix.lower() in MEL_OUTPUTS:
+            if sound.file.suffix.lower() in MELS:
                 frames = mel_frames(sound.file, frames_first=self._frames_first)
                 seconds = frames * self.config.hop_length / self.config.sample_rate
             else:
@@ -156,7 +156,7 @@ class SoundMaker:
         except NoSound as error:
             if file.suffix.lower() in (*SOUNDS, ""):
                 raise
-            kinds = ", ".join(MEL_OUTPUTS)
+            kinds = ", ".join(MELS)
             raise ValueError(
                 f"{file}: expected a recording, or a mel file ending in {kinds}; got {error.got}"
             ) from None

@@ -15,7 +15,7 @@ pipe, or "-" for stdin, with a recording or a mel. OUT may be "-" for stdout, as
 
 --devices N shares the files among N processes, each with its own GPU, or on the CPU its own thread.
 On a CPU, a file has the same sound for every N, bit for bit. A single FILE uses all of torch's
-threads, which may change the rounding. N > 1 needs: pip install 'waveflow[train]'.
+threads, which may change the rounding.
 
 Examples:
   waveflow vocode speech.wav -o copy.wav
@@ -28,10 +28,12 @@ Examples:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -43,23 +45,18 @@ from waveflow.cli.arguments import (
     number,
 )
 from waveflow.cli.files import (
-    AUDIO_OUTPUTS,
-    MEL_OUTPUTS,
     PIPE,
     find_files,
     is_pipe,
     plan_outputs,
 )
-from waveflow.cli.messages import EXPECTED, say, tell
+from waveflow.cli.messages import EXPECTED, say, show_warning, tell
 from waveflow.devices import choose_device
-from waveflow.io.folders import SOUNDS
+from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 from waveflow.io.signals import sigterm_interrupts
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from waveflow.cli.sounds import Sound, SoundMaker
-    from waveflow.cli.workers import Team
+    from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
 
 SUMMARY = "synthesise speech from mel spectrograms or recordings"
 
@@ -111,29 +108,21 @@ def work(arguments: Namespace) -> int:
             _say_skipped(there)
             return 0
         device = choose_device(arguments.device)
-        team = _team(device, arguments.devices) if arguments.devices > 1 else None
-        is_main = team is None or team.is_main
-        if there and is_main:
+        if there:
             _say_skipped(there)
-        try:
-            done = _make(pairs, arguments, device, team, threads=None if single else 1)
-        except KeyboardInterrupt:
-            if is_main:
-                raise
-            return 0  # the main process reports how it ended
-    return int(is_main and not done)
+        return int(not _make(pairs, arguments, device, threads=None if single else 1))
 
 
 def _plan(
     sources: list[Path], arguments: Namespace, *, keep: bool
 ) -> tuple[list[tuple[Path, Path]], int]:
     """The files to vocode with their outputs, and the number of existing outputs to keep."""
-    files = find_files(sources, arguments.out, SOUNDS + MEL_OUTPUTS)
+    files = find_files(sources, arguments.out, SOUNDS + MELS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
         list(files),
         arguments.out,
-        AUDIO_OUTPUTS,
+        WRITABLE,
         names=list(files.values()) if has_folder else None,
     )
     pipes = [file for file in files if is_pipe(file)]
@@ -148,19 +137,10 @@ def _say_skipped(count: int) -> None:
     say(f"skipped {count} existing outputs (--overwrite replaces them)")
 
 
-def _team(device: str, devices: int) -> Team:
-    try:
-        from waveflow.cli.workers import Team
-    except ImportError as error:
-        raise ImportError(f"--devices needs pip install 'waveflow[train]' ({error})") from error
-    return Team(device, devices)
-
-
 def _make(
     pairs: list[tuple[Path, Path]],
     arguments: Namespace,
     device: str,
-    team: Team | None,
     *,
     threads: int | None,
 ) -> bool:
@@ -182,21 +162,32 @@ def _make(
     sounds = [maker.measured(Sound(file, output)) for file, output in pairs]
     sounds.sort(key=lambda sound: -sound.seconds)
     remove_leftovers(sound.output for sound in sounds if str(sound.output) != PIPE)
-    seconds = [sound.seconds for sound in sounds]
-    total = max(sum(seconds) / arguments.devices, seconds[0])  # the main process's share
-    hidden = None if team is None or team.is_main else True
-    with tqdm(total=total, bar_format=_BAR, leave=False, disable=hidden) as bar:
-        if team is not None:
-            return team.share(vocoder, lambda item: _one(maker, sounds[item], bar), seconds)
+    total = sum(sound.seconds for sound in sounds)
+    with tqdm(total=total, bar_format=_BAR, leave=False, disable=None) as bar:
+        if arguments.devices > 1:
+            from waveflow.cli.workers import share
+
+            prepare = partial(_prepared, arguments.model, synthesis)
+            done = lambda sound: bar.update(sound.seconds)  # noqa: E731
+            return share(prepare, sounds, device, arguments.devices, done=done)
         vocoder.to(device)
         with _threads(threads):
-            return all([_one(maker, sound, bar) for sound in sounds])
+            return all([_one(maker, bar.update, sound) for sound in sounds])
 
 
-def _one(maker: SoundMaker, sound: Sound, bar: tqdm[Any]) -> bool:
+def _prepared(model: str, synthesis: Synthesis, device: str) -> Callable[[Sound], bool]:
+    """The function of a process that vocodes one file after the other."""
+    from waveflow.cli.sounds import SoundMaker
+
+    warnings.showwarning = show_warning
+    vocoder = load_vocoder(model)
+    return partial(_one, SoundMaker(vocoder.to(device), synthesis), lambda seconds: None)
+
+
+def _one(maker: SoundMaker, progress: Callable[[float], object], sound: Sound) -> bool:
     """Vocode one file; an error is reported, and the result is whether it succeeded."""
     try:
-        maker(sound, bar.update)
+        maker(sound, progress)
     except BrokenPipeError:
         raise
     except EXPECTED as error:

@@ -1,27 +1,22 @@
-"""Pictures as PNG; each has its own canvas, so threads can draw at the same time."""
+"""The demo's pictures, as PNG."""
 
 from __future__ import annotations
 
 import math
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from waveflow.audio.pictures import INK, draw_spectrogram, new_axes, png, quieten, spectrogram
 
-INK = "#7f8594"
-"""Colour of labels: readable on a light and on a dark background."""
-
+_SIZE, _PLACE = (4.4, 2.4), (0.105, 0.215, 0.885, 0.765)
 CURVE, ALARM = "#0d9488", "#e11d63"
 
 
 def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
     """A picture of a log-mel (n_mels, frames), with the same colour scale for every mel."""
-    figure, axis = _canvas(4.4, 2.4, (0.105, 0.215, 0.885, 0.765))
+    figure, axis = new_axes(_SIZE, _PLACE, extra="demo")
     seconds = mel.shape[-1] * hop_length / sample_rate
     axis.imshow(
         mel.float().numpy(),
@@ -34,16 +29,12 @@ def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
     )
     axis.set_ylabel("mel band", color=INK)
     axis.set_xlabel("seconds", color=INK)
-    return _png(figure)
+    return png(figure)
 
 
 def sound_picture(audio: Tensor, *, sample_rate: int) -> bytes:
     """A spectrogram of audio (time,), in kHz over seconds."""
-    figure, axis = _canvas(4.4, 2.4, (0.105, 0.215, 0.885, 0.765))
-    _spectrogram(axis, audio, sample_rate)
-    axis.set_xlabel("seconds", color=INK)
-    axis.set_ylabel("kHz", color=INK)
-    return _png(figure)
+    return spectrogram(audio, sample_rate, size=_SIZE, place=_PLACE, extra="demo")
 
 
 def curve_picture(
@@ -63,8 +54,8 @@ def curve_picture(
         sample_rate: sample rate, Hz.
         span: start and end of a stretch to mark, seconds.
     """
-    figure, above = _canvas(7.2, 4.8, (0.085, 0.43, 0.83, 0.55))
-    _spectrogram(above, audio, sample_rate)
+    figure, above = new_axes((7.2, 4.8), (0.085, 0.43, 0.83, 0.55), extra="demo")
+    draw_spectrogram(above, audio, sample_rate)
     above.set_ylabel("kHz", color=INK)
     above.tick_params(labelbottom=False)
     seconds = len(audio) / sample_rate
@@ -77,7 +68,7 @@ def curve_picture(
     over.tick_params(colors=CURVE, labelsize=10)
     over.spines[:].set_visible(False)
     below = figure.add_axes((0.085, 0.115, 0.83, 0.27))
-    _quiet(below)
+    quieten(below)
     below.set_xlim(0, seconds)
     heights = surprise.clamp(-1, 12).numpy()
     below.axhline(0, color=INK, linewidth=0.8)
@@ -96,59 +87,10 @@ def curve_picture(
         for axis in (above, below):
             for edge in span:
                 axis.axvline(edge, color="#f8b84e", linewidth=1.4, linestyle="--")
-    return _png(figure)
-
-
-def _spectrogram(axis: Axes, audio: Tensor, sample_rate: int) -> None:
-    hop_length = max(128, len(audio) // 900)
-    spectrum = torch.stft(
-        audio.float(),
-        1024,
-        hop_length,
-        window=torch.hann_window(1024, dtype=torch.float32, device=audio.device),
-        pad_mode="constant",
-        return_complex=True,
-    )
-    level = 20 * spectrum.abs().clamp_min(1e-5).log10()
-    extent = (0.0, len(audio) / sample_rate, 0.0, sample_rate / 2000)
-    axis.imshow(
-        level.numpy(),
-        origin="lower",
-        aspect="auto",
-        extent=extent,
-        vmin=-60,
-        vmax=30,
-        cmap="magma",
-    )
-
-
-def _canvas(
-    width: float, height: float, place: tuple[float, float, float, float]
-) -> tuple[Figure, Axes]:
-    """A figure of ``width`` by ``height`` inches with one pair of axes, without pyplot's state."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'waveflow[demo]'") from error
-    figure = Figure(figsize=(width, height))
-    axis = figure.add_axes(place)
-    _quiet(axis)
-    return figure, axis
-
-
-def _quiet(axis: Axes) -> None:
-    axis.set_facecolor("none")
-    axis.tick_params(colors=INK, labelsize=10)
-    axis.spines[:].set_visible(False)
+    return png(figure)
 
 
 def _no_ticks() -> Any:
     from matplotlib.ticker import NullLocator
 
     return NullLocator()
-
-
-def _png(figure: Figure) -> bytes:
-    png = BytesIO()
-    figure.savefig(png, format="png", dpi=140, transparent=True, pil_kwargs={"compress_level": 1})
-    return png.getvalue()

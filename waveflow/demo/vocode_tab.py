@@ -11,6 +11,7 @@ from waveflow.demo.pictures import mel_picture
 from waveflow.demo.reading import conventions
 from waveflow.demo.studio import Studio
 from waveflow.demo.vocoding import Sound, Wishes, vocode_mel, vocode_recording
+from waveflow.io.folders import MELS
 
 RECORDING, MEL = "a recording", "a mel file"
 DECLARED = "as the file says, or the model's own"
@@ -99,7 +100,7 @@ def _mel_controls() -> tuple[gr.File, gr.Dropdown]:
     """Controls to upload a mel file and choose its convention."""
     mel = gr.File(
         label="Mel file (.npz, .npy or .pt)",
-        file_types=[".npz", ".npy", ".pt"],
+        file_types=list(MELS),
         elem_id="vocode-mel",
     )
     convention = gr.Dropdown(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
+
+from waveflow.io.markdown import markdown_table, written
 
 if TYPE_CHECKING:
     from waveflow.evaluation.report import Report
@@ -32,7 +35,7 @@ class Figure:
         return self._written(value)
 
     def _written(self, value: float | None) -> str:
-        return "–" if value is None else f"{value:.{self.digits}f}"
+        return written(value, f"{{:.{self.digits}f}}", missing="–")
 
 
 FIGURES = (
@@ -60,6 +63,18 @@ FIGURES = (
 """All figures, in the order of tables."""
 
 
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the figures that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def means(rows: Iterable[Sequence[float | None] | None]) -> tuple[float | None, ...] | None:
+    """The mean of each column of the rows that are known; None if none is."""
+    known = [row for row in rows if row is not None]
+    return tuple(map(mean, zip(*known, strict=True))) if known else None
+
+
 _QUICK = (
     *("nats_per_sample", "bits_per_sample", "pesq", "stoi", "mel_cepstral_distortion"),
     *("f0_error", "voicing_f1", "times_real_time"),
@@ -73,18 +88,18 @@ def table(report: Report, baselines: Mapping[str, Report]) -> str:
     judged = [name for name in _QUALITY if any(_has(each, name) for each in everyone)]
     columns = [figure for figure in FIGURES if figure.name in (*_QUICK, *judged)]
 
-    def row(name: str, scores: object) -> tuple[str, ...]:
-        return (name.replace("|", "\\|"), *(figure.of(scores) for figure in columns))
-
-    lines = [("clip", *(figure.title for figure in columns)), ("---", *("---:" for _ in columns))]
-    lines += [row(Path(clip.file).name, clip) for clip in report.clips]
-    lines.append(row(f"all {len(report.clips)}", report))
-    lines += [row(name, baseline) for name, baseline in baselines.items()]
+    scored: list[tuple[str, object]] = [(Path(clip.file).name, clip) for clip in report.clips]
+    scored += [(f"all {len(report.clips)}", report), *baselines.items()]
     if report.recorded is not None:
-        lines.append(row("recordings", report.recorded))
-    written = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    tones = _tones(report, baselines)
-    return written if tones is None else f"{written}\n\n{tones}"
+        scored.append(("recordings", report.recorded))
+    parts = [
+        markdown_table(
+            ["clip", *(figure.title for figure in columns)],
+            ([name, *(figure.of(scores) for figure in columns)] for name, scores in scored),
+        ),
+        _tones(report, baselines),
+    ]
+    return "\n\n".join(part for part in parts if part is not None)
 
 
 def _tones(report: Report, baselines: Mapping[str, Report]) -> str | None:

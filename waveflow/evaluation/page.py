@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from html import escape
-from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from waveflow.audio.mel import LogMel
+from waveflow.audio.pictures import spectrogram
 from waveflow.audio.writing import write_audio
 from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, Recorded
-from waveflow.evaluation.figures import FIGURES, Figure
+from waveflow.evaluation.figures import FIGURES
+from waveflow.evaluation.html import template
 from waveflow.evaluation.recording import Recording, read_recording
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.white_noise import WHITE_NOISE, noise_copy
 from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
-
-_STYLE = """\
-:root { color-scheme: light dark; --ink: #222; --paper: #fcfcfc; --soft: #666; --line: #ccc; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #ddd; --paper: #181818; --soft: #999; --line: #444; }
-}
-body { max-width: 76rem; margin: 0 auto; padding: 1rem; color: var(--ink);
-  background: var(--paper); font: 1rem/1.5 system-ui, sans-serif; }
-h1, h2 { line-height: 1.2; overflow-wrap: anywhere; }
-h2 { margin-top: 2.5rem; font-size: 1.2rem; }
-.soft, figcaption { color: var(--soft); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th { font-weight: 600; white-space: nowrap; }
-th:first-child { text-align: left; }
-.sounds { display: grid; gap: 1rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
-figure { margin: 0 0 1rem; min-width: 0; }
-img, audio { display: block; width: 100%; }
-img { height: auto; }
-"""
-
 
 _LONGEST_STEM = 100  # of a clip's title in names of files, which its number tells apart
 
@@ -102,20 +79,24 @@ def write_page(
         if name in makers
     ]
 
-    body = [*_heading(report, most), *_table([*sets, *_recorded(report)])]
+    clips = []
     for number, clip in enumerate(report.clips[:most]):
         recording = read_recording(clip.file, log_mel)
         title = recording.path.stem
         stem = f"{number + 1:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', title)[:_LONGEST_STEM]}"
-        body += [f"<section>\n<h2>{escape(title)}</h2>", '<div class="sounds">']
-        for kind, make in kinds:
-            name = f"{stem}-{re.sub(r'[^a-z0-9-]+', '-', kind.lower())}"
+        sounds = [
+            (kind, f"{stem}-{re.sub(r'[^a-z0-9-]+', '-', kind.lower())}") for kind, _ in kinds
+        ]
+        for (_, name), (_, make) in zip(sounds, kinds, strict=True):
             _write_sound(folder / name, make(recording), log_mel.config.sample_rate)
-            body.append(_sound(kind, name, title))
         scores = [(name, one.clips[number]) for name, one in sets]
-        body += ["</div>", *_table([*scores, *_recorded(clip)]), "</section>"]
+        figures = _figures([*scores, *_recorded(clip)])
+        clips.append({"title": title, "sounds": sounds, "figures": figures})
     page = folder / "index.html"
-    write_atomically(page, _document("\n".join(body)).encode())
+    text = template("waveflow.evaluation", "page.html").render(
+        report=report, most=most, figures=_figures([*sets, *_recorded(report)]), clips=clips
+    )
+    write_atomically(page, text.encode())
     return page
 
 
@@ -149,90 +130,13 @@ def _recorded(scores: Report | ClipScore) -> list[tuple[str, Recorded]]:
     return [] if scores.recorded is None else [("Recording", scores.recorded)]
 
 
-def spectrogram(audio: Tensor, sample_rate: int) -> bytes:
-    """A PNG of (time,) audio: level in dB over seconds and kHz, its labels readable on any ground.
-
-    Raises:
-        ImportError: matplotlib is missing; says how to install it.
-    """
-    try:
-        from matplotlib.figure import Figure as Canvas
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'waveflow[evaluate]'") from error
-
-    window = torch.hann_window(1024, dtype=torch.float32, device=audio.device)
-    hop_length = max(256, len(audio) // 1000)
-    spectrum = torch.stft(
-        audio.float(), 1024, hop_length, window=window, pad_mode="constant", return_complex=True
-    )
-    level = 20 * spectrum.abs().clamp_min(1e-5).log10().numpy()
-    canvas = Canvas(figsize=(5, 2.5))
-    axis = canvas.add_axes((0.1, 0.18, 0.89, 0.8))
-    extent = (0, len(audio) / sample_rate, 0, sample_rate / 2000)
-    axis.imshow(
-        level, origin="lower", aspect="auto", extent=extent, vmin=-60, vmax=30, cmap="magma"
-    )
-    axis.set_xlabel("seconds", color="gray")
-    axis.set_ylabel("kHz", color="gray")
-    axis.tick_params(colors="gray")
-    axis.spines[:].set_visible(False)
-    png = BytesIO()
-    canvas.savefig(png, format="png", dpi=120, transparent=True)
-    return png.getvalue()
-
-
 def _write_sound(stem: Path, audio: Tensor, sample_rate: int) -> None:
     write_audio(stem.with_name(f"{stem.name}.wav"), audio, sample_rate)
     write_atomically(stem.with_name(f"{stem.name}.png"), spectrogram(audio, sample_rate))
 
 
-def _heading(report: Report, most: int) -> Iterator[str]:
-    clips = len(report.clips)
-    yield "<h1>Recordings and their copies</h1>"
-    yield (
-        f'<p class="soft">A copy is synthesised from the mel spectrogram of its recording alone, '
-        f"at temperature {report.temperature:g} with {report.consistency} iterations of mel "
-        f"consistency and seed {report.seed}. "
-        f"Figures are means over {clips} clip{'s' * (clips != 1)}"
-        + (f", of which the first {most} follow" if clips > most else "")
-        + f"; {escape(report.device)}, {report.threads} threads.</p>"
-    )
-
-
-def _table(columns: Sequence[tuple[str, object]]) -> Iterator[str]:
+def _figures(columns: Sequence[tuple[str, object]]) -> dict[str, Any]:
     """A row a figure, a column a vocoder; figures that none of them has are left out."""
-    yield '<div class="wide"><table>'
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in columns)
-    yield f'<tr><th scope="col">Figure</th>{heads}<th scope="col">better</th></tr>'
-    for figure in FIGURES:
-        cells = [figure.of(scores) for _, scores in columns]
-        if any(cell != "–" for cell in cells):
-            yield _line(figure, cells)
-    yield "</table></div>"
-
-
-def _line(figure: Figure, cells: list[str]) -> str:
-    values = "".join(f"<td>{cell}</td>" for cell in cells)
-    return (
-        f'<tr><th scope="row">{escape(figure.title)}</th>{values}'
-        f'<td class="soft">{figure.better}</td></tr>'
-    )
-
-
-def _sound(kind: str, name: str, clip: str) -> str:
-    about = escape(f"{kind} of {clip}" if kind != "Recording" else f"Recording {clip}", quote=True)
-    return (
-        f"<figure>\n<figcaption>{escape(kind)}</figcaption>\n"
-        f'<img src="{name}.png" alt="Spectrogram: {about}" loading="lazy">\n'
-        f'<audio controls preload="metadata" src="{name}.wav" aria-label="{about}">'
-        f'<a href="{name}.wav">{about}</a></audio>\n</figure>'
-    )
-
-
-def _document(body: str) -> str:
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Recordings and their copies</title>\n<style>\n{_STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    rows = [(figure, [figure.of(scores) for _, scores in columns]) for figure in FIGURES]
+    shown = [(figure, cells) for figure, cells in rows if any(cell != "–" for cell in cells)]
+    return {"names": [name for name, _ in columns], "rows": shown}

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
 from waveflow.evaluation.clip_score import ClipScore, Recorded
-from waveflow.evaluation.figures import FIGURES, table
+from waveflow.evaluation.figures import FIGURES, mean, means, table
 from waveflow.evaluation.recording import bits_per_sample
 from waveflow.evaluation.tones import HOP, tone_prominence
 
 _RUN = ("temperature", "consistency", "seed", "device", "threads")
+
+
+class _Mean:
+    """The mean of a figure over the clips that have it, as an attribute of a report."""
+
+    def __set_name__(self, owner: type[Report], name: str) -> None:
+        self.name = name
+
+    def __get__(self, report: Report | None, owner: type[Report]) -> float | None:
+        return None if report is None else mean(getattr(clip, self.name) for clip in report.clips)
 
 
 @dataclass(frozen=True)
@@ -60,80 +69,39 @@ class Report:
         """All bits over all samples."""
         return None if self.nats_per_sample is None else bits_per_sample(self.nats_per_sample)
 
-    @property
-    def pesq(self) -> float | None:
-        """Wide-band PESQ."""
-        return self._mean("pesq")
-
-    @property
-    def pesq_narrowband(self) -> float | None:
-        """Narrow-band PESQ."""
-        return self._mean("pesq_narrowband")
-
-    @property
-    def stoi(self) -> float | None:
-        """STOI."""
-        return self._mean("stoi")
-
-    @property
-    def estoi(self) -> float | None:
-        """Extended STOI."""
-        return self._mean("estoi")
-
-    @property
-    def mel_cepstral_distortion(self) -> float | None:
-        """MCD-13, dB."""
-        return self._mean("mel_cepstral_distortion")
-
-    @property
-    def log_mel_distance(self) -> float | None:
-        """Nats."""
-        return self._mean("log_mel_distance")
-
-    @property
-    def stft_distance(self) -> float | None:
-        """Multi-resolution STFT distance."""
-        return self._mean("stft_distance")
-
-    @property
-    def f0_error(self) -> float | None:
-        """Cents."""
-        return self._mean("f0_error")
-
-    @property
-    def voicing_f1(self) -> float | None:
-        """Of the voiced frames."""
-        return self._mean("voicing_f1")
-
-    @property
-    def distill_mos(self) -> float | None:
-        """Predicted opinion."""
-        return self._mean("distill_mos")
-
-    @property
-    def dnsmos(self) -> float | None:
-        """Predicted overall opinion."""
-        return self._mean("dnsmos")
-
-    @property
-    def periodicity_error(self) -> float | None:
-        """By CREPE."""
-        return self._mean("periodicity_error")
-
-    @property
-    def crepe_pitch_error(self) -> float | None:
-        """Cents, by CREPE."""
-        return self._mean("crepe_pitch_error")
-
-    @property
-    def crepe_voicing_f1(self) -> float | None:
-        """Of the voiced frames, by CREPE."""
-        return self._mean("crepe_voicing_f1")
+    pesq = _Mean()
+    """Wide-band PESQ."""
+    pesq_narrowband = _Mean()
+    """Narrow-band PESQ."""
+    stoi = _Mean()
+    """STOI."""
+    estoi = _Mean()
+    """Extended STOI."""
+    mel_cepstral_distortion = _Mean()
+    """MCD-13, dB."""
+    log_mel_distance = _Mean()
+    """Nats."""
+    stft_distance = _Mean()
+    """Multi-resolution STFT distance."""
+    f0_error = _Mean()
+    """Cents."""
+    voicing_f1 = _Mean()
+    """Of the voiced frames."""
+    distill_mos = _Mean()
+    """Predicted opinion."""
+    dnsmos = _Mean()
+    """Predicted overall opinion."""
+    periodicity_error = _Mean()
+    """By CREPE."""
+    crepe_pitch_error = _Mean()
+    """Cents, by CREPE."""
+    crepe_voicing_f1 = _Mean()
+    """Of the voiced frames, by CREPE."""
 
     @property
     def band_periodicity(self) -> tuple[float | None, ...] | None:
         """A figure a band."""
-        return _mean_bands(clip.band_periodicity for clip in self.clips)
+        return means(clip.band_periodicity for clip in self.clips)
 
     @property
     def recorded(self) -> Recorded | None:
@@ -142,9 +110,9 @@ class Report:
         if not known:
             return None
         return Recorded(
-            _mean(each.distill_mos for each in known),
-            _mean(each.dnsmos for each in known),
-            _mean_bands(each.band_periodicity for each in known),
+            mean(each.distill_mos for each in known),
+            mean(each.dnsmos for each in known),
+            means(each.band_periodicity for each in known),
         )
 
     @property
@@ -221,9 +189,6 @@ class Report:
         """
         return table(self, baselines or {})
 
-    def _mean(self, name: str) -> float | None:
-        return _mean(getattr(clip, name) for clip in self.clips)
-
 
 def read_reports(content: dict[str, Any]) -> tuple[Report, dict[str, Report]]:
     """A report and its baselines by name, of what :meth:`Report.to_json` wrote.
@@ -239,15 +204,3 @@ def read_reports(content: dict[str, Any]) -> tuple[Report, dict[str, Report]]:
     return Report.from_dict(content), {
         name: Report.from_dict(one) for name, one in baselines.items()
     }
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
-
-
-def _mean_bands(
-    values: Iterable[tuple[float | None, ...] | None],
-) -> tuple[float | None, ...] | None:
-    known = [bands for bands in values if bands is not None]
-    return tuple(_mean(band) for band in zip(*known, strict=True)) if known else None

@@ -11,12 +11,11 @@ from typing import Any, BinaryIO
 
 import yaml
 
+from waveflow.io.budget import NEMO_ARCHIVE
 from waveflow.io.torch_files import read_tensors
 
 _CONFIG, _WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 _LARGEST_CONFIG = 2**16
-_RATIO = 8
-"""Largest ratio of the content to the file; weights hardly compress."""
 
 
 def is_archive(path: Path) -> bool:
@@ -36,7 +35,7 @@ def read_archive(path: Path) -> tuple[Any, Any]:
         OSError: the file cannot be opened.
         ValueError: the file is damaged, or is not a ``.nemo`` archive.
     """
-    limit = _RATIO * path.stat().st_size + 2**20
+    limit = NEMO_ARCHIVE.of(path.stat().st_size)
     try:
         with path.open("rb") as file, tarfile.open(fileobj=_plain(file, limit), mode="r|") as tar:
             members = _members(tar, {_CONFIG: _LARGEST_CONFIG, _WEIGHTS: limit})

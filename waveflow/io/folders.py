@@ -16,6 +16,11 @@ SOUNDS = (
 )
 """Suffixes of recordings that can be read."""
 
+WRITABLE = (".wav", ".flac")
+"""Suffixes of recordings that can be written."""
+MELS = (".npz", ".npy", ".pt")
+"""Suffixes of mel spectrograms."""
+
 _OTHER_SOUNDS = (
     *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4"),
     *(".mpc", ".pcm", ".ra", ".raw", ".shn", ".spx", ".tta", ".webm", ".wma", ".wv"),

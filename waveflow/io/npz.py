@@ -6,10 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-ROOM = 2**26
-"""Bytes that any archive may unpack to."""
-RATIO = 100
-"""Further bytes for each stored byte."""
+from waveflow.io.budget import NUMPY_ARCHIVE
+
 _KINDS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other compressions have no bound
 
 
@@ -31,5 +29,5 @@ def require_bounded(file: str | Path | BinaryIO) -> None:
         raise ValueError("an archive with a compression that NumPy does not write")
     stored = sum(member.compress_size for member in members)
     promised = sum(member.file_size for member in members)
-    if promised > ROOM + RATIO * stored:
+    if promised > NUMPY_ARCHIVE.of(stored):
         raise ValueError(f"{stored} bytes that unpack to {promised}")

@@ -10,6 +10,7 @@ import yaml
 
 from waveflow.audio.mel import MEL_CONVENTIONS
 from waveflow.config import VocoderConfig
+from waveflow.io.markdown import markdown_table
 from waveflow.version import __version__
 
 _TAGS = ("waveflow", "vocoder", "normalizing-flow", "text-to-speech")
@@ -97,9 +98,4 @@ def _mel(config: VocoderConfig) -> str:
 
 
 def _table(what: str, values: Mapping[str, Any]) -> str:
-    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in values.items()]
-    return "\n".join((f"| {what} | value |", "| --- | --- |", *rows))
-
-
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return markdown_table((what, "value"), values.items(), left=(what, "value"))

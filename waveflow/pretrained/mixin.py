@@ -15,6 +15,7 @@ import torch
 
 from waveflow.config import VocoderConfig
 from waveflow.io.atomic import write_atomically
+from waveflow.io.budget import PARAMETERS
 from waveflow.io.paths import as_path
 from waveflow.precision import Durable
 from waveflow.pretrained import hub
@@ -31,9 +32,6 @@ from waveflow.pretrained.storage import (
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_BOUND_BY_BYTES = 32
-"""Largest ratio of the bound on a config's parameters to the bytes of the weights file."""
 
 
 class Saved(Durable):
@@ -196,7 +194,7 @@ class Saved(Durable):
         )
         config, path = read_config(folder / CONFIG_FILE), folder / WEIGHTS_FILE
         stored, most = path.stat().st_size, most_weights(config)
-        if most > _BOUND_BY_BYTES * stored:
+        if most > PARAMETERS.of(stored):
             raise ValueError(
                 f"{path}: expected the weights of {CONFIG_FILE}, at most {most} parameters; "
                 f"got a file of {stored} bytes, which is too small"

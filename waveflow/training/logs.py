@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
+from waveflow.audio.pictures import LOUDEST, SOFTEST, levels
 from waveflow.audio.quantise import QUANTUM
 from waveflow.bijections import EarlyOutput
 from waveflow.bijections.reversible import flatten
@@ -141,13 +142,8 @@ def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
     """
 
     def grey(audio: Tensor) -> Tensor:
-        audio = audio[: int(PICTURE_SECONDS * sample_rate)]
-        window = torch.hann_window(1024, dtype=audio.dtype, device=audio.device)
-        spectrum = torch.stft(
-            audio, 1024, 64, window=window, return_complex=True, pad_mode="constant"
-        )
-        level = 20 * spectrum[:256].abs().clamp_min(1e-5).log10()
-        return ((level + 60) / 90).clamp(0, 1).flip(0)
+        level = levels(audio[: int(PICTURE_SECONDS * sample_rate)], 64)[:256]
+        return ((level - SOFTEST) / (LOUDEST - SOFTEST)).clamp(0, 1).flip(0)
 
     top, bottom = grey(recorded), grey(vocoded)
     return torch.cat([top, top.new_ones(2, top.shape[1]), bottom])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,10 @@ from tqdm import tqdm
 
 from waveflow.evaluation.bench import worker
 from waveflow.evaluation.bench.plan import Case, Plan, Stream, Unavailable
+from waveflow.evaluation.bench.turns import fresh_process, in_turns, speeds
 from waveflow.evaluation.machine import describe
 
 Row = dict[str, Any]
-Turn = tuple[Callable[[Any], Any], Case | Stream]
 
 
 def bench(plan: Plan, *, progress: bool = False) -> dict[str, Any]:
@@ -47,16 +46,15 @@ def bench(plan: Plan, *, progress: bool = False) -> dict[str, Any]:
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
         places = dict.fromkeys(map(_where, plan.cases()))
-        pools = {where: stack.enter_context(_process()) for where in places}
+        pools = {where: stack.enter_context(fresh_process()) for where in places}
         facts = _made_ready(plan, pools, skipped)
         memory = _memory(facts, progress) if plan.memory else {}
         streams = [stream for stream in plan.streams() if _where(stream.case) in pools]
         peaks = {threads: [_peak(pools, threads, plan.device)] for threads in plan.threads}
-        turns: list[Turn] = [
-            *((worker.call, case) for case in facts),
-            *((worker.call_stream, stream) for stream in streams),
-        ]
-        found = _in_turns(turns, pools, plan.rounds, progress)
+        measured: list[Case | Stream] = [*facts, *streams]
+        calls = [worker.call] * len(facts) + [worker.call_stream] * len(streams)
+        works = [partial(_work, pools, *turn) for turn in zip(calls, measured, strict=True)]
+        found = dict(zip(measured, in_turns(works, plan.rounds, progress=progress), strict=True))
         for threads, values in peaks.items():
             values.append(_peak(pools, threads, plan.device))
         best = {threads: max(values) for threads, values in peaks.items()}
@@ -78,11 +76,6 @@ def bench(plan: Plan, *, progress: bool = False) -> dict[str, Any]:
 def _where(case: Case) -> tuple[str, int]:
     """Whose process does it."""
     return case.engine, case.threads
-
-
-def _process() -> ProcessPoolExecutor:
-    """A fresh one; a forked one would have what its parent has."""
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _peak(pools: dict[tuple[str, int], ProcessPoolExecutor], threads: int, device: str) -> float:
@@ -113,47 +106,32 @@ def _made_ready(
 def _memory(cases: Iterable[Case], progress: bool) -> dict[Case, float | None]:
     found: dict[Case, float | None] = {}
     for case in tqdm(list(cases), desc="memory", disable=not progress, leave=False):
-        with _process() as pool, suppress(BrokenProcessPool):
+        with fresh_process() as pool, suppress(BrokenProcessPool):
             found[case] = pool.submit(worker.memory, case).result()
     return found
 
 
-def _in_turns(
-    turns: Sequence[Turn],
+def _work(
     pools: dict[tuple[str, int], ProcessPoolExecutor],
-    rounds: int,
-    progress: bool,
-) -> dict[Case | Stream, list[Any]]:
-    """What each one's turns gave, after one round that does not count."""
-    found: dict[Case | Stream, list[Any]] = {what: [] for _, what in turns}
-    order = random.Random(0)
-    for count in tqdm(range(1 + rounds), desc="rounds", disable=not progress, leave=False):
-        for work, what in order.sample(turns, len(turns)):
-            case = what.case if isinstance(what, Stream) else what
-            result = pools[_where(case)].submit(work, what).result()
-            if count:
-                found[what].append(result)
-    return found
+    call: Callable[[Any], Any],
+    what: Case | Stream,
+) -> Any:
+    case = what.case if isinstance(what, Stream) else what
+    return pools[_where(case)].submit(call, what).result()
 
 
 def _row(
     case: Case, fact: dict[str, float], times: list[float], peak: float, memory: float | None
 ) -> Row:
-    speeds = fact["seconds"] / np.array(times)
-    low, middle, high = np.quantile(speeds, (0.25, 0.5, 0.75)).tolist()
     p50, p95 = (1000 * np.quantile(times, (0.5, 0.95))).tolist()
     return {
         "engine": case.engine,
         "threads": case.threads,
         "batch": case.batch,
         "seconds": case.seconds,
-        "speed": middle,
-        "speed_low": low,
-        "speed_high": high,
+        **speeds(fact["seconds"], times, gmac_per_s=fact["gmac_per_s"], peak=peak),
         "ms_p50": p50,
         "ms_p95": p95,
-        "gmac_per_s": fact["gmac_per_s"],
-        "share_of_peak": 2e9 * fact["gmac_per_s"] * middle / peak,
         "memory_mb": None if memory is None else memory / 1e6,
     }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from waveflow.io.markdown import table_of_figures
 
 ROWS = {
     "engine": ("engine", "{}"),
@@ -47,25 +49,8 @@ def to_markdown(found: Mapping[str, Any]) -> str:
     parts = [head]
     parts += [f"{engine} skipped: {why}" for engine, why in found["skipped"].items()]
     if found["rows"]:
-        parts.append(_table(found["rows"], ROWS))
+        parts.append(table_of_figures(found["rows"], ROWS))
     if found["streams"]:
         parts.append(f"Streams of {found['streams'][0]['seconds']:g} s:")
-        parts.append(_table(found["streams"], STREAMS))
+        parts.append(table_of_figures(found["streams"], STREAMS))
     return "\n\n".join(parts)
-
-
-def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, str]]) -> str:
-    lines = [
-        [heading for heading, _ in columns.values()],
-        ["---" if key == "engine" else "---:" for key in columns],
-        *([_cell(row[key], form) for key, (_, form) in columns.items()] for row in rows),
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(value: Any, form: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return form.format(value)

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
+from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.bench.engines import SEED, Synthesis, counted, synthesis_of
 from waveflow.evaluation.bench.memory import Memory
@@ -130,14 +131,17 @@ def _vocoder(model: str, device: str) -> Vocoder:
 
 @lru_cache
 def _mel(case: Case, seconds: float) -> Tensor:
+    config = _vocoder(case.model, case.device).config.mel
+    return mel_of_noise(config, case.batch, seconds).to(case.device)
+
+
+def mel_of_noise(config: MelConfig, batch: int, seconds: float) -> Tensor:
     """(batch, n_mels, frames) of noise as loud as speech; speed does not depend on what it says."""
-    vocoder = _vocoder(case.model, case.device)
-    config = vocoder.config.mel
     frames = max(1, round(seconds * config.sample_rate / config.hop_length))
     generator = torch.Generator("cpu").manual_seed(0)
-    size, kind = (case.batch, frames * config.hop_length), torch.float32
+    size, kind = (batch, frames * config.hop_length), torch.float32
     audio = 0.1 * torch.randn(size, generator=generator, dtype=kind, device="cpu")
-    return vocoder.mel(audio.to(case.device))[..., :frames]
+    return LogMel(config).float()(audio)[..., :frames]
 
 
 def _now(device: str) -> float:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from waveflow.io.budget import TENSORS
+
 STORAGES = {
     "FloatStorage": torch.float32,
     "DoubleStorage": torch.float64,
@@ -24,9 +26,6 @@ STORAGES = {
 }
 """The supported element types, by torch's names of their storages."""
 
-_SHARED = 4
-"""Number of tensors that may use a byte, on average (tied weights, flat buffers)."""
-
 
 class Storages:
     """The storages of one file, each made once.
@@ -40,7 +39,7 @@ class Storages:
         self.content: dict[str, tuple[torch.dtype, bytearray]] = {}
         self._left = budget
         self._fill = fill
-        self._shared = _SHARED * budget + 2**20
+        self._shared = TENSORS.of(budget)
 
     def get(self, dtype: Any, key: Any, count: Any) -> Storage:
         """The storage of ``key`` with ``count`` elements.
