@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -169,6 +170,7 @@ class LikelihoodTraining(lightning.LightningModule):
             betas=(config.beta1, config.beta2),
             fused=True,
         )
+        schedules: list[Callable[[int], float]]
         schedules = [partial(schedule, warmup_steps) for _, warmup_steps in self.rates()]
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
         return {
