@@ -21,19 +21,24 @@ class AdversarialTraining(LikelihoodTraining):
     r"""Maximises likelihood, and trains the flow's synthesis against discriminators.
 
     A flow is a generator as well: :math:`x = f^{-1}(\tau z; c)`. With nats per sample
-    :math:`\ell` of the recording and :math:`x` at the temperature of synthesis, the vocoder
-    minimises
+    :math:`\ell`, the recording :math:`r`, and :math:`x` at the temperature of synthesis, the
+    vocoder minimises
 
     .. math::
-        -\lambda_\ell\,\ell + \sum_k \Big(\lambda_a\,\mathbb E\,(1 - D_k(x))^2
-        + \lambda_f\,\mathrm{FM}_k\Big) + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
+        -\lambda_\ell\,\ell(r) - \lambda_o\,\ell(\bar x)
+        + \sum_k \Big(\lambda_a\,\mathbb E\,(1 - D_k(x))^2 + \lambda_f\,\mathrm{FM}_k\Big)
+        + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
 
-    and the discriminators :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(x)^2`, with the
-    recording :math:`r` and the distance :math:`\mathrm{FM}` of the features of :math:`D_k`. In
-    half of each batch, :math:`x` is the flow's sample; in the other half it is the sample after
-    the iterations of mel consistency in the recipe's synthesis. All losses are one sum with one
-    backward pass: the discriminators see a detached sample, and the vocoder sees discriminators
-    whose weights take no gradient.
+    with :math:`\bar x` the same audio without a gradient. The discriminators minimise
+    :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(\bar x)^2`; :math:`\mathrm{FM}` is the
+    distance of the features of :math:`D_k`. In half of each batch, :math:`x` is the flow's sample;
+    in the other half it is the sample after the iterations of mel consistency in the recipe's
+    synthesis. All losses are one sum with one backward pass: the discriminators see a detached
+    sample, and the vocoder sees discriminators whose weights take no gradient.
+
+    The term in :math:`\ell(\bar x)` matters: without it the networks of the couplings never see
+    what the flow synthesises on the way from audio to latent, and answer it with scales that run
+    away. The latents of synthesised or damaged speech are then far from standard normal.
 
     Grover, Dhar & Ermon, *Flow-GAN* (https://arxiv.org/abs/1705.08868); least squares and feature
     matching as in Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646).
@@ -73,6 +78,7 @@ class AdversarialTraining(LikelihoodTraining):
         context = self.vocoder.context_net(mel)
         nats = self.vocoder.flow.log_prob(audio, context).sum() / audio.numel()
         made = self.synthesise(self._noise(audio, batch_index), mel, context)
+        own = self.vocoder.flow.log_prob(made.detach(), context).sum() / audio.numel()
         real, made = self._inside(audio), self._inside(made)
         judged, features = self._judge(real, made)
         fooled, matched = self._convince(made, features)
@@ -81,12 +87,14 @@ class AdversarialTraining(LikelihoodTraining):
         loss = (
             judged
             - weights.likelihood * nats
+            - weights.own_likelihood * own
             + weights.adversarial * fooled
             + weights.features * matched
             + weights.mel * levels
         )
         figures = {
             "nats_per_sample": nats,
+            "own_nats_per_sample": own,
             "discriminators": judged,
             "adversarial": fooled,
             "features": matched,

@@ -101,7 +101,9 @@ class AdversarialConfig(Section):
             discriminators.
         features: weight of the distance of the discriminators' features.
         mel: weight of the distance of log-mels at three resolutions.
-        likelihood: weight of nats per sample.
+        likelihood: weight of nats per sample of the recordings.
+        own_likelihood: weight of nats per sample of what the vocoder synthesises, held fixed. It
+            keeps the latents of such sound standard normal.
         learning_rate: peak learning rate of the discriminators.
     """
 
@@ -110,6 +112,7 @@ class AdversarialConfig(Section):
     features: float = number(2.0, 0, 1e6)
     mel: float = number(45.0, 0, 1e6)
     likelihood: float = number(1.0, 0, 1e6)
+    own_likelihood: float = number(0.0, 0, 1e6)
     learning_rate: float = number(3e-4, 0, 10, above=True)
 
 
