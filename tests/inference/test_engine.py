@@ -59,14 +59,20 @@ def test_engine_is_the_bundled_vocoder(name, speech):
 
 
 def test_engine_rounds_no_worse_than_the_plain_way(speech):
-    """64 iterations enlarge what single precision rounds, either way."""
+    """64 iterations enlarge what single precision rounds, either way, and by chance: one draw may
+    differ from the next threefold.
+    """
     vocoder = Vocoder.from_pretrained("ljspeech-hq")
+    double = copy.deepcopy(vocoder).double()
     mel = vocoder.mel(speech)[..., :80]
-    single, single_plain = vocoder(mel, seed=1), plain(vocoder, mel, seed=1)
-    exact = plain(copy.deepcopy(vocoder).double(), mel.double(), seed=1)
-    error, error_plain = ((x - exact).square().mean().sqrt() for x in (single, single_plain))
+    errors = torch.zeros(2, dtype=torch.float64)
+    for seed in range(1, 5):
+        exact = plain(double, mel.double(), seed=seed)
+        for way, audio in enumerate((vocoder(mel, seed=seed), plain(vocoder, mel, seed=seed))):
+            errors[way] += (audio - exact).square().mean()
+            assert (audio - exact).abs().max() <= 1e-3
+    error, error_plain = errors.sqrt()
     assert error <= 3 * error_plain
-    assert (single - exact).abs().max() <= 1e-3
 
 
 def test_batch_is_its_examples(small):
