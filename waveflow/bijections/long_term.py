@@ -186,7 +186,7 @@ class LongTermPredictor(Bijection, Durable):
             return self.synthesise(z, parameters, z.new_zeros(z.shape[0], self.memory))
 
     def sharp_inverse(self, z: Tensor, context: Tensor | None, factor: float) -> Tensor:
-        """The inverse of the copy that :func:`sharpened` makes, with gradients of these weights."""
+        """The inverse of the copy that ``sharpened`` makes, with gradients of these weights."""
         parameters = self.read(z, context)
         with full_precision(z):
             past = z.new_zeros(z.shape[0], self.memory)
