@@ -37,8 +37,8 @@ class Scaling(Bijection):
     """An ActNorm, its exponential taken.
 
     Args:
-        log_scale: that of the ActNorm, (channels, 1).
-        shift: likewise.
+        log_scale: log-scale of the ActNorm, (channels, 1).
+        shift: shift of the ActNorm, (channels, 1).
     """
 
     scale: Tensor

@@ -15,7 +15,7 @@ class ConstantLapped(Bijection):
     Args:
         matrix: the DCT-IV, (groups, groups).
         cos: of the angles, by distance from a boundary, (groups / 2,).
-        sin: likewise.
+        sin: of the angles, by distance from a boundary, (groups / 2,).
     """
 
     volume_preserving = True

@@ -181,16 +181,16 @@ class LongTermPredictor(Bijection, Durable):
         return z, -self.block * sum_per_example(log_gain)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        parameters = self.read(z, context)
-        with full_precision(z):
-            return self.synthesise(z, parameters, z.new_zeros(z.shape[0], self.memory))
+        return self._behind_silence(z, self.read(z, context))
 
     def sharp_inverse(self, z: Tensor, context: Tensor | None, factor: float) -> Tensor:
         """The inverse of the copy that ``sharpened`` makes, with gradients of these weights."""
-        parameters = self.read(z, context)
+        return self._behind_silence(z, self.read(z, context) * self.sharpening(factor))
+
+    def _behind_silence(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """``synthesise`` from the first sample on."""
         with full_precision(z):
-            past = z.new_zeros(z.shape[0], self.memory)
-            return self.synthesise(z, parameters * self.sharpening(factor), past)
+            return self.synthesise(z, parameters, z.new_zeros(z.shape[0], self.memory))
 
     def sharpening(self, factor: float) -> Tensor:
         """What multiplies the parameters of a block so that lags are weighed by the logits times
@@ -247,7 +247,7 @@ class LongTermPredictor(Bijection, Durable):
         return past[:, z.shape[1] :], past[:, self.memory :]
 
     def _options(self, dtype: torch.dtype) -> tuple[Any, ...]:
-        """What the compiled loops are told of the predictor."""
+        """The arguments of the compiled loops that describe the predictor."""
         low_pass = self._low_pass.to(dtype).numpy()
         lags = self.lags.start, self.lags.stop
         return low_pass, lags, self.kernel_size, self.window, FLOOR

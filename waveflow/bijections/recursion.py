@@ -102,7 +102,7 @@ def differentiate(
     Args:
         slope: the gradient with respect to the samples of the blocks, (blocks * block,).
         audio: what ``synthesise`` returned, (memory + blocks * block,).
-        correlations: likewise, (blocks * lags,).
+        correlations: correlations that ``synthesise`` returned, (blocks * lags,).
         z, parameters, low_pass, lags, kernel_size, window, floor: what it was given.
         through_correlation: whether the correlations depend on the samples; or else they are
             constants.

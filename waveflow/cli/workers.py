@@ -42,7 +42,7 @@ def share(
         items: what to do; the costliest first, so that all processes end at about the same time.
         device: ``cpu`` or ``cuda``.
         devices: how many.
-        done: is told each item that is done, or could not be.
+        done: called with each item, after it succeeds or fails.
 
     Returns:
         Whether all items could be done.
@@ -50,7 +50,7 @@ def share(
     Raises:
         ValueError: more CUDA devices than there are.
         ChildProcessError: a process has died.
-        KeyboardInterrupt: Ctrl-C, or SIGTERM; the processes are told, and waited for.
+        KeyboardInterrupt: Ctrl-C, or SIGTERM; the processes are stopped first.
     """
     if device == "cuda" and devices > torch.cuda.device_count():
         raise ValueError(
@@ -73,7 +73,7 @@ def share(
     except BrokenProcessPool:
         raise ChildProcessError(
             "expected processes that last; one has died, perhaps for want of memory: the same "
-            "command goes on with what is missing"
+            "command resumes with the missing files"
         ) from None
     finally:
         if len(results) < len(items):
@@ -125,7 +125,7 @@ def _do(item: Any) -> bool:
         return _work(item)
     finally:
         _busy = False
-        if _leaving:  # whatever became of the interrupt; what was begun is cleaned up by now
+        if _leaving:  # the unfinished file is removed by now, even if the interrupt got lost
             os._exit(INTERRUPTED)
 
 

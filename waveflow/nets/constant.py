@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Product(nn.Module):
-    """A convolution of kernel size 1 as a product with one matrix, whatever the batch."""
+    """A convolution of kernel size 1 as one matrix product for any batch size."""
 
     def __init__(self, convolution: Pointwise) -> None:
         super().__init__()
@@ -36,8 +36,8 @@ class FusedBounded(nn.Module):
     """A clamp in one operator.
 
     Args:
-        low: (channels, 1).
-        high: likewise.
+        low: lower bounds, (channels, 1).
+        high: upper bounds, (channels, 1).
     """
 
     low: Tensor

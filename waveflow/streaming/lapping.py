@@ -16,7 +16,8 @@ class Rotation:
 
     Args:
         cos: of the angles, by distance from the boundary, (samples a block / 2,); float64.
-        sin: likewise; its opposite for the inverse.
+        sin: of the angles, by distance from the boundary, (samples a block / 2,); float64; its
+            opposite for the inverse.
         like: a tensor, for precision and device.
     """
 

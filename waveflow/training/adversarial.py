@@ -75,15 +75,17 @@ class AdversarialTraining(LikelihoodTraining):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         audio, mel = batch
+        weights = self.config.adversarial
         context = self.vocoder.context_net(mel)
-        nats = self.vocoder.flow.log_prob(audio, context).sum() / audio.numel()
+        nats = self._nats(audio, context)
         made = self.synthesise(self._noise(audio, batch_index), mel, context)
-        own = self.vocoder.flow.log_prob(made.detach(), context).sum() / audio.numel()
+        own = nats.new_zeros(())
+        if weights.own_likelihood:
+            own = self._nats(made.detach(), context)
         real, made = self._inside(audio), self._inside(made)
         judged, features = self._judge(real, made)
         fooled, matched = self._convince(made, features)
         levels = self._levels(real, made)
-        weights = self.config.adversarial
         loss = (
             judged
             - weights.likelihood * nats
@@ -125,6 +127,10 @@ class AdversarialTraining(LikelihoodTraining):
         )
         return torch.cat([x[:half], done])
 
+    def _nats(self, audio: Tensor, context: Tensor) -> Tensor:
+        """Nats per sample of a batch."""
+        return self.vocoder.flow.log_prob(audio, context).sum() / audio.numel()
+
     def _judge(self, real: Tensor, made: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
         """The loss of the discriminators, and their features of the recordings."""
         outputs = self.discriminators(torch.cat([real, made.detach()]))
@@ -144,7 +150,7 @@ class AdversarialTraining(LikelihoodTraining):
         fooled = matched = made.new_zeros(())
         for layers, of_real in zip(outputs, features, strict=True):
             fooled = fooled + (1 - layers[-1].float()).square().mean()
-            for one, other in zip(layers, of_real, strict=False):
+            for one, other in zip(layers[:-1], of_real, strict=True):
                 matched = matched + (one.float() - other.float()).abs().mean()
         return fooled, matched
 

@@ -21,7 +21,7 @@ def in_turns(
     warm_up: int = 1,
     progress: bool = False,
 ) -> list[list[Result]]:
-    """What each work gives, a result a round; all are called once a round, in an order drawn anew.
+    """Call every work once a round, in a random order, and return its results, one a round.
 
     Args:
         works: what is called.
