@@ -57,4 +57,8 @@ def test_the_command_of_the_results_follows_their_table():
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)]+)\)", README))
 def test_links_lead_somewhere(link):
-    assert (ROOT / link).exists()
+    path, _, section = link.partition("#")
+    assert (ROOT / path).exists()
+    if section:
+        headings = re.findall(r"^#+ (.*)", (ROOT / path).read_text(), re.MULTILINE)
+        assert section in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
