@@ -16,7 +16,7 @@ from waveflow.interop.adapters import AsHiFiGAN
 from waveflow.interop.mels import CONVENTIONS, differing
 from waveflow.io.markdown import markdown_table
 
-ALLOWED = ("framing", "window", "edges")
+ALLOWED = ("center", "window", "pad_mode")
 """What may differ: half a hop of time, a thousandth of the window, three frames at the ends."""
 
 

@@ -60,15 +60,15 @@ KINDS = [
         (name, *rest, 3)
         for name in SMALL
         for rest in (
-            ("hop", "reflect", False),
-            ("hop", "zeros", True),
-            ("centred", "reflect", True),
-            ("centred", "zeros", False),
+            (False, "reflect", False),
+            (False, "constant", True),
+            (True, "reflect", True),
+            (True, "constant", False),
         )
     ),
-    *((name, "hop", "reflect", number % 2 == 1, 0) for number, name in enumerate(SMALL)),
+    *((name, False, "reflect", number % 2 == 1, 0) for number, name in enumerate(SMALL)),
 ]
-"""Model, framing and edges of the mel, whether causal, iterations of mel consistency: of all 112
+"""Model, center and pad_mode of the mel, whether causal, iterations of mel consistency: of all 112
 combinations those in which every two values meet. Without iterations the mel's ends play no part.
 """
 
@@ -93,12 +93,12 @@ def randomise(module, scale=0.2):
 
 def small_vocoder(kind):
     """A vocoder of :data:`KINDS` off its initial state; the weights are the same every time."""
-    name, framing, edges, causal, iterations = kind
+    name, center, pad_mode, causal, iterations = kind
     config = small_config(name)
     config = replace(
         config,
         model=replace(config.model, causal=causal),
-        mel=replace(config.mel, framing=framing, edges=edges),
+        mel=replace(config.mel, center=center, pad_mode=pad_mode),
         synthesis=replace(config.synthesis, consistency=iterations),
     )
     torch.manual_seed(0)

@@ -1,7 +1,9 @@
 """Configs: what is impossible is refused where it is made, by name, and what is made also runs."""
 
+import json
 import math
-from dataclasses import fields
+import shutil
+from dataclasses import asdict, fields, replace
 from typing import get_type_hints
 
 import numpy as np
@@ -9,10 +11,12 @@ import pytest
 import torch
 import yaml
 
-from tests.conftest import MEL, SMALL, TINY
+from tests.conftest import MEL, ROOT, SMALL, TINY
 from waveflow import MODELS, MelConfig, Vocoder, VocoderConfig
+from waveflow.audio.mel_file import read_mel, write_mel
 from waveflow.cli import main
 from waveflow.config import SynthesisConfig
+from waveflow.interop.mels import convert
 from waveflow.training.config import (
     ComputeConfig,
     DataConfig,
@@ -20,6 +24,8 @@ from waveflow.training.config import (
     RunConfig,
     TrainingConfig,
 )
+from waveflow.training.shard_cache import ShardFile
+from waveflow.training.shard_index import INDEX, ShardIndex
 
 SECTIONS = [
     *MODELS.values(),
@@ -194,7 +200,7 @@ TRIED_MELS = {
     "power_floor": (0.0, 1e-3),
     "norm": ("none",),
     "scale": ("htk",),
-    "edges": ("zeros",),
+    "pad_mode": ("constant",),
     "window": ("hann_symmetric",),
 }
 CASES = [
@@ -205,20 +211,20 @@ CASES = [
     if field in config.__dataclass_fields__
 ]
 CASES += [
-    (name, {"mel": {field: value, **framing}})
+    (name, {"mel": {field: value, **center}})
     for name in ("waveglow", "source_filter")
     for field, values in TRIED_MELS.items()
     for value in values
-    for framing in ({}, {"framing": "centred"})
+    for center in ({}, {"center": True})
 ]
 CASES += [
-    ("nice", {"model": {"groups": 2}, "mel": sizes | framing})
+    ("nice", {"model": {"groups": 2}, "mel": sizes | center})
     for size, window in ((2, 2), (4, 2), (4, 4), (6, 6), (8, 2))
     for sizes in (
         {"n_fft": size, "win_length": window, "hop_length": hop, "n_mels": 1, "f_max": 11025.0}
         for hop in {2, window}
     )
-    for framing in ({}, {"framing": "centred"}, {"window": "hann_symmetric"})
+    for center in ({}, {"center": True}, {"window": "hann_symmetric"})
 ]
 CASES += [
     ("nice", {"synthesis": {field: value}})
@@ -297,3 +303,159 @@ def test_crops_of_a_single_step_normalise_nothing():
         TrainingConfig.from_dict(values)
     values["data"]["segment_frames"] = 2
     TrainingConfig.from_dict(values)
+
+
+FORMER = {
+    "framing": ("center", {"hop": False, "centred": True}),
+    "edges": ("pad_mode", {"reflect": "reflect", "zeros": "constant"}),
+}
+"""Former fields of a mel: today's name, and today's values by the former ones."""
+MELS = [
+    MelConfig(center=center, pad_mode=pad_mode)
+    for center in (False, True)
+    for pad_mode in ("reflect", "constant")
+]
+former_names = pytest.mark.parametrize("old", FORMER)
+
+
+def as_before(values):
+    """The fields of a mel by their former names."""
+    found = dict(values)
+    for old, (new, meanings) in FORMER.items():
+        (found[old],) = (name for name, today in meanings.items() if today == found[new])
+        del found[new]
+    return found
+
+
+def through_a_vocoder(folder, values, mel):
+    bundled = ROOT / "waveflow/pretrained/ljspeech-nano"
+    shutil.copy(bundled / "model.safetensors", folder)
+    config = yaml.safe_load((bundled / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({**config, "mel": values}))
+    return Vocoder.from_pretrained(folder).config.mel
+
+
+def through_a_recipe(folder, values, mel):
+    recipe = {"model": {"name": "nice"}, "mel": values}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return TrainingConfig.from_yaml(folder / "recipe.yaml").mel
+
+
+def through_a_mel(folder, values, mel):
+    path = folder / "mel.npz"
+    np.savez(path, mel=np.zeros((80, 3), np.float32), config=np.array(json.dumps(values)))
+    return read_mel(path)[1]
+
+
+def through_an_index(folder, values, mel):
+    rows = {"samples": 1, "shard": 0, "flac_offset": 0, "flac_size": 1}
+    rows = {name: np.array([value]) for name, value in rows.items()}
+    rows |= {"mel_offset": np.array([1]), "mel_size": np.array([1])}
+    shards = (ShardFile("000000.tar", 2, "0" * 64),)
+    ShardIndex(str(folder), ["one"], rows, shards, 22050, 256, mel).write()
+    with np.load(folder / INDEX) as arrays:
+        content = dict(arrays)
+    about = json.loads(str(content["about"]))
+    assert about["mel"] == asdict(mel)
+    np.savez(folder / INDEX, **{**content, "about": json.dumps({**about, "mel": values})})
+    return ShardIndex.read(folder).mel
+
+
+def through_metadata(folder, values, mel):
+    return MelConfig.from_plain({name: str(value) for name, value in values.items()})
+
+
+files = pytest.mark.parametrize(
+    "through",
+    [through_a_vocoder, through_a_recipe, through_a_mel, through_an_index, through_metadata],
+)
+
+
+@files
+@pytest.mark.parametrize("mel", MELS, ids=lambda mel: f"{mel.center}-{mel.pad_mode}")
+def test_files_with_former_names_mean_what_they_meant(through, mel, tmp_path):
+    values = as_before(asdict(mel))
+    assert not values.keys() & {"center", "pad_mode"}
+    assert through(tmp_path, asdict(mel), mel) == mel
+    assert through(tmp_path, values, mel) == mel
+
+
+@files
+@former_names
+def test_a_field_by_both_of_its_names_is_refused(through, old, tmp_path):
+    new, mel = FORMER[old][0], MelConfig()
+    values = {**asdict(mel), old: as_before(asdict(mel))[old]}
+    with pytest.raises(ValueError, match=rf"expected mel\.{new} alone; got mel\.{old}, its former"):
+        through(tmp_path, values, mel)
+
+
+@files
+@former_names
+@pytest.mark.parametrize("value", ["constant", "Hop", None, True, 3, ["zeros"], {}], ids=str)
+def test_a_former_field_has_its_former_values(through, old, value, tmp_path):
+    values = {**as_before(asdict(MelConfig())), old: value}
+    known = " or ".join(map(repr, FORMER[old][1]))
+    with pytest.raises(ValueError, match=rf"expected mel\.{old} {known}; got"):
+        through(tmp_path, values, MelConfig())
+
+
+def test_faults_of_former_names_are_told_with_all_others():
+    values = {"framing": "hops", "edges": "zeros", "pad_mode": "constant", "hop": 1, "n_mels": 0}
+    with pytest.raises(ValueError, match="mel.framing 'hop'") as caught:
+        MelConfig.from_plain(values)
+    for told in ("mel.pad_mode alone", "got mel.hop", "mel.n_mels > 0"):
+        assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "value"), [(old, value) for old, (_, values) in FORMER.items() for value in values]
+)
+def test_former_names_warn_in_python(old, value):
+    new, meanings = FORMER[old]
+    mel = MelConfig(**{new: meanings[value]})
+    told = f"^expected `{new}`; `{old}` goes in 0.2$"
+    for use, result in (
+        (lambda: MelConfig(**{old: value}), mel),
+        (lambda: replace(mel, **{old: value}), mel),
+        (lambda: replace(MelConfig(n_mels=20), **{old: value}), replace(mel, n_mels=20)),
+        (lambda: getattr(mel, old), value),
+    ):
+        with pytest.warns(DeprecationWarning, match=told) as caught:
+            assert use() == result
+        assert [warning.filename for warning in caught] == [__file__]
+
+
+@former_names
+def test_former_names_that_are_wrong_are_refused_in_python(old):
+    new, meanings = FORMER[old]
+    (first, today), *_ = meanings.items()
+    for values, told in (
+        ({old: first, new: today}, f"mel: expected mel.{new} alone; got mel.{old}"),
+        ({old: "constant"}, f"mel: expected mel.{old} '{first}' or"),
+        ({old: None}, f"mel: expected mel.{old} '{first}' or"),
+    ):
+        with (
+            pytest.warns(DeprecationWarning, match=f"expected `{new}`"),
+            pytest.raises(ValueError, match=told),
+        ):
+            MelConfig(**values)
+
+
+@former_names
+def test_conversions_allow_former_names(old):
+    new, meanings = FORMER[old]
+    other = MelConfig(**{new: list(meanings.values())[1]})
+    mel = torch.full((80, 5), -5.0)
+    with pytest.warns(DeprecationWarning, match=f"expected `{new}`; `{old}` goes") as caught:
+        assert torch.equal(convert(mel, other, MelConfig(), allow=[old]), mel)
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_only_names_of_today_are_written(tmp_path):
+    config = VocoderConfig.from_dict({"model": TINY, "mel": as_before(asdict(MELS[-1]))})
+    write_mel(tmp_path / "mel.npz", torch.zeros(80, 3), config.mel)
+    with np.load(tmp_path / "mel.npz") as content:
+        written = json.loads(str(content["config"]))
+    for values in (written, config.to_dict()["mel"]):
+        assert values == asdict(MELS[-1])
+        assert not values.keys() & FORMER.keys()

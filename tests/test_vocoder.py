@@ -192,7 +192,7 @@ def test_likelihood_is_the_change_of_variables():
 
 def test_centred_mels_lose_their_last_frame():
     config = small_config("nice").to_dict()
-    config["mel"]["framing"] = "centred"
+    config["mel"]["center"] = True
     vocoder = Vocoder(type(small_config("nice")).from_dict(config))
     audio = 0.1 * torch.randn(1, 96)
     assert vocoder.mel(audio).shape[-1] == 7

@@ -1,4 +1,4 @@
-"""Former names of public modules: they still work, and warn."""
+"""Former names of what is public: they still work, and warn."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ MOVED = {
 }
 """Modules, with all below them, by their former names."""
 _GOES = "0.2"
+_INSIDE = ("waveflow", "dataclasses")
+
+
+def warn_of(old: str, new: str) -> None:
+    """Warn of a former name, at the line outside this package that uses it."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    text = f"expected `{new}`; `{old}` goes in {_GOES}"
+    warnings.warn(text, DeprecationWarning, stacklevel=level)
 
 
 class FormerNames(MetaPathFinder, Loader):
@@ -36,6 +46,5 @@ class FormerNames(MetaPathFinder, Loader):
         old = next(old for old in MOVED if name == old or name.startswith(f"{old}."))
         new = MOVED[old] + name.removeprefix(old)
         if name == old:
-            text = f"expected `{new}`; `{old}` goes in {_GOES}"
-            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            warn_of(old, new)
         sys.modules[name] = import_module(new)

@@ -147,13 +147,13 @@ def test_clips_may_end_in_the_middle_of_speech(convention, schedule, speech):
 
 ENDS = {
     **{
-        f"{framing}-{edges}": MelConfig(framing=framing, edges=edges)
-        for framing in ("hop", "centred")
-        for edges in ("reflect", "zeros")
+        f"{center}-{pad_mode}": MelConfig(center=center, pad_mode=pad_mode)
+        for center in (False, True)
+        for pad_mode in ("reflect", "constant")
     },
     "no-floor": MEL_CONVENTIONS["nemo-fastpitch-22k"],
-    "long-hops": MelConfig(hop_length=400, n_fft=900, win_length=800, edges="zeros"),
-    "short-window": replace(MEL_CONVENTIONS["espnet-24k"], edges="zeros"),
+    "long-hops": MelConfig(hop_length=400, n_fft=900, win_length=800, pad_mode="constant"),
+    "short-window": replace(MEL_CONVENTIONS["espnet-24k"], pad_mode="constant"),
 }
 
 

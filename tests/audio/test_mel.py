@@ -31,7 +31,7 @@ def float64() -> Iterator[None]:
 
 
 def padded(audio: Tensor, config: MelConfig) -> np.ndarray:
-    edge = config.n_fft // 2 if config.framing == "centred" else 384
+    edge = config.n_fft // 2 if config.center else 384
     return np.pad(audio.double().numpy(), edge, mode="reflect")
 
 
@@ -71,8 +71,8 @@ def small(convention: str) -> MelConfig:
 
 def test_the_conventions_are_those_of_the_projects_they_are_named_for() -> None:
     shared = (22050, 1024, 1024, 256, 80, 0.0, 8000.0)
-    assert MEL_CONVENTIONS["hifigan-22k"] == MelConfig(*shared, "hop", 1e-9, 1e-5)
-    assert MEL_CONVENTIONS["nvidia-22k"] == MelConfig(*shared, "centred", 0.0, 1e-5)
+    assert MEL_CONVENTIONS["hifigan-22k"] == MelConfig(*shared, False, 1e-9, 1e-5)
+    assert MEL_CONVENTIONS["nvidia-22k"] == MelConfig(*shared, True, 0.0, 1e-5)
     assert MelConfig.named("nvidia-22k") is MEL_CONVENTIONS["nvidia-22k"]
     with pytest.raises(ValueError, match="hifigan-22k, nvidia-22k, .*; got 'whisper'"):
         MelConfig.named("whisper")
@@ -214,9 +214,9 @@ def test_audio_of_another_shape_or_type_is_refused() -> None:
         ({"f_min": -1.0}, "0 <= f_min < f_max <= sample_rate / 2; got f_min -1.0"),
         ({"f_min": 8000.0}, "got f_min 8000.0, f_max 8000.0"),
         ({"f_max": 12000.0}, "got f_min 0.0, f_max 12000.0, sample_rate 22050"),
-        ({"framing": "center"}, "framing 'hop' or 'centred'; got 'center'"),
+        ({"center": "centred"}, "center to be true or false; got 'centred'"),
         (
-            {"framing": "centred", "n_fft": 1025, "hop_length": 255},
+            {"center": True, "n_fft": 1025, "hop_length": 255},
             "an even n_fft to centre frames; got 1025",
         ),
     ],
@@ -230,11 +230,11 @@ def test_require_same_names_the_fields_that_differ() -> None:
     mine = MelConfig()
     mine.require_same(replace(mine))
     message = (
-        "^mel convention differs: expected sample_rate 22050, framing hop; "
-        "got sample_rate 24000, framing centred$"
+        "^mel convention differs: expected sample_rate 22050, center False; "
+        "got sample_rate 24000, center True$"
     )
     with pytest.raises(ValueError, match=message):
-        mine.require_same(replace(mine, sample_rate=24000, framing="centred"))
+        mine.require_same(replace(mine, sample_rate=24000, center=True))
 
 
 @conventions

@@ -21,12 +21,12 @@ CONVENTIONS = [
     MEL_CONVENTIONS["nemo-hifigan-22k"],
     SMALL,
     MelConfig(n_fft=33, win_length=20, hop_length=7, n_mels=4),
-    MelConfig(n_fft=64, win_length=64, hop_length=64, n_mels=4, framing="centred"),
+    MelConfig(n_fft=64, win_length=64, hop_length=64, n_mels=4, center=True),
 ]
 EACH_CONVENTION = pytest.mark.parametrize(
     "config",
     CONVENTIONS,
-    ids=lambda each: f"{each.framing}-{each.edges}-{each.n_fft}-{each.hop_length}",
+    ids=lambda each: f"{each.center}-{each.pad_mode}-{each.n_fft}-{each.hop_length}",
 )
 
 

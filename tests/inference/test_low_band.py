@@ -19,7 +19,7 @@ CONFIGS = {
     "full rate": MEL_CONVENTIONS["torchaudio-wavernn-22k"],
     "16 kHz": MelConfig(16000, n_fft=800, win_length=800, hop_length=200),
     "windows that hardly overlap": MelConfig(
-        n_fft=512, win_length=512, hop_length=384, framing="centred"
+        n_fft=512, win_length=512, hop_length=384, center=True
     ),
 }
 

@@ -27,11 +27,11 @@ SIGNS = {
     "n_mels": "b",
     "f_min": "l",
     "f_max": "u",
-    "framing": "f",
+    "center": "c",
     "scale": "s",
     "norm": "a",
     "window": "v",
-    "edges": "e",
+    "pad_mode": "p",
 }
 PAIRS = [(source, target) for source in CONVENTIONS for target in CONVENTIONS]
 
@@ -40,11 +40,13 @@ def recording(rate):
     return read_audio(CLIP, sample_rate=rate)[0].double().numpy()
 
 
-def by_hifigan(rate=22050, n_fft=1024, hop=256, bands=80, top=8000.0, edges="reflect", floor=1e-9):
+def by_hifigan(
+    rate=22050, n_fft=1024, hop=256, bands=80, top=8000.0, pad_mode="reflect", floor=1e-9
+):
     """meldataset.py: padding by hand, then frames that are not centred."""
     audio, side = recording(rate), (n_fft - hop) // 2
-    padded = np.pad(audio, (side, side), mode="constant" if edges == "zeros" else "reflect")
-    symmetric = edges == "zeros"  # NeMo's window
+    padded = np.pad(audio, (side, side), mode=pad_mode)
+    symmetric = pad_mode == "constant"  # NeMo's window
     window = torch.hann_window(n_fft, periodic=not symmetric, dtype=torch.float64)
     spectrum = torch.stft(
         torch.from_numpy(padded), n_fft, hop, n_fft, window, center=False, return_complex=True
@@ -121,7 +123,7 @@ INDEPENDENT = {
     "bigvgan-24k": lambda: by_hifigan(24000, bands=100, top=12000).clamp_min(1e-5).log(),
     "bigvgan-44k": lambda: by_hifigan(44100, 2048, 512, 128, 22050).clamp_min(1e-5).log(),
     "nemo-fastpitch-22k": nemo_fastpitch,
-    "nemo-hifigan-22k": lambda: by_hifigan(edges="zeros", floor=0).clamp_min(1e-5).log(),
+    "nemo-hifigan-22k": lambda: by_hifigan(pad_mode="constant", floor=0).clamp_min(1e-5).log(),
     "torchaudio-wavernn-22k": lambda: (
         by_torchaudio(22050, 40, 11025, 2048, 1100, 275).clamp_min(1e-5).log()
     ),
@@ -261,10 +263,13 @@ def test_an_unknown_convention_is_refused_with_those_that_are_known():
 
 def test_a_difference_that_the_caller_takes_upon_himself(spoken):
     """NeMo's window differs from NVIDIA's by a thousandth, which is heard by nobody."""
-    with pytest.raises(ValueError, match="window hann_symmetric, expected hann; edges zeros"):
+    with pytest.raises(ValueError, match="window hann_symmetric, expected hann; pad_mode constant"):
         convert(spoken["nemo-fastpitch-22k"], "nemo-fastpitch-22k", "nvidia-22k")
     mel = convert(
-        spoken["nemo-fastpitch-22k"], "nemo-fastpitch-22k", "nvidia-22k", allow=("window", "edges")
+        spoken["nemo-fastpitch-22k"],
+        "nemo-fastpitch-22k",
+        "nvidia-22k",
+        allow=("window", "pad_mode"),
     )
     inner = (mel - spoken["nvidia-22k"])[:, 3:-3].abs()
     assert inner.median() < 0.01

@@ -98,7 +98,7 @@ class TestShards:
             MelConfig.named("nvidia-22k"),
             MelConfig.named("nemo-hifigan-22k"),
             MelConfig(n_fft=2048, win_length=1200, hop_length=300),
-            MelConfig(n_fft=512, win_length=512, framing="centred"),
+            MelConfig(n_fft=512, win_length=512, center=True),
             MelConfig(n_fft=256, win_length=256, n_mels=20),
         ],
         ids=["hop", "centred", "zeros", "long", "short-centred", "no-margin"],
@@ -138,8 +138,8 @@ class TestShards:
             (clip,) = (clip for clip in predicted if clip.name == name)
             assert torch.equal(sharded.read(number, 5, 21).mel, clip.mel[:, 5:21])
             assert torch.equal(sharded.read(number, 5, 21).audio, clip.audio[5 * 256 : 21 * 256])
-        with pytest.raises(ValueError, match="expected framing centred; got framing hop"):
-            ShardedClips(index, LogMel(replace(log_mel.config, framing="centred")), index.names)
+        with pytest.raises(ValueError, match="expected center True; got center False"):
+            ShardedClips(index, LogMel(replace(log_mel.config, center=True)), index.names)
         with pytest.raises(ValueError, match=r"expected a mel of shape \(80, "):
             write_shards(
                 [replace(clips[0], mel=clips[0].mel[:, 1:])],

@@ -34,7 +34,9 @@ def test_a_run_learns_resumes_and_exports(config, tmp_path):
     run = tmp_path / "run"
     first = train(last(config, 4), data=CLIPS, out=run)
     written = (run / "run.yaml").read_text()
-    (run / "run.yaml").write_text(written.replace("  causal: false\n", ""))  # as before that field
+    written = written.replace("  causal: false\n", "")  # as before that field
+    written = written.replace("  center: false\n", "  framing: hop\n")  # as by its former name
+    (run / "run.yaml").write_text(written)
     second = train(last(config, 24), data=CLIPS, out=run, resume=True)
     assert (first.steps, second.steps, second.stopped_by) == (4, 24, None)
     assert second.nats_per_sample > first.nats_per_sample + 0.1

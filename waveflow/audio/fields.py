@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields
-from functools import cache
+from functools import cache, wraps
 from types import UnionType
 from typing import (
     Any,
@@ -21,8 +21,10 @@ from typing import (
 )
 
 from waveflow.checks import real, shown, truth, whole
+from waveflow.moved import warn_of
 
 _Relation = TypeVar("_Relation", bound=Callable[..., str | None])
+_Section = TypeVar("_Section", bound="type[Section]")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Section:
     """
 
     section: ClassVar[str]
+    former: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
     _told: ClassVar[str] = ""
     _least: ClassVar[str] = "of {} or more"
 
@@ -122,10 +125,86 @@ class Section:
         return None
 
 
-def from_plain(section: Any, values: Any) -> Any:
-    """Make a section from the values of a YAML file.
+def renamed(**former: tuple[str, Mapping[str, Any]]) -> Callable[[_Section], _Section]:
+    """Let a :class:`Section` be made and read by former names of its fields.
 
-    A number that YAML reads as a string, such as ``1e-3``, is converted.
+    :func:`from_plain` takes them from files of every age. Python calls and attributes warn.
+
+    Args:
+        former: name of the field, and its values by the former values, by the former name.
+    """
+
+    def mark(section: _Section) -> _Section:
+        make: Callable[..., None] = section.__init__
+        names = {one.name for one in fields(section)}  # type: ignore[arg-type]
+
+        @wraps(make)
+        def __init__(self: Section, *args: Any, **values: Any) -> None:
+            given = [old for old in former if old in values]
+            for old in given:
+                warn_of(old, former[old][0])
+                if values.keys() >= names:  # of `dataclasses.replace`, which passes every field
+                    del values[former[old][0]]
+            values, faults = _by_todays_names(section, values)
+            if faults:
+                raise ValueError(section._told + "; ".join(faults))
+            make(self, *args, **values)
+
+        section.former = former
+        section.__init__ = __init__  # type: ignore[method-assign, assignment]
+        for old in former:
+            setattr(section, old, property(_former_value(old, *former[old])))
+        return section
+
+    return mark
+
+
+def todays_names(section: type[Section], names: Iterable[str]) -> list[str]:
+    """Names of fields; a former one warns and is replaced by today's."""
+    found = []
+    for name in names:
+        new = section.former[name][0] if name in section.former else name
+        if new != name:
+            warn_of(name, new)
+        found.append(new)
+    return found
+
+
+def _former_value(old: str, new: str, meanings: Mapping[str, Any]) -> Callable[[Any], str]:
+    """What reads a field by its former name."""
+
+    def value(section: Any) -> str:
+        warn_of(old, new)
+        return next(name for name, today in meanings.items() if today == getattr(section, new))
+
+    return value
+
+
+def _by_todays_names(
+    section: type[Section], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The values of a section's fields by the names of today, and faults of the former ones."""
+    found, faults = dict(values), []
+    for old, (new, meanings) in section.former.items():
+        if old not in values:
+            continue
+        value, path = found.pop(old), f"{section.section}.{old}"
+        if new in values:
+            today = f"{section.section}.{new}"
+            faults.append(f"expected {today} alone; got {path}, its former name, too")
+        elif isinstance(value, str) and value in meanings:
+            found[new] = meanings[value]
+        else:
+            known = " or ".join(map(repr, meanings))
+            faults.append(f"expected {path} {known}; got {value!r:.100}")
+    return found, faults
+
+
+def from_plain(section: Any, values: Any) -> Any:
+    """Make a section from the values of a file.
+
+    A number that YAML reads as a string, such as ``1e-3``, is converted. Former names of fields
+    (:func:`renamed`) mean what they meant.
 
     Args:
         section: subclass of :class:`Section`.
@@ -136,10 +215,10 @@ def from_plain(section: Any, values: Any) -> Any:
         ValueError: ``values`` is not a mapping, or has an unknown field, an empty field that needs
             a value, or a wrong value; names every fault.
     """
-    values = plain_fields(section, values)
+    values, faults = _by_todays_names(section, plain_fields(section, values))
     kinds = {one.name: kinds for one, kinds in _kinds(section).items()}
     known = {name: _read(value, kinds[name]) for name, value in values.items() if name in kinds}
-    faults = [
+    faults += [
         f"expected fields of {section.section} among {', '.join(kinds)}; got "
         f"{section.section}.{name:.100}"
         for name in values

@@ -78,7 +78,7 @@ def _share(config: MelConfig, bins: int, cutoff: float) -> Tensor:
 
 
 def _factor(config: MelConfig, highest_bin: int, cutoff: float) -> int:
-    side = config.n_fft if config.framing == "centred" else config.n_fft - config.hop_length
+    side = config.n_fft if config.center else config.n_fft - config.hop_length
     common = math.gcd(config.hop_length, config.n_fft // 2, side // 2)
     if config.n_fft % 2:
         return 1

@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.audio.bands import levels
-from waveflow.audio.fields import Section, from_plain, number, relation
+from waveflow.audio.fields import Section, from_plain, number, relation, renamed
 from waveflow.audio.frames import Frames
 from waveflow.checks import tensor
 from waveflow.precision import Durable, default_precision, full_precision
 
 
+@renamed(
+    framing=("center", {"hop": False, "centred": True}),
+    edges=("pad_mode", {"reflect": "reflect", "zeros": "constant"}),
+)
 @dataclass(frozen=True)
 class MelConfig(Section):
     """The convention of a log-mel: the natural log of mel bands of STFT magnitudes.
@@ -28,15 +32,17 @@ class MelConfig(Section):
         n_mels: number of bands.
         f_min: lower edge of the lowest band, Hz.
         f_max: upper edge of the highest band, Hz.
-        framing: ``"hop"``: frame t is centred on hop t, time / hop frames in all (audio is
-            continued by (n_fft - hop) / 2 on each side); ``"centred"``: frame t is centred on
-            sample t * hop, time / hop + 1 frames (audio is continued by n_fft / 2).
+        center: whether frame t is centred on sample t * hop, as in ``torch.stft`` and librosa,
+            time / hop + 1 frames in all (audio is continued by n_fft / 2 on each side); otherwise
+            it is centred on the middle of hop t, as in HiFi-GAN, time / hop frames in all (audio
+            is continued by (n_fft - hop) / 2).
         power_floor: value added to the power before the square root.
         clamp: smallest band magnitude; its logarithm is the smallest log-mel.
         scale: mel scale, ``"slaney"`` or ``"htk"``.
         norm: ``"slaney"``: every band has area 1; ``"none"``: every band peaks at 1.
         window: ``"hann"`` is periodic; ``"hann_symmetric"`` starts and ends with zero.
-        edges: continuation beyond the ends: ``"reflect"`` is mirrored, ``"zeros"`` is silent.
+        pad_mode: continuation beyond the ends: ``"reflect"`` is mirrored, ``"constant"`` is
+            silent.
     """
 
     section: ClassVar[str] = "mel"
@@ -49,13 +55,13 @@ class MelConfig(Section):
     n_mels: int = number(80, 0, 2**14, above=True)
     f_min: float = number(0.0, -10_000_000, 10_000_000)
     f_max: float = number(8000.0, -10_000_000, 10_000_000)
-    framing: Literal["hop", "centred"] = "hop"
+    center: bool = False
     power_floor: float = number(1e-9, 0, 1e-3)
     clamp: float = number(1e-5, 0, 0.5, above=True)
     scale: Literal["slaney", "htk"] = "slaney"
     norm: Literal["slaney", "none"] = "slaney"
     window: Literal["hann", "hann_symmetric"] = "hann"
-    edges: Literal["reflect", "zeros"] = "reflect"
+    pad_mode: Literal["reflect", "constant"] = "reflect"
 
     @relation("win_length", "n_fft")
     def _window_fits(self) -> str | None:
@@ -63,9 +69,9 @@ class MelConfig(Section):
             return None
         return f"expected win_length <= n_fft; got {self.win_length} > {self.n_fft}"
 
-    @relation("hop_length", "win_length", "n_fft", "framing")
+    @relation("hop_length", "win_length", "n_fft", "center")
     def _hop_fits(self) -> str | None:
-        odd = self.framing == "hop" and (self.n_fft - self.hop_length) % 2
+        odd = not self.center and (self.n_fft - self.hop_length) % 2
         if self.hop_length <= self.win_length and not odd:
             return None
         return (
@@ -82,9 +88,9 @@ class MelConfig(Section):
             f"got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
         )
 
-    @relation("n_fft", "framing")
+    @relation("n_fft", "center")
     def _frames_are_centred(self) -> str | None:
-        if self.framing == "hop" or self.n_fft % 2 == 0:
+        if not self.center or self.n_fft % 2 == 0:
             return None
         return f"expected an even n_fft to centre frames; got {self.n_fft}"
 
@@ -111,7 +117,7 @@ class MelConfig(Section):
 
     def frames(self, samples: int) -> int:
         """The number of frames that the front end makes from ``samples`` samples."""
-        return samples // self.hop_length + (self.framing == "centred")
+        return samples // self.hop_length + self.center
 
     def differing(self, other: MelConfig) -> list[str]:
         """The names of the fields in which ``other`` differs."""
@@ -134,7 +140,7 @@ class MelConfig(Section):
             raise ValueError(f"mel convention differs: expected {expected}; got {got}")
 
 
-_CENTRED = MelConfig(framing="centred", power_floor=0.0)
+_CENTRED = MelConfig(center=True, power_floor=0.0)
 _ESPNET = replace(_CENTRED, f_min=80.0, f_max=7600.0, clamp=1e-10)
 
 MEL_CONVENTIONS: dict[str, MelConfig] = {
@@ -145,8 +151,10 @@ MEL_CONVENTIONS: dict[str, MelConfig] = {
     "bigvgan-44k": MelConfig(
         44100, n_fft=2048, win_length=2048, hop_length=512, n_mels=128, f_max=22050.0
     ),
-    "nemo-fastpitch-22k": replace(_CENTRED, clamp=1e-10, window="hann_symmetric", edges="zeros"),
-    "nemo-hifigan-22k": MelConfig(power_floor=0.0, window="hann_symmetric", edges="zeros"),
+    "nemo-fastpitch-22k": replace(
+        _CENTRED, clamp=1e-10, window="hann_symmetric", pad_mode="constant"
+    ),
+    "nemo-hifigan-22k": MelConfig(power_floor=0.0, window="hann_symmetric", pad_mode="constant"),
     "torchaudio-wavernn-22k": replace(
         _CENTRED, n_fft=2048, win_length=1100, hop_length=275, f_min=40.0, f_max=11025.0
     ),
@@ -225,7 +233,7 @@ class LogMel(Durable):
             window.to(default_precision()),
             hop=config.hop_length,
             side=self.padding,
-            mirrors=config.edges == "reflect",
+            mirrors=config.pad_mode == "reflect",
         )
         self.register_buffer("filters", table.to(default_precision()), persistent=False)
         # a Python number, to avoid waiting for a GPU later
@@ -313,7 +321,7 @@ class LogMel(Durable):
     def padding(self) -> int:
         """Number of samples by which audio is continued on each side."""
         config = self.config
-        span = config.n_fft if config.framing == "centred" else config.n_fft - config.hop_length
+        span = config.n_fft if config.center else config.n_fft - config.hop_length
         return span // 2
 
     def loudest(self) -> float:

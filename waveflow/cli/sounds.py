@@ -179,7 +179,7 @@ class SoundMaker:
         if mel.config is not None:
             self._source.front_end.require_same(mel.config)
         source = replace(self._source, frames_first=False)  # slices are always (n_mels, frames)
-        converted = converter(source, self.config, allow=("framing",))
+        converted = converter(source, self.config, allow=("center",))
         return replace(mel, take=lambda start, stop: converted(mel.take(start, stop)))
 
 

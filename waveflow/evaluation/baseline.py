@@ -58,7 +58,7 @@ def griffin_lim(mel: Tensor, config: MelConfig, *, seed: int = 0) -> Tensor:
         n_fft=config.n_fft,
         random_state=whole(seed, "seed"),
     )
-    start = around * config.hop_length - (config.framing == "hop") * config.hop_length // 2
+    start = around * config.hop_length - (not config.center) * config.hop_length // 2
     audio = audio[start : start + mel.shape[1] * config.hop_length]
     return torch.from_numpy(audio).float().clamp(-1, 1)
 

@@ -22,8 +22,8 @@ class Adapter(nn.Module):
     """The base of the adapters; each subclass has the call signature of one project.
 
     The mel is converted from its declared convention. If that differs from the vocoder's only in
-    framing, the frames are half a hop earlier or later in the sound. The sound is then moved back,
-    which loses half a hop at one end.
+    ``center``, the frames are half a hop earlier or later in the sound. The sound is then moved
+    back, which loses half a hop at one end.
 
     Args:
         vocoder: vocoder that synthesises.
@@ -57,7 +57,7 @@ class Adapter(nn.Module):
         vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
         self.seed = None if seed is None else checked_seed(seed)
         self.temperature, self.consistency = temperature, consistency
-        self._convert = converter(source, own, allow=("framing", *allow))
+        self._convert = converter(source, own, allow=("center", *allow))
         self._lag = lag(source, own)
 
     def remove_weight_norm(self) -> None:

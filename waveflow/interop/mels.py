@@ -11,6 +11,7 @@ from functools import partial
 from torch import Tensor
 
 from waveflow.audio.check import MelWarning, doubt
+from waveflow.audio.fields import todays_names
 from waveflow.audio.mel import MEL_CONVENTIONS, MelConfig
 from waveflow.interop.convention import MelConvention, front_end
 
@@ -128,12 +129,11 @@ def lag(source: str | MelConvention | MelConfig, target: str | MelConvention | M
     """Delay, in samples, of audio that a ``target`` vocoder makes from frames of ``source``.
 
     Centred frames are half a hop earlier in the audio than frames of hops, and are otherwise the
-    same. So if only ``framing`` differs, convert the mel with ``allow=("framing",)`` and move the
+    same. So if only ``center`` differs, convert the mel with ``allow=("center",)`` and move the
     sound by this delay. A negative delay means that the sound is early.
     """
     one, other = convention(source).front_end, convention(target).front_end
-    later = (other.framing == "hop") - (one.framing == "hop")
-    return later * (other.hop_length // 2)
+    return (one.center - other.center) * (other.hop_length // 2)
 
 
 def convert(
@@ -204,6 +204,7 @@ def _pair(
 ) -> tuple[MelConvention, MelConvention]:
     """Both conventions, checked that the first can be converted to the second."""
     one, other = convention(source), convention(target)
+    allow = todays_names(MelConfig, allow)
     told = "; ".join(
         f"{name} {getattr(one.front_end, name)}, expected {getattr(other.front_end, name)}"
         for name in differing(one, other)
