@@ -37,8 +37,8 @@ class Flow(nn.Module):
     .. math:: \log p(x \mid c) = \log p_Z(f(x; c)) + \log\left|\det \partial f / \partial x\right|
 
     >>> import torch
-    >>> from waveflow.bijections import Polyphase
-    >>> flow = Flow(Polyphase(4), Gaussian())
+    >>> from waveflow.bijections import Squeeze
+    >>> flow = Flow(Squeeze(4), Gaussian())
     >>> flow.log_prob(torch.zeros(1, 8))            # 8 times -log(2 pi) / 2
     tensor([-7.3515])
     """

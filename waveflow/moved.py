@@ -1,14 +1,15 @@
-"""Former names of public modules: they still work, and warn."""
+"""Former names of what is public: they still work, and warn."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 MOVED = {
     "waveflow.hub": "waveflow.pretrained.hub",
@@ -17,7 +18,35 @@ MOVED = {
     "waveflow.pickles": "waveflow.io.torch_files",
 }
 """Modules, with all below them, by their former names."""
+RENAMED = {
+    "waveflow.bijections": {"Lapped": "LappedTransform", "Polyphase": "Squeeze"},
+    "waveflow.nets": {"Padded": "PaddedConv1d"},
+}
+"""Names in modules by their former names."""
 _GOES = "0.2"
+_INSIDE = ("waveflow", "dataclasses")
+
+
+def warn_of(old: str, new: str) -> None:
+    """Warn of a former name, at the line outside this package that uses it."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    text = f"expected `{new}`; `{old}` goes in {_GOES}"
+    warnings.warn(text, DeprecationWarning, stacklevel=level)
+
+
+def former_names(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that finds its former names in ``RENAMED``."""
+
+    def find(name: str) -> Any:
+        if name not in RENAMED[module]:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        new = RENAMED[module][name]
+        warn_of(name, new)
+        return getattr(sys.modules[module], new)
+
+    return find
 
 
 class FormerNames(MetaPathFinder, Loader):
@@ -36,6 +65,5 @@ class FormerNames(MetaPathFinder, Loader):
         old = next(old for old in MOVED if name == old or name.startswith(f"{old}."))
         new = MOVED[old] + name.removeprefix(old)
         if name == old:
-            text = f"expected `{new}`; `{old}` goes in {_GOES}"
-            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            warn_of(old, new)
         sys.modules[name] = import_module(new)

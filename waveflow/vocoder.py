@@ -15,7 +15,7 @@ from waveflow.checks import floating, tensor, whole, whole_numbers
 from waveflow.config import VocoderConfig
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
-from waveflow.inference.watch import Watch
+from waveflow.inference.staleness import StalenessCheck
 from waveflow.noise import checked_seed
 from waveflow.precision import full_precision, in_single, single_or_better, uncompiled
 from waveflow.pretrained.limits import require_affordable
@@ -58,7 +58,7 @@ class Vocoder(Saved):
             context_net, bijection = config.model.build(config.mel)
             self._log_mel = LogMel(config.mel).float()
             self._consistency = MelConsistency(self._log_mel, cutoff=config.synthesis.cutoff)
-        self._frozen: tuple[Watch, Engine] | None = None
+        self._frozen: tuple[StalenessCheck, Engine] | None = None
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
         self.to(like)  # all of it as torch makes tensors by default
@@ -180,7 +180,7 @@ class Vocoder(Saved):
         if frozen is None or not frozen[0].unchanged():
             parts = self.context_net, self.flow.bijection, self._consistency, self.config
             with full_precision(self._like):
-                self._frozen = frozen = Watch(self), Engine(*parts)
+                self._frozen = frozen = StalenessCheck(self), Engine(*parts)
         return frozen[1]
 
     def train(self, mode: bool = True) -> Vocoder:

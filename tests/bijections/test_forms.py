@@ -16,9 +16,9 @@ from waveflow.bijections import Bijection, Elementwise, LongTermPredictor
 from waveflow.export.bijections import Context, inverse
 from waveflow.export.builder import OnnxBuilder
 from waveflow.export.coupling import Data
-from waveflow.inference.folded import constant, folded, fused
+from waveflow.inference.constant_folding import constant, fold_constants, fused
 from waveflow.streaming.place import Place
-from waveflow.streaming.rows import Line, Stages
+from waveflow.streaming.rows import SequentialStage, SharedBuffer
 
 
 @pytest.fixture(params=CASES)
@@ -40,13 +40,13 @@ def rows_of(tensor):
 
 def pushed(stages, rows, context, sizes):
     """What comes of rows in pieces of the given sizes, the last of which ends the signal."""
-    line = Line()
-    push, come, done = Stages(stages).begin(line), 0, []
+    line = SharedBuffer()
+    push, come, done = SequentialStage(stages).begin(line), 0, []
     line.push(rows.new_zeros(1, 1) if context is None else rows_of(context))
     for piece in rows.split(sizes):
         come += len(piece)
         done.append(push(piece, come == len(rows)))
-        ready = Stages(stages).ready(come)
+        ready = SequentialStage(stages).outputs_after(come)
         assert come == len(rows) or sum(map(len, done)) == ready
     return torch.cat(done)
 
@@ -84,7 +84,7 @@ def test_stages_are_the_bijection(case, way):
 @pytest.mark.parametrize("form", [constant, fused])
 def test_folded_forms_are_the_bijection(case, form):
     bijection, x, context = case
-    form = folded(bijection, form)
+    form = fold_constants(bijection, form)
     with torch.no_grad():
         z, log_det = bijection(x, context)
         assert (form.inverse(z.clone(), context) - x).abs().max() <= 1e-9
@@ -97,7 +97,7 @@ class Backwards(nn.Module):
 
     def __init__(self, bijection):
         super().__init__()
-        self.bijection = folded(bijection, constant).eval().float().requires_grad_(False)
+        self.bijection = fold_constants(bijection, constant).eval().float().requires_grad_(False)
 
     def forward(self, z, context):
         return self.bijection.inverse(z, context)
@@ -135,7 +135,7 @@ def test_every_case_has_an_onnx_form(case, request):
         seen = Context(
             builder.input("context", ["batch", context.shape[1], "rows"]), place.context_row
         )
-    plain = folded(bijection, constant).eval().float()
+    plain = fold_constants(bijection, constant).eval().float()
     if request.node.callspec.params["case"] in ("inverse", "reversible"):
         with pytest.raises(ValueError, match=r"no ONNX form of Inverse\(Coupling\)"):
             inverse(plain, builder, latent, seen)

@@ -60,7 +60,7 @@ def test_audio_comes_as_early_as_told(small):
     come, behind = 0, []
     for frame in range(1, 81):
         come += len(push(mel_like(small, 1, 1)[0].T, False))
-        assert come == engine.ready(frame, synthesis)
+        assert come == engine.outputs_after(frame, synthesis)
         assert (come > 0) == (frame >= engine.first_frames(synthesis))
         behind.append(frame * hop - come)
     assert max(behind) == engine.look_ahead(synthesis) == small.look_ahead()

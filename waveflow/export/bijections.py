@@ -15,13 +15,13 @@ from waveflow.bijections import (
     EarlyOutput,
     Elementwise,
     Inverse,
-    Polyphase,
+    Squeeze,
 )
 from waveflow.bijections.constant import Mixing, Scaling
 from waveflow.bijections.lapped_forms import ConstantLapped
 from waveflow.bijections.long_term import ConstantLongTerm
 from waveflow.export.builder import OnnxBuilder
-from waveflow.export.coupling import Data, merge, split, unmoved
+from waveflow.export.coupling import Data, elementwise_inverse, merge, split
 from waveflow.export.long_term import long_term
 from waveflow.export.networks import network, repeated
 
@@ -72,7 +72,7 @@ def _scaling(module: Scaling, builder: OnnxBuilder, z: Data, context: Context) -
 
 
 @inverse.register
-def _polyphase(module: Polyphase, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+def _squeeze(module: Squeeze, builder: OnnxBuilder, z: Data, context: Context) -> Data:
     return Data(builder.reshape(builder.swap(z.value), 0, -1), 0, 1)
 
 
@@ -132,13 +132,13 @@ def _coupling(module: Coupling, builder: OnnxBuilder, z: Data, context: Context)
     ratio = context.samples // z.samples
     parameters = network(module.conditioner, builder, kept, context.value, ratio)
     channels = module.partition.sizes(z.channels)[1]
-    moved = unmoved(module.elementwise, builder, moved, parameters, channels)
+    moved = elementwise_inverse(module.elementwise, builder, moved, parameters, channels)
     return z.but(merge(module.partition, builder, z, kept, moved))
 
 
 @inverse.register
 def _elementwise(module: Elementwise, builder: OnnxBuilder, z: Data, context: Context) -> Data:
-    return z.but(unmoved(module, builder, z.value, context.value, z.channels))
+    return z.but(elementwise_inverse(module, builder, z.value, context.value, z.channels))
 
 
 @inverse.register
@@ -146,4 +146,4 @@ def _context_affine(module: ContextAffine, builder: OnnxBuilder, z: Data, contex
     parameters = network(module.network, builder, context.value, "", 1)
     channels = module.elementwise.n_params * z.channels
     parameters = repeated(builder, parameters, channels, context.samples // z.samples)
-    return z.but(unmoved(module.elementwise, builder, z.value, parameters, z.channels))
+    return z.but(elementwise_inverse(module.elementwise, builder, z.value, parameters, z.channels))

@@ -29,7 +29,7 @@ class Data:
 
 
 @singledispatch
-def unmoved(module: Bijection, builder: OnnxBuilder, z: str, parameters: str, channels: int) -> str:
+def elementwise_inverse(module: Bijection, builder: OnnxBuilder, z: str, parameters: str, channels: int) -> str:
     """The inverse of an elementwise map of that many channels.
 
     Raises:
@@ -38,17 +38,17 @@ def unmoved(module: Bijection, builder: OnnxBuilder, z: str, parameters: str, ch
     raise ValueError(f"no ONNX form of {type(module).__name__}: expected one in {__name__}")
 
 
-@unmoved.register
+@elementwise_inverse.register
 def _additive(module: Additive, builder: OnnxBuilder, z: str, parameters: str, _: int) -> str:
     return builder.op("Sub", z, parameters)
 
 
-@unmoved.register
+@elementwise_inverse.register
 def _scale(module: Scale, builder: OnnxBuilder, z: str, parameters: str, _: int) -> str:
     return builder.op("Mul", z, builder.op("Exp", builder.op("Neg", parameters)))
 
 
-@unmoved.register
+@elementwise_inverse.register
 def _affine(module: Affine, builder: OnnxBuilder, z: str, parameters: str, channels: int) -> str:
     shift, log_scale = builder.split(parameters, 1, [channels] * 2)
     scale = builder.op("Exp", builder.op("Neg", log_scale))

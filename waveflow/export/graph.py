@@ -12,7 +12,7 @@ from waveflow.bijections import Bijection
 from waveflow.bijections.long_term import sharpened
 from waveflow.config import SynthesisConfig
 from waveflow.export.matrix_consistency import MatrixConsistency
-from waveflow.inference.folded import constant, folded
+from waveflow.inference.constant_folding import constant, fold_constants
 from waveflow.precision import single_copy
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ class SynthesisGraph(nn.Module):
         mel = vocoder.config.mel
         self.groups = vocoder.config.model.groups
         self.hop_length = mel.hop_length
-        self.context_net = folded(single_copy(vocoder.context_net), constant)
+        self.context_net = fold_constants(single_copy(vocoder.context_net), constant)
         bijection = sharpened(single_copy(vocoder.flow.bijection), synthesis.sharpness)
-        self.bijection = cast(Bijection, folded(bijection, constant))
+        self.bijection = cast(Bijection, fold_constants(bijection, constant))
         self.samples_per_context_step = self.hop_length // cast(int, vocoder.context_net.rate)
         self.consistency = MatrixConsistency(
             LogMel(mel).float(),

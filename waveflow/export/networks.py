@@ -12,7 +12,7 @@ from waveflow.nets import (
     BlockNetwork,
     Bounded,
     MelEncoder,
-    Padded,
+    PaddedConv1d,
     SeparableWaveNet,
     TransposedUpsampler,
     WaveNet,
@@ -47,7 +47,7 @@ def _product(module: Product, builder: OnnxBuilder, x: str, *_: object) -> str:
 @network.register
 def _convolution(module: nn.Conv1d, builder: OnnxBuilder, x: str, *_: object) -> str:
     past = future = cast(int, module.padding[0])
-    if isinstance(module, Padded):
+    if isinstance(module, PaddedConv1d):
         past, future = module.past, module.future
     parameters = [module.weight] if module.bias is None else [module.weight, module.bias]
     return builder.op(

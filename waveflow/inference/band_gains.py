@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.consistency import Step
-from waveflow.streaming.products import missing_rows
+from waveflow.streaming.products import padding_rows
 
 _BINS = 128  # of a part; measured
 
@@ -52,7 +52,7 @@ class Change:
             if not count:
                 return frames
             mel = mel[:, self._rows]
-            missing = missing_rows(frames)
+            missing = padding_rows(frames)
             if missing:
                 frames, mel = (functional.pad(rows, (0, 0, 0, missing)) for rows in (frames, mel))
             if len(bands) != len(frames):

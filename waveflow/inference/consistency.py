@@ -12,7 +12,7 @@ from waveflow.audio.frames import Frames
 from waveflow.inference.band_gains import Change
 from waveflow.inference.framing import Framing
 from waveflow.inference.resampling import StreamedResampler
-from waveflow.streaming.rows import Line, Push, Queue
+from waveflow.streaming.rows import DelayLine, PushFunction, SharedBuffer
 
 Schedule = tuple[int, int]
 """How many iterations move all bins, and how many after them the low band alone."""
@@ -29,7 +29,7 @@ class StreamedConsistency:
         self._whole = Iterations(consistency.whole)
         self._low = None if consistency.low is None else StreamedLowBand(consistency.low)
 
-    def begin(self, mel: Line, schedule: Schedule) -> Push:
+    def begin(self, mel: SharedBuffer, schedule: Schedule) -> PushFunction:
         """A fresh start, audio (samples,) -> audio; ``mel`` is where rows (frames, n_mels) are."""
         full, rest = schedule
         whole = self._whole.begin(mel, full)
@@ -38,20 +38,20 @@ class StreamedConsistency:
         low = self._low.begin(mel, rest)
         return lambda audio, last: low(whole(audio, last), last)
 
-    def ready(self, samples: int, schedule: Schedule) -> int:
+    def outputs_after(self, samples: int, schedule: Schedule) -> int:
         """How many samples have come out when ``samples`` have gone in, and more will follow."""
         full, rest = schedule
-        samples = self._whole.ready(samples, full)
+        samples = self._whole.outputs_after(samples, full)
         if not rest or self._low is None:
             return samples
-        return self._low.ready(samples, rest)
+        return self._low.outputs_after(samples, rest)
 
-    def needs(self, sample: int, schedule: Schedule) -> int:
+    def first_input_of(self, sample: int, schedule: Schedule) -> int:
         """The first sample of the audio that a sample depends on, far from the start."""
         full, rest = schedule
         if rest and self._low is not None:
-            sample = self._low.needs(sample, rest)
-        return self._whole.needs(sample, full)
+            sample = self._low.first_input_of(sample, rest)
+        return self._whole.first_input_of(sample, full)
 
 
 class StreamedLowBand:
@@ -66,13 +66,13 @@ class StreamedLowBand:
         resampler = low_band.resampler
         self._resampler = None if resampler is None else StreamedResampler(resampler)
 
-    def begin(self, mel: Line, count: int) -> Push:
+    def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """A fresh start of ``count`` iterations, audio (samples,) -> audio."""
         iterate = self._iterations.begin(mel, count)
         if self._resampler is None:
             return iterate
         down, up = self._resampler.begin_down(), self._resampler.begin_up()
-        waiting, before = Queue(), Queue()
+        waiting, before = DelayLine(), DelayLine()
 
         def push(audio: Tensor, last: bool) -> Tensor:
             waiting.push(audio)
@@ -84,19 +84,19 @@ class StreamedLowBand:
 
         return push
 
-    def ready(self, samples: int, count: int) -> int:
+    def outputs_after(self, samples: int, count: int) -> int:
         """How many samples have come out when ``samples`` have gone in, and more will follow."""
         if self._resampler is None:
-            return self._iterations.ready(samples, count)
+            return self._iterations.outputs_after(samples, count)
         samples = self._resampler.down_ready(samples)
-        return self._resampler.up_ready(self._iterations.ready(samples, count))
+        return self._resampler.up_ready(self._iterations.outputs_after(samples, count))
 
-    def needs(self, sample: int, count: int) -> int:
+    def first_input_of(self, sample: int, count: int) -> int:
         """The first sample of the audio that a sample depends on, far from the start."""
         if self._resampler is None:
-            return self._iterations.needs(sample, count)
+            return self._iterations.first_input_of(sample, count)
         # of the change, which sees further to both sides than the sample itself
-        first = self._iterations.needs(self._resampler.up_needs(sample), count)
+        first = self._iterations.first_input_of(self._resampler.up_needs(sample), count)
         return self._resampler.down_needs(first)
 
 
@@ -112,11 +112,11 @@ class Iterations:
         self._change = Change(step, exact=exact)
         self._iteration = Iteration(step.frames)
 
-    def begin(self, mel: Line, count: int) -> Push:
+    def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """A fresh start of ``count`` iterations, audio (samples,) -> audio; ``mel`` is where rows
         (frames, n_mels) are.
         """
-        change, first = self._change.begin(), Line()
+        change, first = self._change.begin(), SharedBuffer()
         iterations = [self._iteration.begin(mel, first, change) for _ in range(count)]
 
         def push(audio: Tensor, last: bool) -> Tensor:
@@ -129,16 +129,16 @@ class Iterations:
 
         return push
 
-    def ready(self, samples: int, count: int) -> int:
+    def outputs_after(self, samples: int, count: int) -> int:
         """How many samples have come out when ``samples`` have gone in, and more will follow."""
         for _ in range(count):
-            samples = self._iteration.ready(samples)
+            samples = self._iteration.outputs_after(samples)
         return samples
 
-    def needs(self, sample: int, count: int) -> int:
+    def first_input_of(self, sample: int, count: int) -> int:
         """The first sample of the audio that a sample depends on, far from the start."""
         for _ in range(count):
-            sample = self._iteration.needs(sample)
+            sample = self._iteration.first_input_of(sample)
         return sample
 
 
@@ -153,13 +153,13 @@ class Iteration:
         self._framing, self._window = Framing(frames), frames.window
 
     def begin(
-        self, mel: Line, first: Line, change: Callable[[Tensor, Tensor], Tensor]
+        self, mel: SharedBuffer, first: SharedBuffer, change: Callable[[Tensor, Tensor], Tensor]
     ) -> Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]:
         """Push (audio carried on, audio as it is, last), both (samples,); get the latter as far as
         it is done, and what has become of it. The audio at first is in ``first``.
         """
         reader, origin = mel.reader(), first.reader()
-        waiting, carried = Queue(), Queue()
+        waiting, carried = DelayLine(), DelayLine()
         cut, overlap = self._framing.begin_cutting(), self._framing.begin_overlap()
 
         def push(audio: Tensor, before: Tensor, last: bool) -> tuple[Tensor, Tensor]:
@@ -173,10 +173,10 @@ class Iteration:
 
         return push
 
-    def ready(self, samples: int) -> int:
+    def outputs_after(self, samples: int) -> int:
         """How many samples have come out when ``samples`` have gone in, and more will follow."""
-        return self._framing.samples_ready(self._framing.frames_ready(samples))
+        return self._framing.samples_after(self._framing.frames_after(samples))
 
-    def needs(self, sample: int) -> int:
+    def first_input_of(self, sample: int) -> int:
         """The first sample of the audio that a sample depends on, far from the start."""
-        return self._framing.needs(sample)
+        return self._framing.first_input_of(sample)

@@ -14,8 +14,8 @@ from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.checks import floating, real, whole
 from waveflow.inference.framing import Framing
 from waveflow.precision import Durable, full_precision, uncompiled
-from waveflow.streaming.products import missing_rows
-from waveflow.streaming.rows import Push, Queue
+from waveflow.streaming.products import padding_rows
+from waveflow.streaming.rows import DelayLine, PushFunction
 
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
@@ -172,7 +172,7 @@ class Denoiser(Durable):
         push = self.begin(strength=strength)
         return _pulled(push, pieces)
 
-    def begin(self, *, strength: float = 0.1) -> Push:
+    def begin(self, *, strength: float = 0.1) -> PushFunction:
         """A fresh start: the result pushes audio (samples,), and returns the denoised audio
         (samples,) that it decides; with ``last``, all that is left.
 
@@ -188,7 +188,7 @@ class Denoiser(Durable):
         window, framing = self._log_mel.window, Framing(self._log_mel.cutting, folds=False)
         cut, overlap = framing.begin_cutting(), framing.begin_overlap()
         bias, hop_length = strength * self.bias.to(window), self.config.hop_length
-        waiting = Queue()
+        waiting = DelayLine()
         come = 0
 
         @uncompiled
@@ -223,7 +223,7 @@ class Denoiser(Durable):
             yield push(part, number == len(parts))
 
 
-def _pulled(push: Push, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+def _pulled(push: PushFunction, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     """What comes out when pieces are pushed, but for empty pieces."""
     piece = None
     for piece in pieces:
@@ -245,7 +245,7 @@ def _share(frames: Tensor, bias: Tensor) -> Tensor:
     count = len(frames)
     if not count:
         return frames
-    spectrum = torch.fft.rfft(functional.pad(frames, (0, 0, 0, missing_rows(frames))))
+    spectrum = torch.fft.rfft(functional.pad(frames, (0, 0, 0, padding_rows(frames))))
     magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()
     share = (bias / magnitude.clamp_min(torch.finfo(bias.dtype).tiny)).clamp_max(1)
     torch.view_as_real(spectrum).mul_(share[..., None])

@@ -16,7 +16,13 @@ from waveflow.inference.consistency import StreamedConsistency
 from waveflow.noise import noise_of
 from waveflow.precision import full_precision, single_copy, uncompiled
 from waveflow.streaming.place import Place
-from waveflow.streaming.rows import ContextStage, Line, Push, Stages, form_of
+from waveflow.streaming.rows import (
+    ContextStage,
+    PushFunction,
+    SequentialStage,
+    SharedBuffer,
+    form_of,
+)
 
 if TYPE_CHECKING:
     from waveflow.inference.whole import Whole
@@ -65,13 +71,13 @@ class Engine:
         latent = Place(self._groups, mel.hop_length // self._encoder.rate, self.like)
         sharp = sharpened(bijection, config.synthesis.sharpness)
         stages, _ = sharp.stages(latent)
-        self._flow = Stages(stages)
+        self._flow = SequentialStage(stages)
         self._plain = context_net, sharp, consistency
         self._batches: Whole | None = None
         self._consistency = StreamedConsistency(consistency)
         keep_freed_memory()
 
-    def begin(self, synthesis: SynthesisConfig, *, seed: int, example: int = 0) -> Push:
+    def begin(self, synthesis: SynthesisConfig, *, seed: int, example: int = 0) -> PushFunction:
         """A fresh start: the result pushes mel rows (frames, n_mels), and returns what audio
         (samples,) they decide; with ``last``, all that is left.
 
@@ -80,7 +86,7 @@ class Engine:
             seed: of the noise.
             example: number of the utterance in its batch, which has its own noise.
         """
-        mel_line, context_line = Line(), Line()
+        mel_line, context_line = SharedBuffer(), SharedBuffer()
         encode = self._encoder.begin(context_line)
         flow = self._flow.begin(context_line)
         improve = self._consistency.begin(mel_line, synthesis.schedule)
@@ -191,11 +197,11 @@ class Engine:
             if len(audio):
                 yield audio.clone()
 
-    def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
+    def outputs_after(self, frames: int, synthesis: SynthesisConfig) -> int:
         """How many samples have come out when ``frames`` have gone in, and more will follow."""
-        frames = self._encoder.ready(frames) // self._encoder.rate
-        samples = self._flow.ready(frames * self._hop // self._groups)
-        return self._consistency.ready(samples, synthesis.schedule)
+        frames = self._encoder.outputs_after(frames) // self._encoder.rate
+        samples = self._flow.outputs_after(frames * self._hop // self._groups)
+        return self._consistency.outputs_after(samples, synthesis.schedule)
 
     def look_ahead(self, synthesis: SynthesisConfig) -> int:
         """The algorithmic latency in samples: how far behind the end of the mel so far the audio so
@@ -203,7 +209,7 @@ class Engine:
         """
         # all that happens repeats with the whole blocks of the transforms, which frames are
         frames = range(1, 2 + self._settled(synthesis))
-        return max(count * self._hop - self.ready(count, synthesis) for count in frames)
+        return max(count * self._hop - self.outputs_after(count, synthesis) for count in frames)
 
     def look_back(self, synthesis: SynthesisConfig) -> int | None:
         """How far back, in samples, a sample of the sound depends on mel and noise, at most; None
@@ -211,22 +217,22 @@ class Engine:
         """
         far = 10**5 * self._hop
         samples = range(far, far + self._hop)
-        first = [self._needs(sample, synthesis) for sample in samples]
+        first = [self._first_input_of(sample, synthesis) for sample in samples]
         if min(first) <= 0:
             return None
         return max(sample - needed for sample, needed in zip(samples, first, strict=True))
 
-    def _needs(self, sample: int, synthesis: SynthesisConfig) -> int:
+    def _first_input_of(self, sample: int, synthesis: SynthesisConfig) -> int:
         """The first sample whose noise, or whose frame of the mel, a sample depends on."""
-        sample = self._consistency.needs(sample, synthesis.schedule)
-        step = self._flow.needs(sample)
+        sample = self._consistency.first_input_of(sample, synthesis.schedule)
+        step = self._flow.first_input_of(sample)
         row = step * self._groups * self._encoder.rate // self._hop
-        return min(step * self._groups, self._encoder.needs(row) * self._hop)
+        return min(step * self._groups, self._encoder.first_input_of(row) * self._hop)
 
     def first_frames(self, synthesis: SynthesisConfig) -> int:
         """How many mel frames it takes for the first audio to come."""
         frames = 1
-        while not self.ready(frames, synthesis):
+        while not self.outputs_after(frames, synthesis):
             frames += 1
         return frames
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.frames import HOLD, LEAST_ENERGY, Frames, missing_share
-from waveflow.streaming.rows import Push, joined
+from waveflow.streaming.rows import PushFunction, joined
 
 _KEPT = 8  # energies that are kept for further iterations
 
@@ -42,7 +42,7 @@ class Framing:
         self._energy = energy.view(self._parts, self._hop)
         self._seen: dict[tuple[int, bool, int], tuple[Tensor, Tensor]] = {}
 
-    def begin_cutting(self) -> Push:
+    def begin_cutting(self) -> PushFunction:
         """Audio (samples,) -> frames (frames, size) without their window, which share memory."""
         held = self._window[:0]
         next_frame = 0  # where it starts in what is held
@@ -123,16 +123,16 @@ class Framing:
             stop = time - near - begin
             done[stop - len(behind) : stop].add_(behind)
 
-    def frames_ready(self, samples: int) -> int:
+    def frames_after(self, samples: int) -> int:
         """How many frames have been cut when ``samples`` have come, and more will follow."""
         there = samples + self._side if samples >= self._needed else 0
         return max((there - self._size) // self._hop + 1, 0)
 
-    def samples_ready(self, frames: int) -> int:
+    def samples_after(self, frames: int) -> int:
         """How many samples are done when ``frames`` have come, and more will follow."""
         return max((frames - self._late) * self._hop - self._side, 0)
 
-    def needs(self, sample: int) -> int:
+    def first_input_of(self, sample: int) -> int:
         """The first sample in the frames that a sample is summed of."""
         first_frame = -((self._size - 1 - self._side - sample) // self._hop)
         return self.frame_start(first_frame)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from waveflow.audio.consistency import MelConsistency
 from waveflow.bijections import Bijection
 from waveflow.config import SynthesisConfig
-from waveflow.inference.folded import folded, fused
+from waveflow.inference.constant_folding import fold_constants, fused
 from waveflow.inference.whole_consistency import few_operators
 from waveflow.precision import exact_convolutions, full_precision
 
@@ -35,9 +35,9 @@ class Whole:
         groups: int,
     ):
         like = next(context_net.parameters())
-        self._context_net = folded(context_net, fused).to(like).eval().requires_grad_(False)
-        self._bijection = folded(bijection, fused).to(like).eval().requires_grad_(False)
-        self._consistency = folded(consistency, few_operators)
+        self._context_net = fold_constants(context_net, fused).to(like).eval().requires_grad_(False)
+        self._bijection = fold_constants(bijection, fused).to(like).eval().requires_grad_(False)
+        self._consistency = fold_constants(consistency, few_operators)
         self._groups = groups
 
     def __call__(self, mel: Tensor, noise: Tensor, synthesis: SynthesisConfig) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.nets.wavenet import Pointwise
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.weights import pointwise
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.weights import as_matrix
 
 
 class BlockNetwork(nn.Module):
@@ -61,5 +61,5 @@ class BlockNetwork(nn.Module):
         """The network of rows of the context, (frames, in_channels) -> (frames, blocks *
         parameters), in the precision of a tensor and on its device.
         """
-        start, end = (Linear(*pointwise(layer), like) for layer in (self.start, self.end))
+        start, end = (LinearStage(*as_matrix(layer), like) for layer in (self.start, self.end))
         return lambda rows: end(nn.functional.silu(start(rows)))

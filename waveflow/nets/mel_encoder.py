@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.nets.bounded import Bounded
-from waveflow.nets.padded import Padded
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.rows import ContextStage, Line, Push, Queue
+from waveflow.nets.padded import PaddedConv1d
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.rows import ContextStage, DelayLine, PushFunction, SharedBuffer
 from waveflow.streaming.taps import Convolution
-from waveflow.streaming.weights import pointwise
+from waveflow.streaming.weights import as_matrix
 
 STANDARD = 4.0
 """Nats of a log-mel that are one unit of a standardised one."""
@@ -66,11 +66,11 @@ class MelEncoder(nn.Module):
             raise ValueError(f"MelEncoder: expected an odd kernel_size; got {kernel_size}")
         self.with_mel = with_mel
         self.out_channels = channels + with_mel * n_mels
-        self.start = Padded(n_mels, channels, kernel_size, causal=causal)
+        self.start = PaddedConv1d(n_mels, channels, kernel_size, causal=causal)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.SiLU(),
-                Padded(channels, channels, kernel_size, causal=causal),
+                PaddedConv1d(channels, channels, kernel_size, causal=causal),
                 nn.SiLU(),
                 nn.Conv1d(channels, channels, 1),
             )
@@ -93,7 +93,7 @@ class MelEncoder(nn.Module):
 
     def stage(self) -> ContextStage:
         """The network as a stage of a stream."""
-        return _Stage(self)
+        return _MelEncoderStage(self)
 
     def _bounded(self, number: int, x: Tensor) -> Tensor:
         return self.bounds[number](x) if self.with_mel else x
@@ -102,7 +102,7 @@ class MelEncoder(nn.Module):
 _Bound = Callable[[Tensor], Tensor]
 
 
-class _Stage:
+class _MelEncoderStage:
     """The encoder as a stage: (frames, n_mels) -> (frames, channels)."""
 
     rate = 1
@@ -111,19 +111,19 @@ class _Stage:
         self._start = _convolution(network.start)
         bounds: list[_Bound] = [cast(Bounded, layer).on_rows() for layer in network.bounds]
         self._bound, *inner = bounds or [_unbounded] * (1 + 2 * len(network.blocks))
-        self._blocks: list[tuple[Convolution, Linear, _Bound, _Bound]] = []
+        self._blocks: list[tuple[Convolution, LinearStage, _Bound, _Bound]] = []
         for number, block in enumerate(network.blocks):
             _, convolution, _, mixing = cast(nn.Sequential, block)
-            linear = Linear(*pointwise(mixing), network.start.weight)
-            first = _convolution(cast(Padded, convolution))
+            linear = LinearStage(*as_matrix(mixing), network.start.weight)
+            first = _convolution(cast(PaddedConv1d, convolution))
             self._blocks.append((first, linear, inner[2 * number], inner[2 * number + 1]))
         self._with_mel = network.with_mel
         self._windows = [self._start.window, *(block[0].window for block in self._blocks)]
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         start = self._start.begin()
         blocks = [self._begin_block(*block) for block in self._blocks]
-        waiting = Queue()
+        waiting = DelayLine()
 
         def push(rows: Tensor, last: bool) -> Tensor:
             mel = standardised(rows)
@@ -139,8 +139,8 @@ class _Stage:
 
     @staticmethod
     def _begin_block(
-        convolution: Convolution, mixing: Linear, bound_hidden: _Bound, bound: _Bound
-    ) -> Push:
+        convolution: Convolution, mixing: LinearStage, bound_hidden: _Bound, bound: _Bound
+    ) -> PushFunction:
         window = convolution.window
 
         def work(seen: Tensor, steps: int) -> Tensor:
@@ -150,16 +150,16 @@ class _Stage:
 
         return window.begin(convolution.edge, work)  # silu(0) is 0
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         for window in self._windows:
-            steps = window.ready(steps)
+            steps = window.outputs_after(steps)
         return steps
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step - sum(window.past for window in self._windows)
 
 
-def _convolution(convolution: Padded) -> Convolution:
+def _convolution(convolution: PaddedConv1d) -> Convolution:
     return Convolution(convolution, convolution.window())
 
 

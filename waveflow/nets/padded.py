@@ -8,7 +8,7 @@ from torch.nn import functional
 from waveflow.streaming.taps import Window
 
 
-class Padded(nn.Conv1d):
+class PaddedConv1d(nn.Conv1d):
     r"""A dilated convolution with explicit padding: as many steps come out as go in.
 
     .. math::
@@ -36,9 +36,9 @@ class Padded(nn.Conv1d):
         ValueError: the sides cannot be equal, ``dilation * (kernel_size - 1)`` being odd.
 
     >>> import torch
-    >>> Padded(4, 4, 3, dilation=2).future, Padded(4, 4, 3, dilation=2, causal=True).future
+    >>> PaddedConv1d(4, 4, 3, dilation=2).future, PaddedConv1d(4, 4, 3, dilation=2, causal=True).future
     (2, 0)
-    >>> Padded(4, 6, 3, dilation=2)(torch.randn(1, 4, 9)).shape
+    >>> PaddedConv1d(4, 6, 3, dilation=2)(torch.randn(1, 4, 9)).shape
     torch.Size([1, 6, 9])
     """
 
@@ -55,7 +55,7 @@ class Padded(nn.Conv1d):
         reach = dilation * (kernel_size - 1)
         if reach % 2 and not causal:
             raise ValueError(
-                f"Padded: expected dilation * (kernel_size - 1) to be even, unless causal; "
+                f"PaddedConv1d: expected dilation * (kernel_size - 1) to be even, unless causal; "
                 f"got {dilation} * {kernel_size - 1}"
             )
         super().__init__(

@@ -6,12 +6,12 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from waveflow.nets.padded import Padded
+from waveflow.nets.padded import PaddedConv1d
 from waveflow.nets.wavenet import Pointwise, gated, normalised
 from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import SeparableTaps
-from waveflow.streaming.weights import folded, pointwise
+from waveflow.streaming.weights import as_matrix, as_taps
 
 
 class SeparableWaveNet(nn.Module):
@@ -76,7 +76,7 @@ class SeparableWaveNet(nn.Module):
         self.pointwise = nn.ModuleList()
         self.residual = nn.ModuleList()
         for _ in range(layers):
-            depthwise = Padded(channels, channels, kernel_size, groups=channels, causal=causal)
+            depthwise = PaddedConv1d(channels, channels, kernel_size, groups=channels, causal=causal)
             self.depthwise.append(normalised(depthwise))
             self.pointwise.append(normalised(Pointwise(channels, 2 * channels)))
             self.residual.append(normalised(Pointwise(channels, channels)))
@@ -105,9 +105,9 @@ class SeparableWaveNet(nn.Module):
         for module, mixing, residual in zip(
             self.depthwise, self.pointwise, self.residual, strict=True
         ):
-            depthwise = cast(Padded, module)
-            matrix, bias = pointwise(mixing)
+            depthwise = cast(PaddedConv1d, module)
+            matrix, bias = as_matrix(mixing)
             taps = SeparableTaps(depthwise, matrix * builder.scale, builder.like)
-            bias = bias + folded(depthwise)[1] @ matrix
-            builder.add(depthwise.window(), taps, bias, *pointwise(residual))
-        return builder.with_end(*pointwise(self.end))
+            bias = bias + as_taps(depthwise)[1] @ matrix
+            builder.add(depthwise.window(), taps, bias, *as_matrix(residual))
+        return builder.with_end(*as_matrix(self.end))

@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.rows import ContextStage, Line, Push
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.rows import ContextStage, PushFunction, SharedBuffer
 from waveflow.streaming.taps import Window
 
 
@@ -57,10 +57,10 @@ class TransposedUpsampler(nn.Module):
 
     def stage(self) -> ContextStage:
         """The network as a stage of a stream."""
-        return _Stage(self)
+        return _UpsamplerStage(self)
 
 
-class _Stage:
+class _UpsamplerStage:
     """The upsampler as a stage: (frames, n_mels) -> (steps, n_mels * groups).
 
     As the stride is the hop, a frame's samples are a matrix product of it and the few frames
@@ -77,21 +77,21 @@ class _Stage:
         matrix = parts.permute(2, 0, 3, 1, 4).flip(0).flatten(0, 1).flatten(1)
         bias = cast(Tensor, network.convolution.bias).detach().double()
         bias = bias[:, None].expand(-1, groups).flatten().repeat(hop_length // groups)
-        self._linear = Linear(matrix, bias, network.convolution.weight)
+        self._linear = LinearStage(matrix, bias, network.convolution.weight)
         self._channels = weight.shape[1] * groups
         self._window = Window(frames - 1, 0)
         self._edge = network.convolution.weight.new_zeros(weight.shape[0])
         self.rate = network.rate
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         def work(seen: Tensor, steps: int) -> Tensor:
             neighbours = [seen[shift : shift + steps] for shift in range(self._window.past + 1)]
             return self._linear(torch.cat(neighbours, 1)).view(-1, self._channels)
 
         return self._window.begin(self._edge, work)
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps * self.rate
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step // self.rate - self._window.past

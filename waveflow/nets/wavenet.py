@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from waveflow.nets.constant import FusedProduct, FusedWaveNet, Product
-from waveflow.nets.padded import Padded
+from waveflow.nets.padded import PaddedConv1d
 from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import Taps
-from waveflow.streaming.weights import folded, pointwise
+from waveflow.streaming.weights import as_matrix, as_taps
 
 
 class WaveNet(nn.Module):
@@ -83,7 +83,7 @@ class WaveNet(nn.Module):
         self.residual_skip = nn.ModuleList()
         for i in range(layers):
             dilation = 2 ** (i % (cycle or layers))
-            dilated = Padded(channels, 2 * channels, kernel_size, dilation=dilation, causal=causal)
+            dilated = PaddedConv1d(channels, 2 * channels, kernel_size, dilation=dilation, causal=causal)
             self.dilated.append(normalised(dilated))
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
             self.residual_skip.append(normalised(Pointwise(channels, outputs)))
@@ -125,16 +125,16 @@ class WaveNet(nn.Module):
         than there are skips.
         """
         channels = self.channels
-        end, end_bias = pointwise(self.end)
+        end, end_bias = as_matrix(self.end)
         builder = GatedBuilder(self.start, self.condition, ratio, parameters=len(end_bias))
         for module, residual_skip in zip(self.dilated, self.residual_skip, strict=True):
-            dilated = cast(Padded, module)
-            weight, bias = pointwise(residual_skip)
+            dilated = cast(PaddedConv1d, module)
+            weight, bias = as_matrix(residual_skip)
             taps = Taps(dilated, builder.scale, builder.like)
             builder.add(
                 dilated.window(),
                 taps,
-                folded(dilated)[1],
+                as_taps(dilated)[1],
                 torch.cat([weight[:, :-channels], weight[:, -channels:] @ end], 1),
                 torch.cat([bias[:-channels], bias[-channels:] @ end]),
             )
@@ -240,11 +240,11 @@ def _with_norm(plain: type[nn.Conv1d]) -> type[nn.Module]:
     return kind
 
 
-NormalisedPadded = _with_norm(Padded)
+NormalisedPaddedConv1d = _with_norm(PaddedConv1d)
 NormalisedPointwise = _with_norm(Pointwise)
 
 _NORMALISED: dict[type[nn.Module], type[nn.Module]] = {
-    Padded: NormalisedPadded,
+    PaddedConv1d: NormalisedPaddedConv1d,
     Pointwise: NormalisedPointwise,
 }
 """The class with weight norm of a class without."""

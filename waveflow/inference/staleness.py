@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 
-class Watch:
+class StalenessCheck:
     """Sees every change of a module's parameters, buffers and parts that torch keeps account of.
 
     That is all but numbers written past autograd, through ``.data`` or by a fused optimiser. Those
     are steps of training: a module in training mode, or with gradients, always counts as changed.
 
     >>> linear = nn.Linear(2, 2).eval()
-    >>> watch = Watch(linear)
+    >>> watch = StalenessCheck(linear)
     >>> watch.unchanged()
     True
     >>> _ = nn.init.zeros_(linear.weight)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 
-def folded(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> nn.Module:
+def fold_constants(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> nn.Module:
     """A copy without weight norm, with forms of modules in their place.
 
     Args:
