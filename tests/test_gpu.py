@@ -354,7 +354,9 @@ class Test_the_command_line:
 def constant_in_the_inverse(monkeypatch):
     """Synthesis meets a table that stayed behind."""
     inverse = LappedTransform.inverse
-    monkeypatch.setattr(LappedTransform, "inverse", lambda self, z, c=None: inverse(self, z, c) + ONES[:1])
+    monkeypatch.setattr(
+        LappedTransform, "inverse", lambda self, z, c=None: inverse(self, z, c) + ONES[:1]
+    )
 
 
 def constant_in_the_engine(monkeypatch):
@@ -496,7 +498,9 @@ def test_layers_of_few_operators_are_the_plain_ones(blocks, double):
     layers = [randomise(layer) for layer in layers]
     scaled = ContextAffine(torch.nn.Conv1d(3, 8, 1), Scale())
     moved = ContextAffine(torch.nn.Conv1d(3, 16, 1), Affine())
-    chain = Chain(LappedTransform(4), Inverse(LappedTransform(4)), LappedTransform(8), *layers, scaled, moved)
+    chain = Chain(
+        LappedTransform(4), Inverse(LappedTransform(4)), LappedTransform(8), *layers, scaled, moved
+    )
     few = fold_constants(chain.eval(), fused)
     z, context = torch.randn(2, 8, blocks), torch.randn(2, 3, blocks)
     with torch.no_grad():

@@ -142,7 +142,11 @@ CASES = {
     "inverse lapped": (lambda: Inverse(LappedTransform(8)), (2, 8, 4), None),
     "causal lapflow": (_causal_lapflow, (2, 48), (2, 3, 3)),
     "whitening": (
-        lambda: Chain(LappedTransform(8), ContextAffine(nn.Conv1d(3, 8, 1), Scale()), Inverse(LappedTransform(8))),
+        lambda: Chain(
+            LappedTransform(8),
+            ContextAffine(nn.Conv1d(3, 8, 1), Scale()),
+            Inverse(LappedTransform(8)),
+        ),
         (2, 32),
         (2, 3, 2),
     ),

@@ -162,12 +162,12 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
     }
     if not matrices:
         return {}
-    together = torch.cat([matrix.flatten() for matrix in matrices.values()]).cpu()  # one copy
+    numbers = torch.cat([matrix.flatten() for matrix in matrices.values()]).cpu()  # one copy
     sizes = [matrix.numel() for matrix in matrices.values()]
     conditions = {}
-    for (name, matrix), numbers in zip(matrices.items(), together.split(sizes), strict=True):
-        finite = bool(numbers.isfinite().all())
-        condition = torch.linalg.cond(numbers.view(matrix.shape)).item() if finite else math.nan
+    for (name, matrix), part in zip(matrices.items(), numbers.split(sizes), strict=True):
+        finite = bool(part.isfinite().all())
+        condition = torch.linalg.cond(part.view(matrix.shape)).item() if finite else math.nan
         conditions[name] = condition
     return conditions
 

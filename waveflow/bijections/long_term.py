@@ -153,7 +153,7 @@ class LongTermPredictor(Bijection, Durable):
         self.block = block
         self.kernel_size = kernel_size
         self.window = window
-        self._low_pass = _low_pass(cutoff).to(default_precision())  # the compiled loops need it on the CPU
+        self._low_pass = _low_pass(cutoff).to(default_precision())  # of the loops: on the CPU
         low_pass = self._low_pass.to(torch.empty(0).device, copy=True)
         self.register_buffer("low_pass", low_pass, persistent=False)
 
@@ -347,11 +347,11 @@ class LongTermPredictor(Bijection, Durable):
         newest, past = low[..., -self.window :], low[..., : self.window + count - 1]
         size = fft_size(past.shape[-1])
         product = torch.fft.rfft(past, size) * torch.fft.rfft(newest, size).conj()
-        together = torch.fft.irfft(product, size)[..., :count]
+        products = torch.fft.irfft(product, size)[..., :count]
         sums = functional.pad(past.square().cumsum(-1), (1, 0))
         energy = (sums[..., self.window :] - sums[..., :count]).clamp_min(0)
         own = newest.square().sum(-1, keepdim=True)
-        return (together / (energy * own + FLOOR).sqrt()).flip(-1)
+        return (products / (energy * own + FLOOR).sqrt()).flip(-1)
 
     def _predict(self, x: Tensor, weights: Tensor, kernel: Tensor) -> Tensor:
         """The prediction of every block: (batch, time) -> (batch, blocks, block)."""

@@ -188,21 +188,21 @@ def _correlate(
     count = lags[1] - lags[0]
     newest = low[begin - window : begin]
     past = low[begin - window - lags[1] + 1 : begin - lags[0]]  # longest lag first
-    together = np.zeros(count, low.dtype)
+    products = np.zeros(count, low.dtype)
     for sample in range(0, window - window % 4, 4):
         a, b, c, d = newest[sample : sample + 4]
         seen = past[sample : sample + count + 3]
         for i in range(count):
-            together[i] += a * seen[i] + b * seen[i + 1] + c * seen[i + 2] + d * seen[i + 3]
+            products[i] += a * seen[i] + b * seen[i + 1] + c * seen[i + 2] + d * seen[i + 3]
     for sample in range(window - window % 4, window):
         for i in range(count):
-            together[i] += newest[sample] * past[sample + i]
+            products[i] += newest[sample] * past[sample + i]
     own = energy = 0.0
     for sample in range(window):
         own += newest[sample] * newest[sample]
         energy += past[sample] * past[sample]
     for i in range(count):
-        correlation[count - 1 - i] = together[i] / np.sqrt(max(energy, 0.0) * own + floor)
+        correlation[count - 1 - i] = products[i] / np.sqrt(max(energy, 0.0) * own + floor)
         if i + 1 < count:
             energy += past[i + window] * past[i + window] - past[i] * past[i]
 
@@ -246,7 +246,7 @@ def _weigh(
 def _predict(
     piece: _Array, audio: _Array, taps: _Array, start: int, stop: int, shortest: int
 ) -> None:
-    """Add to ``piece`` what the past predicts of the samples from ``start`` to ``stop``."""
+    """Add to ``piece`` the prediction of the samples from ``start`` to ``stop``."""
     whole = len(taps) - len(taps) % 4
     for tap in range(0, whole, 4):
         a, b, c, d = taps[tap : tap + 4]
@@ -270,18 +270,18 @@ def _padded(x: _Array) -> _Array:
 def _spread(
     to_seen: _Array, to_taps: _Array, to_outputs: _Array, seen: _Array, taps: _Array
 ) -> None:
-    """Add the gradients behind ``outputs[i] = sum(taps[j] * seen[i + j] for j in ...)``.
+    """Add the gradients of ``outputs[i] = sum(taps[j] * seen[i + j] for j in ...)``.
 
-    ``taps`` are those of ``_padded``.
+    The taps are padded by ``_padded``.
     """
     count, whole = len(to_taps), len(to_outputs) - len(to_outputs) % 4
     for i in range(0, whole, 4):
         a, b, c, d = to_outputs[i : i + 4]
-        there, to_there = seen[i : i + count + 3], to_seen[i : i + count + 3]
+        part, to_part = seen[i : i + count + 3], to_seen[i : i + count + 3]
         for j in range(count):
-            to_taps[j] += a * there[j] + b * there[j + 1] + c * there[j + 2] + d * there[j + 3]
+            to_taps[j] += a * part[j] + b * part[j + 1] + c * part[j + 2] + d * part[j + 3]
         for j in range(count + 3):
-            to_there[j] += a * taps[j + 3] + b * taps[j + 2] + c * taps[j + 1] + d * taps[j]
+            to_part[j] += a * taps[j + 3] + b * taps[j + 2] + c * taps[j + 1] + d * taps[j]
     for i in range(whole, len(to_outputs)):
         for j in range(count):
             to_taps[j] += to_outputs[i] * seen[i + j]
@@ -356,18 +356,18 @@ def _differentiate_correlation(
     oldest = begin - window - lags[1] + 1
     newest, to_newest = low[begin - window : begin], to_low[begin - window : begin]
     past, to_past = low[oldest : begin - lags[0]], to_low[oldest : begin - lags[0]]
-    to_together, to_energy = np.empty(count, low.dtype), np.empty(count)
+    to_products, to_energy = np.empty(count, low.dtype), np.empty(count)
     own = energy = to_own = 0.0
     for sample in range(window):
         own += newest[sample] * newest[sample]
         energy += past[sample] * past[sample]
     for i in range(count):
-        known = max(energy, 0.0)
-        product = known * own + floor
-        to_together[i] = to_correlation[count - 1 - i] / np.sqrt(product)
+        clamped = max(energy, 0.0)
+        product = clamped * own + floor
+        to_products[i] = to_correlation[count - 1 - i] / np.sqrt(product)
         to_product = -to_correlation[count - 1 - i] * correlation[count - 1 - i] / (2 * product)
         to_energy[i] = to_product * own if energy >= 0 else 0.0
-        to_own += to_product * known
+        to_own += to_product * clamped
         if i + 1 < count:
             energy += past[i + window] * past[i + window] - past[i] * past[i]
     to_square = 0.0
@@ -379,4 +379,4 @@ def _differentiate_correlation(
         to_past[i] += 2 * to_square * past[i]
     for sample in range(window):
         to_newest[sample] += 2 * to_own * newest[sample]
-    _spread(to_past, to_newest, to_together, past, _padded(newest))
+    _spread(to_past, to_newest, to_products, past, _padded(newest))

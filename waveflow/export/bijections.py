@@ -1,4 +1,4 @@
-"""The bijections of a vocoder as ONNX operators, one function each: from latent to data."""
+"""The inverses of bijections as ONNX operators, one function each."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from waveflow.export.networks import network, repeated
 
 
 class Context:
-    """What the bijections see of the mel.
+    """The context of the bijections.
 
     Args:
-        value: (batch, channels, frames or steps).
-        samples: of audio a step of it.
+        value: The name of the value, (batch, channels, frames or steps).
+        samples: Samples of audio in a step of the context.
     """
 
     def __init__(self, value: str, samples: int) -> None:
@@ -43,7 +43,7 @@ def inverse(module: Bijection, builder: OnnxBuilder, z: Data, context: Context) 
     """The inverse of a bijection.
 
     Raises:
-        ValueError: a module that is not known here.
+        ValueError: a bijection without an ONNX form.
     """
     raise ValueError(f"no ONNX form of {type(module).__name__}: expected one in {__name__}")
 
@@ -84,7 +84,7 @@ def _lapped(module: ConstantLapped, builder: OnnxBuilder, z: Data, context: Cont
 
 
 def forward(module: ConstantLapped, builder: OnnxBuilder, x: Data) -> Data:
-    """A lapped transform the other way, (batch, time) -> (batch, groups, time / groups)."""
+    """A lapped transform, (batch, time) -> (batch, groups, time / groups)."""
     if not isinstance(module, ConstantLapped):
         raise ValueError(
             f"no ONNX form of Inverse({type(module).__name__}): expected one in {__name__}"
@@ -96,7 +96,7 @@ def forward(module: ConstantLapped, builder: OnnxBuilder, x: Data) -> Data:
 
 
 def _rotated(module: ConstantLapped, builder: OnnxBuilder, blocks: str, sin: Tensor) -> str:
-    """The last half of each block against the first of the next, mirrored."""
+    """Rotate the last half of each block against the mirrored first half of the next."""
     first, last = builder.split(blocks, 1, [module.groups // 2] * 2)
     before = builder.slice(last, 2, end=-1)
     after = builder.flip(builder.slice(first, 2, start=1), 1)

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class SynthesisGraph(nn.Module):
-    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers.
+    """The computation of ``vocoder(mel)`` for tracing, without checks and random numbers.
 
-    Weight norm is folded into the weights and 1x1 convolutions are inverted once; mel consistency
-    is :class:`~waveflow.export.matrix_consistency.MatrixConsistency`, which needs no
-    complex numbers. The weights are copies, on the CPU and in float32.
+    Weight norm is folded into the weights and 1x1 convolutions are inverted once. Mel consistency
+    is :class:`~waveflow.export.matrix_consistency.MatrixConsistency`, which needs no complex
+    numbers. The weights are copies, on the CPU and in float32.
 
     Args:
-        vocoder: what to make a graph of.
-        synthesis: temperature and iterations of mel consistency.
+        vocoder: The vocoder.
+        synthesis: The temperature and the iterations of mel consistency.
 
     >>> import torch
     >>> from waveflow import Vocoder
@@ -64,8 +64,8 @@ class SynthesisGraph(nn.Module):
         """Synthesise.
 
         Args:
-            mel: (batch, n_mels, frames).
-            noise: (batch, frames * hop_length), standard normal.
+            mel: The mel, (batch, n_mels, frames).
+            noise: Standard normal noise, (batch, frames * hop_length).
 
         Returns:
             audio, (batch, frames * hop_length).

@@ -1,4 +1,4 @@
-"""Whether a module is still what it was when something was computed from it."""
+"""Whether a module has changed since something was computed from it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from torch import Tensor, nn
 
 
 class StalenessCheck:
-    """Sees every change of a module's parameters, buffers and parts that torch keeps account of.
+    """Detects changes of a module's parameters, buffers and submodules since it was made.
 
-    That is all but numbers written past autograd, through ``.data`` or by a fused optimiser. Those
-    are steps of training: a module in training mode, or with gradients, always counts as changed.
+    It compares torch's version counters, so it misses values that are written past autograd,
+    through ``.data`` or by a fused optimiser. Fused optimisers run in training, so a module is
+    always stale in training mode or if a gradient has been added or removed.
 
     >>> linear = nn.Linear(2, 2).eval()
-    >>> watch = StalenessCheck(linear)
-    >>> watch.unchanged()
-    True
-    >>> _ = nn.init.zeros_(linear.weight)
-    >>> watch.unchanged()
+    >>> check = StalenessCheck(linear)
+    >>> check.is_stale()
     False
+    >>> _ = nn.init.zeros_(linear.weight)
+    >>> check.is_stale()
+    True
 
     Args:
-        module: what to watch.
+        module: The module to check.
     """
 
     def __init__(self, module: nn.Module):
@@ -29,12 +30,12 @@ class StalenessCheck:
         self._states = [(tensor, _State(tensor)) for tensor in _tensors(module)]
         self._module = module
 
-    def unchanged(self) -> bool:
-        """Whether all is still as it was."""
+    def is_stale(self) -> bool:
+        """Whether the module may have changed."""
         return (
-            not self._module.training
-            and all(_same(contents, _contents(part)) for part, contents in self._parts)
-            and all(state.is_of(tensor) for tensor, state in self._states)
+            self._module.training
+            or any(not _same(contents, _contents(part)) for part, contents in self._parts)
+            or any(not state.is_of(tensor) for tensor, state in self._states)
         )
 
 
@@ -51,27 +52,27 @@ def _tensors(module: nn.Module) -> list[Tensor]:
 
 
 class _State:
-    """What a tensor was: by torch's count of its changes, or by its numbers if there is no count,
-    as of tensors made in inference mode.
+    """The state of a tensor: its version, or its values if it has no version, as tensors made in
+    inference mode.
     """
 
     def __init__(self, tensor: Tensor):
-        self._count, self._place = _count(tensor), _place(tensor)
-        self._numbers = tensor.detach().clone() if self._count is None else None
+        self._version, self._storage = _version(tensor), _storage(tensor)
+        self._values = tensor.detach().clone() if self._version is None else None
 
     def is_of(self, tensor: Tensor) -> bool:
-        """Whether the tensor is still that."""
-        if (self._count, self._place) != (_count(tensor), _place(tensor)):
+        """Whether the tensor is still in this state."""
+        if (self._version, self._storage) != (_version(tensor), _storage(tensor)):
             return False
-        return self._numbers is None or torch.equal(self._numbers, tensor)
+        return self._values is None or torch.equal(self._values, tensor)
 
 
-def _count(tensor: Tensor) -> int | None:
+def _version(tensor: Tensor) -> int | None:
     try:
         return tensor._version
-    except RuntimeError:  # nothing else tells in every case: data may be exchanged later
+    except RuntimeError:  # ``is_inference`` would not do: the data may be exchanged later
         return None
 
 
-def _place(tensor: Tensor) -> tuple[int, torch.dtype, bool]:
+def _storage(tensor: Tensor) -> tuple[int, torch.dtype, bool]:
     return tensor.data_ptr(), tensor.dtype, tensor.grad is None

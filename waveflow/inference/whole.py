@@ -1,4 +1,4 @@
-"""Whole batches at once, for a GPU: what it costs there is to launch an operator, not its size."""
+"""Whole batches at once, for a GPU, where the cost is the number of operators, not their size."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from waveflow.precision import exact_convolutions, full_precision
 class Whole:
     """The vocoder's modules with all constants computed beforehand, on batches of whole mels.
 
-    No operator joins examples, so none depends on its neighbours, but for rounding.
+    No operator combines examples, so each is independent of the others up to rounding.
 
     Args:
-        context_net: mel -> context.
-        bijection: audio <-> latent, sharpened.
-        consistency: brings the sample nearer to the mel.
-        groups: of the latent.
+        context_net: The network mel -> context.
+        bijection: The bijection audio <-> latent, sharpened.
+        consistency: The module that brings the flow's sample nearer to the mel.
+        groups: Number of channels of the latent.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class Whole:
         """The sound of mels.
 
         Args:
-            mel: (batch, n_mels, frames), checked.
-            noise: (batch, frames * hop_length), standard normal, float64, there as well.
-            synthesis: temperature and the schedule of iterations.
+            mel: Mels, (batch, n_mels, frames), checked.
+            noise: Standard normal noise, (batch, frames * hop_length), float64, on the device of
+                the mel.
+            synthesis: The temperature and the schedule of iterations.
 
         Returns:
             audio, (batch, frames * hop_length).

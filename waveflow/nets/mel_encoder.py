@@ -1,4 +1,4 @@
-"""A context network that stays at the mel's rate, where convolutions cost little."""
+"""A context network at the mel's rate, where convolutions are cheap."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from waveflow.streaming.taps import Convolution
 from waveflow.streaming.weights import as_matrix
 
 STANDARD = 4.0
-"""Nats of a log-mel that are one unit of a standardised one."""
+"""The unit of a standardised log-mel, in nats."""
 
 
 class MelEncoder(nn.Module):
     """Mel to context at frame rate: residual convolutions over neighbouring frames.
 
-    Everything downstream repeats what it makes of this context to its own rate, so the cost of
-    conditioning does not grow with the squeezed rate.
+    The networks after it process this context at its own rate and repeat the result to theirs, so
+    the cost of conditioning does not grow with the squeezed rate.
 
     Args:
-        n_mels: bands of the mel.
-        channels: channels of the residual blocks.
-        layers: number of residual blocks.
-        kernel_size: frames that one convolution sees; odd.
-        causal: whether a context frame sees no mel frame after its own, in place of
-            ``(layers + 1) * (kernel_size - 1) / 2``.
-        with_mel: whether the context ends in a SiLU and carries the standardised mel beside it,
-            ``channels + n_mels`` channels in all, so that a linear map of it can read levels, and
-            whether every layer is :class:`waveflow.nets.Bounded`.
+        n_mels: Number of bands of the mel.
+        channels: Channels of the residual blocks.
+        layers: Number of residual blocks.
+        kernel_size: Number of frames that a convolution sees; odd.
+        causal: Whether a context frame sees no mel frame after its own; otherwise it sees
+            ``(layers + 1) * (kernel_size - 1) / 2`` of them.
+        with_mel: Whether the context ends in a SiLU with the standardised mel appended
+            (``channels + n_mels`` channels in all, so that a linear map of the context can read
+            levels), and every layer is :class:`waveflow.nets.Bounded`.
 
     Attributes:
-        out_channels: channels of the context.
-        rate: steps of the context for each frame.
+        out_channels: Channels of the context.
+        rate: Steps of the context for each frame.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -168,5 +168,7 @@ def _unbounded(rows: Tensor) -> Tensor:
 
 
 def standardised(mel: Tensor) -> Tensor:
-    """Log-mels of speech, whose mean is near -5 and deviation near 2, brought near 0 and 1/2."""
+    """Log-mels of speech, with mean near -5 and deviation near 2, scaled to mean near 0 and
+    deviation near 1/2.
+    """
     return mel / STANDARD + 1.25

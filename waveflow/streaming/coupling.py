@@ -22,8 +22,8 @@ class RowPartition(Protocol):
         """Split (steps, channels) into both parts.
 
         Args:
-            rows: (steps, channels).
-            step: The step of the signal that the first row is.
+            rows: The rows, (steps, channels).
+            step: Number of the first row in the signal.
         """
         ...
 
