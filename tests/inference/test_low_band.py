@@ -30,12 +30,12 @@ def consistency(request):
 
 
 def streamed(consistency, audio, mel, sizes, schedule):
-    line, pieces, frame = SharedBuffer(), [], 0
-    push = StreamedConsistency(consistency).begin(line, schedule)
+    buffer, pieces, frame = SharedBuffer(), [], 0
+    push = StreamedConsistency(consistency).begin(buffer, schedule)
     hop = consistency.log_mel.config.hop_length
     with torch.inference_mode():
         for index, size in enumerate(sizes):
-            line.push(mel[0, :, frame : frame + size].T)
+            buffer.push(mel[0, :, frame : frame + size].T)
             part = audio[0, frame * hop : (frame + size) * hop]
             pieces.append(push(part, index == len(sizes) - 1))
             frame += size
@@ -75,13 +75,13 @@ def test_chunks_do_not_change_a_bit(consistency):
 def test_audio_comes_as_early_as_told(consistency):
     audio, mel = example(consistency, 90)
     form, hop = StreamedConsistency(consistency), consistency.log_mel.config.hop_length
-    schedule, line, come = (1, 2), SharedBuffer(), 0
-    push = form.begin(line, schedule)
+    schedule, buffer, received = (1, 2), SharedBuffer(), 0
+    push = form.begin(buffer, schedule)
     for frame in range(90):
-        line.push(mel[0, :, frame : frame + 1].T)
-        come += len(push(audio[0, frame * hop : (frame + 1) * hop], False))
-        assert come == form.outputs_after((frame + 1) * hop, schedule)
-    assert come > 30 * hop
+        buffer.push(mel[0, :, frame : frame + 1].T)
+        received += len(push(audio[0, frame * hop : (frame + 1) * hop], False))
+        assert received == form.outputs_after((frame + 1) * hop, schedule)
+    assert received > 30 * hop
 
 
 def test_what_a_sample_needs_is_enough(consistency):

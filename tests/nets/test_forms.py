@@ -60,13 +60,13 @@ def test_every_network_is_a_case():
 
 def pushed(stage, rows, context):
     """What comes of rows in pieces."""
-    line, come, done = SharedBuffer(), 0, []
-    push = stage.begin(line)
-    line.push(context)
+    buffer, received, done = SharedBuffer(), 0, []
+    push = stage.begin(buffer)
+    buffer.push(context)
     for piece in rows.split([1, 4, 2, len(rows) - 7]):
-        come += len(piece)
-        done.append(push(piece, come == len(rows)))
-        assert come == len(rows) or sum(map(len, done)) == stage.outputs_after(come)
+        received += len(piece)
+        done.append(push(piece, received == len(rows)))
+        assert received == len(rows) or sum(map(len, done)) == stage.outputs_after(received)
     return torch.cat(done)
 
 
@@ -113,5 +113,5 @@ def in_onnx(net, expected, ratio, **given):
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     inputs = {name: value.float().numpy() for name, value in given.items()}
-    (found,) = session.run(None, inputs)
-    assert (torch.from_numpy(found) - expected).abs().max() <= 1e-4
+    (actual,) = session.run(None, inputs)
+    assert (torch.from_numpy(actual) - expected).abs().max() <= 1e-4

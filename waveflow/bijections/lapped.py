@@ -39,7 +39,7 @@ class LappedTransform(Bijection):
     this is the textbook MDCT of the time-reversed signal. Nothing is folded at the two ends of the
     signal, which is an MDCT with a rectangular half-window there: the map stays square and
     orthonormal, the two ends do not wrap around, and ``log_det`` is 0.
-    A coefficient depends on 2 M samples. The DCT-IV is one matrix product of M multiply-adds a sample,
+    A coefficient depends on 2 M samples. The DCT-IV is one matrix product, M operations a sample,
     faster than an FFT at these sizes (``benchmarks/lapped.py``).
 
     Princen & Bradley, *Analysis/synthesis filter bank design based on time domain aliasing
