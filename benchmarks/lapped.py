@@ -1,4 +1,4 @@
-"""The DCT-IV inside ``Lapped``: one matrix product against an FFT of half the size."""
+"""The DCT-IV inside ``LappedTransform``: one matrix product against an FFT of half the size."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import randomise
-from waveflow.bijections import Coupling, Polyphase
+from waveflow.bijections import Coupling, Squeeze
 from waveflow.flow import Flow, Gaussian
 from waveflow.models import glow, lapflow, nice, realnvp, source_filter, squeezewave, waveglow
 from waveflow.nets import WaveNet
@@ -70,7 +70,7 @@ def test_a_2d_density_integrates_to_one(bijection):
         log_prob = flow.log_prob(points, torch.zeros(len(points), 1, 1))
     area = (axis[1] - axis[0]) ** 2
     assert abs(log_prob.exp().sum() * area - 1) < 1e-3
-    gaussian = Flow(Polyphase(2), Gaussian()).log_prob(points)
+    gaussian = Flow(Squeeze(2), Gaussian()).log_prob(points)
     assert (log_prob.exp() - gaussian.exp()).abs().max() > 0.01  # not the base left as it is
 
 
@@ -81,7 +81,7 @@ def test_gaussian_constant():
 
 
 def test_samples_follow_the_base_and_the_temperature():
-    flow = Flow(Polyphase(4), Gaussian())
+    flow = Flow(Squeeze(4), Gaussian())
     generator = torch.Generator().manual_seed(3)
     audio = flow.sample((8, 4, 2000), temperature=0.5, generator=generator)
     assert audio.shape == (8, 8000)

@@ -26,15 +26,15 @@ from waveflow.bijections import (
     Coupling,
     Inverse,
     InvertibleConv1x1,
-    Lapped,
+    LappedTransform,
     PLUConv1x1,
     Scale,
 )
 from waveflow.cli import main
 from waveflow.evaluation.local_likelihood import local_log_prob
+from waveflow.inference.constant_folding import fold_constants, fused
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.engine import Engine
-from waveflow.inference.folded import folded, fused
 from waveflow.inference.whole_consistency import few_operators
 from waveflow.nets import WaveNet
 from waveflow.nets.bounded import Bounded
@@ -353,8 +353,10 @@ class Test_the_command_line:
 
 def constant_in_the_inverse(monkeypatch):
     """Synthesis meets a table that stayed behind."""
-    inverse = Lapped.inverse
-    monkeypatch.setattr(Lapped, "inverse", lambda self, z, c=None: inverse(self, z, c) + ONES[:1])
+    inverse = LappedTransform.inverse
+    monkeypatch.setattr(
+        LappedTransform, "inverse", lambda self, z, c=None: inverse(self, z, c) + ONES[:1]
+    )
 
 
 def constant_in_the_engine(monkeypatch):
@@ -474,7 +476,7 @@ def test_iterations_of_few_operators_are_those_of_the_cpu(
     plain = MelConsistency(LogMel(config))
     audio, mel = 0.1 * torch.randn(3, frames * hop_length), torch.randn(3, 6, frames) - 4
     mel[1] -= 12  # silence, which the clamp decides about
-    few = folded(plain, few_operators)
+    few = fold_constants(plain, few_operators)
     with torch.inference_mode():
         torch.testing.assert_close(few(audio, mel, 8, 3), plain(audio, mel, 8, 3))
 
@@ -483,7 +485,7 @@ def test_iterations_of_few_operators_are_those_of_the_cpu(
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"kernel_size": 5, "cycle": 2}], ids=str)
 def test_a_network_of_few_operators_is_the_plain_one(layers, options, double):
     net = randomise(WaveNet(3, 4, 5, channels=6, layers=layers, **options))
-    few, x = folded(net, fused), torch.randn(2, 3, 12)
+    few, x = fold_constants(net, fused), torch.randn(2, 3, 12)
     for ratio in (1, 4):
         context = torch.randn(2, 5, 12 // ratio)
         torch.testing.assert_close(few(x, context), net(x, context))
@@ -496,8 +498,10 @@ def test_layers_of_few_operators_are_the_plain_ones(blocks, double):
     layers = [randomise(layer) for layer in layers]
     scaled = ContextAffine(torch.nn.Conv1d(3, 8, 1), Scale())
     moved = ContextAffine(torch.nn.Conv1d(3, 16, 1), Affine())
-    chain = Chain(Lapped(4), Inverse(Lapped(4)), Lapped(8), *layers, scaled, moved)
-    few = folded(chain.eval(), fused)
+    chain = Chain(
+        LappedTransform(4), Inverse(LappedTransform(4)), LappedTransform(8), *layers, scaled, moved
+    )
+    few = fold_constants(chain.eval(), fused)
     z, context = torch.randn(2, 8, blocks), torch.randn(2, 3, blocks)
     with torch.no_grad():
         torch.testing.assert_close(few.inverse(z.clone(), context), chain.inverse(z, context))
@@ -505,10 +509,10 @@ def test_layers_of_few_operators_are_the_plain_ones(blocks, double):
 
 def test_bounds_of_few_operators_are_the_plain_ones():
     bounded, x = Bounded(3), torch.randn(2, 3, 9)
-    unseen = folded(bounded, fused).eval()
+    unseen = fold_constants(bounded, fused).eval()
     assert torch.equal(unseen(x), x)
     bounded(x / 2)
-    assert torch.equal(folded(bounded, fused).eval()(x), bounded.eval()(x))
+    assert torch.equal(fold_constants(bounded, fused).eval()(x), bounded.eval()(x))
 
 
 @PRETENDED

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import waveflow
-from waveflow.moved import MOVED
+from waveflow.moved import MOVED, RENAMED
 
 PACKAGE = Path(waveflow.__file__).parent
 TABLE = (PACKAGE.parent / "docs/architecture.md").read_text(encoding="utf-8")
@@ -128,6 +128,39 @@ def test_former_names_are_the_modules_of_today(old, new):
         del sys.modules[name]
     with pytest.warns(DeprecationWarning, match=f"expected `{new.removesuffix('.onnx')}`"):
         assert importlib.import_module(old) is importlib.import_module(new)
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [(module, *names) for module, table in RENAMED.items() for names in table.items()],
+)
+def test_former_names_are_the_objects_of_today(module, old, new):
+    package = importlib.import_module(module)
+    with pytest.warns(DeprecationWarning, match=f"^expected `{new}`; `{old}` goes in ") as warned:
+        assert getattr(package, old) is getattr(package, new)
+    assert warned[0].filename == __file__
+    with pytest.warns(DeprecationWarning, match=f"`{old}` goes in ") as warned:
+        exec(f"from {module} import {old}", scope := {})
+    assert scope[old] is getattr(package, new)
+    assert {warning.filename for warning in warned} == {"<string>"}
+    assert old not in package.__all__
+
+
+def test_names_that_never_were_are_unknown():
+    for module in RENAMED:
+        with pytest.raises(AttributeError, match=f"module '{module}' has no attribute 'Nobody'"):
+            importlib.import_module(module).Nobody  # noqa: B018
+
+
+def test_every_former_name_is_documented():
+    page = (PACKAGE.parent / "docs/deprecation.md").read_text(encoding="utf-8")
+    renamed = {
+        f"{module}.{old}": f"{module}.{new}"
+        for module, table in RENAMED.items()
+        for old, new in table.items()
+    }
+    for old, new in {**MOVED, **renamed}.items():
+        assert f"| `{old}` | `{new}` | 0.2 |" in page
 
 
 def test_import_is_light():

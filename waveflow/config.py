@@ -60,18 +60,19 @@ MODELS: dict[str, type[ModelConfig]] = {
 
 @dataclass(frozen=True)
 class SynthesisConfig(Section):
-    """How sound is made of a mel, unless the caller says otherwise.
+    """The default settings of synthesis.
 
     Attributes:
-        temperature: standard deviation of the latent noise.
-        consistency: iterations of :class:`waveflow.audio.MelConsistency` on the flow's sample;
-            none leaves it as it is.
-        full_band: how many of the iterations, the first ones, move all bins; the others move bins
-            below ``cutoff`` alone; by default all of them move all bins.
-        cutoff: Hz above which the iterations that follow leave the sound as it is.
-        sharpness: factor of the logits by which a long-term predictor weighs lags
-            (``waveflow.bijections.long_term.sharpened``). Between two lags the model hedges,
-            which blurs the upper harmonics; a factor above 1 decides. 1 is the model's own density.
+        temperature: Standard deviation of the latent noise.
+        consistency: Iterations of :class:`waveflow.audio.MelConsistency` on the flow's sample;
+            0 leaves it as it is.
+        full_band: Number of first iterations that change all bins; the others change only bins
+            below ``cutoff``. By default all iterations change all bins.
+        cutoff: Frequency in Hz above which the other iterations leave the sound as it is.
+        sharpness: Factor of the logits by which a long-term predictor weights lags
+            (``waveflow.bijections.long_term.sharpened``). A model that is uncertain about the lag
+            averages several, which blurs the upper harmonics; a factor above 1 prefers the most
+            likely. 1 is the model's own density.
     """
 
     section: ClassVar[str] = "synthesis"
@@ -83,7 +84,9 @@ class SynthesisConfig(Section):
 
     @property
     def schedule(self) -> tuple[int, int]:
-        """How many iterations move all bins, and how many after them the low band alone."""
+        """Number of iterations that change all bins, and of those after them that change the low
+        band.
+        """
         full = self.consistency
         if self.full_band is not None:
             full = min(full, self.full_band)
@@ -92,7 +95,7 @@ class SynthesisConfig(Section):
     def override(
         self, *, temperature: float | None = None, consistency: int | None = None
     ) -> SynthesisConfig:
-        """The same with every value that is given."""
+        """A copy with the given values; None leaves a value as it is."""
         return replace(
             self,
             temperature=self.temperature if temperature is None else temperature,
@@ -102,7 +105,13 @@ class SynthesisConfig(Section):
 
 @dataclass(frozen=True)
 class VocoderConfig:
-    """A vocoder in a page of YAML: which model, which mel it reads, and how it makes sound."""
+    """The config of a vocoder, as in its YAML file.
+
+    Attributes:
+        model: The model and its sizes.
+        mel: The mel convention.
+        synthesis: The default settings of synthesis.
+    """
 
     model: ModelConfig
     mel: MelConfig = field(default_factory=MelConfig)
@@ -112,7 +121,7 @@ class VocoderConfig:
         require_fit(vars(self), FITS)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as :meth:`from_dict` takes them."""
+        """Plain values, which :meth:`from_dict` reads."""
         return {
             "model": {"name": self.model.name, **asdict(self.model)},
             "mel": asdict(self.mel),
@@ -124,7 +133,7 @@ class VocoderConfig:
         """Read plain values.
 
         Raises:
-            ValueError: as ``parse`` raises it.
+            ValueError: as ``parse``.
         """
         sections: dict[str, type[Section]]
         sections = {"model": ModelConfig, "mel": MelConfig, "synthesis": SynthesisConfig}
@@ -132,39 +141,39 @@ class VocoderConfig:
 
 
 Fits = Mapping[tuple[str, ...], Callable[..., Iterator[str]]]
-"""Functions of some sections, by their names, that say why these do not fit one another."""
+"""Functions that yield the reasons why sections do not fit, by the names of the sections."""
 
 FITS: Fits = {("model", "mel"): lambda model, mel: model.misfits(mel)}
-"""Those of a vocoder."""
+"""The conditions between the sections of a vocoder's config."""
 
 
 def require_fit(sections: Mapping[str, Any], fits: Fits, faults: Iterable[str] = ()) -> None:
     """Raise ValueError if sections do not fit one another.
 
     Args:
-        sections: those that are there, by name; of others nothing is asked.
-        fits: what is asked.
-        faults: what is known to be wrong already, and is told as well.
+        sections: The sections that exist, by name; conditions on others are skipped.
+        fits: The conditions.
+        faults: Messages of faults that are already known; the error includes them.
     """
-    told = list(faults)
+    messages = list(faults)
     for names, misfits in fits.items():
         if sections.keys() >= set(names):
-            told += misfits(*(sections[name] for name in names))
-    if told:
-        raise ValueError("; ".join(told))
+            messages += misfits(*(sections[name] for name in names))
+    if messages:
+        raise ValueError("; ".join(messages))
 
 
 def parse(
     values: Mapping[str, Any], sections: Mapping[str, type[Section]], fits: Fits | None = None
 ) -> dict[str, Any]:
-    """Turn plain values into one dataclass a section; a section left out gets its defaults.
+    """Read plain values into one dataclass for each section; a missing section has its defaults.
 
     The section ``model`` names its class (``name: lapflow``); the section ``mel`` may be the name
     of a convention (``mel: hifigan-22k``).
 
     Raises:
         ValueError: an unknown section or key, a value of the wrong type or out of its range, or
-            sections that do not fit; names all of them.
+            sections that do not fit; the message lists all of them.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"config: expected keys and values; got {type(values).__name__}")
@@ -174,14 +183,14 @@ def parse(
         for section in values
         if section not in sections
     ]
-    found: dict[str, Any] = {}
+    parsed: dict[str, Any] = {}
     for section, cls in sections.items():
         try:
-            found[section] = _parse_section(section, values.get(section), cls)
+            parsed[section] = _parse_section(section, values.get(section), cls)
         except ValueError as error:
             faults.append(str(error))
-    require_fit(found, fits or {}, faults)
-    return found
+    require_fit(parsed, fits or {}, faults)
+    return parsed
 
 
 def _parse_section(section: str, values: Any, cls: type[Section]) -> Section:
@@ -197,7 +206,7 @@ def _parse_section(section: str, values: Any, cls: type[Section]) -> Section:
 
 
 def _check_keys(values: Any, path: str = "config") -> None:
-    """Raise ValueError for a key that is no text, or a number that no field can have."""
+    """Raise ValueError for a key that is not a string, or a number that no field can have."""
     if isinstance(values, Mapping):
         for key, value in values.items():
             if not isinstance(key, str):

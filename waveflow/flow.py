@@ -1,4 +1,4 @@
-"""A flow: a bijection and the base distribution its latent follows."""
+"""A flow: a bijection and the base distribution of its latent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ class Gaussian(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | None = None,
     ) -> Tensor:
-        """A standard normal tensor of the given shape."""
+        """A standard normal tensor.
+
+        Args:
+            shape: The shape of the tensor.
+            generator: Source of the noise; by default torch's global generator.
+            dtype: The type of the tensor; by default torch's default type.
+            device: The device of the tensor; by default torch's default device.
+        """
         return torch.randn(shape, generator=generator, dtype=dtype, device=device)
 
 
@@ -36,9 +43,13 @@ class Flow(nn.Module):
 
     .. math:: \log p(x \mid c) = \log p_Z(f(x; c)) + \log\left|\det \partial f / \partial x\right|
 
+    Args:
+        bijection: The map :math:`f` from data to latent.
+        base: The distribution :math:`p_Z` of the latent.
+
     >>> import torch
-    >>> from waveflow.bijections import Polyphase
-    >>> flow = Flow(Polyphase(4), Gaussian())
+    >>> from waveflow.bijections import Squeeze
+    >>> flow = Flow(Squeeze(4), Gaussian())
     >>> flow.log_prob(torch.zeros(1, 8))            # 8 times -log(2 pi) / 2
     tensor([-7.3515])
     """
@@ -64,11 +75,11 @@ class Flow(nn.Module):
         """Draw data: ``f^-1(temperature * noise)``.
 
         Args:
-            shape: the shape of the latent, (batch, ...).
-            context: the context of the bijection.
-            temperature: standard deviation of the latent; below 1 the samples crowd round the
-                mode and the draw is no longer from the modelled density.
-            generator: source of the noise.
+            shape: The shape of the latent, (batch, ...).
+            context: The context of the bijection.
+            temperature: Standard deviation of the latent. Below 1 the samples are closer to the
+                mode, and no longer samples of the modelled density.
+            generator: Source of the noise; by default torch's global generator.
         """
         temperature = real(temperature, "temperature")
         like = next(self.bijection.parameters(), torch.empty(0))

@@ -1,9 +1,9 @@
-"""Moves in the space of latents: between recordings, in bands, along a direction.
+"""Operations on latents: interpolation, scaling and exchange of bands, moves along a direction.
 
-Latents are (..., channels, steps) as ``vocoder.encode`` gives them, standard normal under the
-model; Glow (https://arxiv.org/abs/1807.03039, section 6) moves those of pictures alike. All
-functions are pure, and compute in the precision of what they are given. A mixing of channels, as
-by 1x1 convolutions, stands before the latent of most models: a channel is then no frequency band.
+Latents are (..., channels, steps) as ``vocoder.encode`` returns them, standard normal under the
+model. Glow (https://arxiv.org/abs/1807.03039, section 6) does the same with latents of images. All
+functions are pure, and compute in the precision of their arguments. Most models mix channels, as
+by 1x1 convolutions, so a channel of their latent is not a frequency band.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from waveflow.checks import real, tensor, whole
 
 
 def cut_to_shortest(latents: Sequence[Tensor]) -> list[Tensor]:
-    """The same number of steps of each, from the first on: (..., channels, steps) -> likewise.
+    """Cut latents (..., channels, steps) to the number of steps of the shortest.
 
     Raises:
-        ValueError: none at all, or different numbers of channels.
+        ValueError: no latents, or different numbers of channels.
     """
     if not latents:
         raise ValueError("expected latents; got none")
@@ -42,21 +42,21 @@ def interpolate(one: Tensor, other: Tensor, fraction: float) -> Tensor:
     .. math:: z_t = r\,\Big(\frac{\sin (1 - t)\omega}{\sin\omega}\,\frac{a}{|a|}
               + \frac{\sin t\omega}{\sin\omega}\,\frac{b}{|b|}\Big), \qquad |z_t| = r .
 
-    A latent has a norm near the square root of its size, and a straight line between two would cut
-    the corner: half way, its variance is 1/2. On the circle it stays 1. At 0 and 1 the result
-    is ``one`` and ``other``, exactly.
+    The norm of a latent is near the square root of its size. On a straight line between two
+    latents it is smaller: half way, the variance is 1/2. On the circle the variance stays 1. At 0
+    and 1 the result is ``one`` and ``other``, exactly.
 
     Shoemake, *Animating rotation with quaternion curves*, SIGGRAPH 1985; White, *Sampling
     generative networks* (https://arxiv.org/abs/1609.04468).
 
     Args:
-        one: (channels, steps), or any shape: all of it is one point.
-        other: likewise, of the same shape.
-        fraction: t, from 0 to 1.
+        one: The latent at 0, (channels, steps), or of any other shape, as one point.
+        other: The latent at 1, of the same shape.
+        fraction: The fraction t of the way, from 0 to 1.
 
     Raises:
         ValueError: shapes that differ, a fraction out of range, a latent that is 0 everywhere, or
-            two that are opposite, between which no great circle is the shortest.
+            opposite latents, between which the shortest path is not unique.
 
     >>> import torch
     >>> half = interpolate(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0]), 0.5)
@@ -69,9 +69,9 @@ def interpolate(one: Tensor, other: Tensor, fraction: float) -> Tensor:
         raise ValueError(f"expected a fraction from 0 to 1; got {fraction}")
     norms = one.norm(), other.norm()
     if not all(norms):
-        raise ValueError("expected latents of which none is 0 everywhere; got one that is")
+        raise ValueError("expected latents that are not 0 everywhere; got one that is")
     a, b = one / norms[0], other / norms[1]
-    angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())  # precise for small angles, too
+    angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())  # precise for small angles as well
     if torch.pi - angle < 1e-3:
         raise ValueError("expected latents that are not opposite; got one and its negative")
     norm = (1 - fraction) * norms[0] + fraction * norms[1]
@@ -86,16 +86,17 @@ def interpolate(one: Tensor, other: Tensor, fraction: float) -> Tensor:
 
 
 def scale_band(z: Tensor, first: int, stop: int, factor: float) -> Tensor:
-    """Channels from ``first`` to before ``stop`` times a factor; the others as they are.
+    """Scale a band of channels.
 
     Args:
-        z: (..., channels, steps).
-        first: of the band.
-        stop: behind it.
-        factor: 0 puts the band on its mode, below 1 calms it, 1 leaves it; its inverse undoes it.
+        z: The latent, (..., channels, steps).
+        first: First channel of the band.
+        stop: Last channel of the band, plus 1.
+        factor: Factor of the band: 0 sets it to its mode, below 1 reduces its variation, 1 leaves
+            it as it is. The reciprocal undoes it.
 
     Raises:
-        ValueError: no such band.
+        ValueError: a band that is not within the channels.
     """
     _check_band(z, first, stop)
     scales = z.new_ones(z.shape[-2], 1)
@@ -104,16 +105,16 @@ def scale_band(z: Tensor, first: int, stop: int, factor: float) -> Tensor:
 
 
 def swap_band(z: Tensor, other: Tensor, first: int, stop: int) -> Tensor:
-    """Channels from ``first`` to before ``stop`` of another latent; the rest of ``z``.
+    """Replace a band of channels by that of another latent.
 
     Args:
-        z: (..., channels, steps).
-        other: likewise, of the same shape.
-        first: of the band.
-        stop: behind it.
+        z: The latent, (..., channels, steps).
+        other: The latent with the new band, of the same shape.
+        first: First channel of the band.
+        stop: Last channel of the band, plus 1.
 
     Raises:
-        ValueError: no such band, or shapes that differ.
+        ValueError: a band that is not within the channels, or shapes that differ.
     """
     _check_same(z, other)
     _check_band(z, first, stop)
@@ -123,19 +124,19 @@ def swap_band(z: Tensor, other: Tensor, first: int, stop: int) -> Tensor:
 
 
 def direction(group: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    r"""The way from one group of latents to another, :math:`\bar z_\text{other} - \bar z`.
+    r"""The direction from one group of latents to another, :math:`\bar z_\text{other} - \bar z`.
 
-    All are cut to the shortest first; the difference is that of the means, element by element. Of
-    groups of one it is the chord between the two. Latents of n recordings have little in
-    common, so each mean has a variance near 1/n: what is left of it in a large group is what
-    the group shares.
+    All latents are cut to the shortest first; the means are elementwise. For groups of one latent
+    it is the difference of the two. The latents of different recordings are nearly independent, so
+    the mean of n of them has a variance near 1/n, and the mean of a large group is what the group
+    has in common.
 
     Args:
-        group: latents, (channels, steps) each, of any numbers of steps.
-        other: likewise.
+        group: The latents of the first group, (channels, steps) each, with any numbers of steps.
+        other: The latents of the second group, (channels, steps) each, with any numbers of steps.
 
     Returns:
-        (channels, steps of the shortest).
+        The direction, (channels, steps of the shortest).
 
     Raises:
         ValueError: an empty group, or different numbers of channels.
@@ -150,10 +151,10 @@ def move(z: Tensor, direction: Tensor, amount: float, *, keep_norm: bool = False
     r"""A latent moved along a direction, :math:`z + \alpha d`.
 
     Args:
-        z: (channels, steps).
-        direction: likewise, of the same shape (see :func:`cut_to_shortest`).
-        amount: :math:`\alpha`; its negative undoes it.
-        keep_norm: bring the result back to the norm of ``z``, so that the variance stays.
+        z: The latent, (channels, steps).
+        direction: The direction, of the same shape (see :func:`cut_to_shortest`).
+        amount: The factor :math:`\alpha`; its negative undoes the move.
+        keep_norm: Whether the result is scaled to the norm of ``z``, which keeps the variance.
 
     Raises:
         ValueError: shapes that differ.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 MOVED = {
     "waveflow.hub": "waveflow.pretrained.hub",
@@ -17,6 +18,11 @@ MOVED = {
     "waveflow.pickles": "waveflow.io.torch_files",
 }
 """Modules, with all below them, by their former names."""
+RENAMED = {
+    "waveflow.bijections": {"Lapped": "LappedTransform", "Polyphase": "Squeeze"},
+    "waveflow.nets": {"Padded": "PaddedConv1d"},
+}
+"""Names in modules by their former names."""
 _GOES = "0.2"
 _INSIDE = ("waveflow", "dataclasses")
 
@@ -28,6 +34,19 @@ def warn_of(old: str, new: str) -> None:
         frame, level = frame.f_back, level + 1
     text = f"expected `{new}`; `{old}` goes in {_GOES}"
     warnings.warn(text, DeprecationWarning, stacklevel=level)
+
+
+def former_names(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that finds its former names in ``RENAMED``."""
+
+    def find(name: str) -> Any:
+        if name not in RENAMED[module]:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        new = RENAMED[module][name]
+        warn_of(name, new)
+        return getattr(sys.modules[module], new)
+
+    return find
 
 
 class FormerNames(MetaPathFinder, Loader):

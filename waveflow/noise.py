@@ -1,4 +1,4 @@
-"""Noise that is a function of where it stands, so that no chunking or batching can change it."""
+"""Noise as a function of position, so that it does not depend on chunks or batches."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def positional_noise(
 ) -> Tensor:
     """Standard normal noise whose every value depends on (seed, example, position) alone.
 
-    A counter through the finaliser of SplitMix64 gives one 64-bit word a position, in the wrapping
-    int64 arithmetic that every device has; its halves are the two uniforms of a Box-Muller
-    transform. So the result is the same however the positions are cut into calls, and the same on
-    every device but for the last bit of float64.
+    The finaliser of SplitMix64 maps a counter to one 64-bit word for each position, in the wrapping
+    int64 arithmetic of every device. The halves of the word are the two uniforms of a Box-Muller
+    transform. So the result does not depend on how the positions are divided into calls. It is the
+    same on every device, up to the last bit of float64.
 
     Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014.
 
     Args:
-        seed: any integer from 0 to 2**64 - 1.
-        batch: number of examples; example i of any batch gets the same noise.
-        length: number of positions.
-        start: first position.
-        device: where it is made.
+        seed: The seed, an integer from 0 to 2**64 - 1.
+        batch: Number of examples; example i of every batch has the same noise.
+        length: Number of positions.
+        start: The first position.
+        device: The device of the result.
 
     Returns:
-        (batch, length), float64.
+        The noise, (batch, length), float64.
 
     Raises:
         ValueError: the seed is out of range.
@@ -69,10 +69,10 @@ def noise_of(
 
 
 def checked_seed(seed: int) -> int:
-    """A seed of :func:`positional_noise`.
+    """A seed of :func:`positional_noise`, checked.
 
     Raises:
-        ValueError: no whole number, or one out of range.
+        ValueError: not a whole number, or out of range.
     """
     seed = whole(seed, "seed")
     if not 0 <= seed < 2**64:
@@ -83,18 +83,18 @@ def checked_seed(seed: int) -> int:
 def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
     """Uniform noise in [0, 1) whose every value depends on (seed, key, position) alone.
 
-    A counter through the finaliser of SplitMix64, in the wrapping int64 arithmetic that every
-    device has: the CPU and a GPU give the same bits.
+    The finaliser of SplitMix64 maps a counter to 64-bit words, in the wrapping int64 arithmetic of
+    every device, so a CPU and a GPU give the same bits.
 
     Steele, Lea & Flood, *Fast splittable pseudorandom number generators*, OOPSLA 2014.
 
     Args:
-        seed: any integer.
-        keys: (batch,) int64; a row of noise for each.
-        length: number of positions.
+        seed: The seed, any integer.
+        keys: Key of each row of noise, (batch,), int64.
+        length: Number of positions.
 
     Returns:
-        (batch, length), float64, on the device of ``keys``.
+        The noise, (batch, length), float64, on the device of ``keys``.
 
     >>> rows = uniform_noise(7, torch.tensor([3, 4]), 5)
     >>> bool((rows[1:, :3] == uniform_noise(7, torch.tensor([4]), 3)).all())
@@ -106,7 +106,7 @@ def uniform_noise(seed: int, keys: Tensor, length: int) -> Tensor:
 
 
 _NORMAL = 0xD1B54A32D192ED03
-"""Added to seeds of normal noise, so that it does not follow uniform noise of the same seed."""
+"""Mixed into seeds of normal noise, so that uniform noise of the same seed is independent of it."""
 
 
 def _words(starts: Tensor, length: int, *, start: int = 0) -> Tensor:
@@ -116,14 +116,14 @@ def _words(starts: Tensor, length: int, *, start: int = 0) -> Tensor:
 
 
 def _mix(words: Tensor) -> Tensor:
-    """The finaliser of SplitMix64: a bijection of 64-bit words under which neighbours part."""
+    """The finaliser of SplitMix64: a bijection of 64-bit words that decorrelates neighbours."""
     words = (words ^ _unsigned_shift(words, 30)) * _signed(0xBF58476D1CE4E5B9)
     words = (words ^ _unsigned_shift(words, 27)) * _signed(0x94D049BB133111EB)
     return words ^ _unsigned_shift(words, 31)
 
 
 def _mix_number(word: int) -> int:
-    """The same of a number, from 0 to 2**64 - 1."""
+    """``_mix`` of a number, from 0 to 2**64 - 1."""
     every = 2**64 - 1
     word &= every
     word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & every
@@ -136,5 +136,5 @@ def _unsigned_shift(words: Tensor, bits: int) -> Tensor:
 
 
 def _signed(word: int) -> int:
-    """The int64 of the same 64 bits."""
+    """The int64 with the same 64 bits."""
     return (word + 2**63) % 2**64 - 2**63

@@ -1,4 +1,4 @@
-"""In which arithmetic things are done, whatever surrounds the call."""
+"""Control of the precision of computations, independent of the caller's settings."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[None]:
-    """Switch mixed precision off for arithmetic on which exact inversion depends."""
+    """Switch mixed precision off for arithmetic that must be inverted exactly."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 @contextmanager
 def exact_convolutions(device: torch.device) -> Iterator[None]:
-    """Convolutions of float32 in float32, as long as this lasts, on a CUDA device.
+    """A context in which convolutions of float32 on a CUDA device are computed in float32.
 
-    cuDNN rounds their inputs to TF32, which has three digits, unless it is told not to. A bijection
-    then undoes what it did by three digits as well.
+    By default cuDNN rounds their inputs to TF32, which has three digits. A bijection is then
+    inverted to three digits only.
 
     Args:
-        device: where is computed; nothing changes for others than CUDA.
+        device: The device of the computation; only CUDA devices are affected.
     """
     if device.type != "cuda":
         yield
@@ -51,7 +51,7 @@ def exact_convolutions(device: torch.device) -> Iterator[None]:
 
 
 class _Exact:
-    """Who needs exact convolutions: torch's switch is one for all threads."""
+    """The number of contexts that need exact convolutions: torch has one switch for all threads."""
 
     lock = threading.Lock()
     users = 0
@@ -68,16 +68,16 @@ def single_or_better(dtype: torch.dtype) -> torch.dtype:
 
 
 def default_precision() -> torch.dtype:
-    """What tables are made in: torch's default type, or float32 where that has less precision."""
+    """The type of tables: torch's default type, or float32 where that has less precision."""
     return single_or_better(torch.get_default_dtype())
 
 
 class Durable(nn.Module):
-    """A module whose tensors can be used in every mode, whatever mode they are moved or cast in.
+    """A module whose tensors are ordinary ones even if they are moved or cast in inference mode.
 
-    Tensors that are made in inference mode can be neither differentiated through nor watched. Here
-    they are ordinary ones. Its tables, buffers that are not saved, keep float32 or better: in half
-    precision, which weights may have, there is no Fourier transform.
+    Tensors made in inference mode have no gradients and no version counter. Tables, which are
+    buffers that are not saved, keep float32 or better if the module is cast to half precision,
+    because there is no Fourier transform in half precision.
 
     >>> table = Durable()
     >>> table.register_buffer("ones", torch.ones(2, dtype=torch.float32), persistent=False)
@@ -97,15 +97,15 @@ class Durable(nn.Module):
 
 
 def in_single(work: Callable[..., _Result], module: nn.Module, *arguments: Any) -> _Result:
-    """``work(module, *arguments)``, where half weights are float32 and convolutions exact.
+    """``work(module, *arguments)`` with half-precision weights in float32 and exact convolutions.
 
     Differentiable.
 
     Args:
-        work: what is done with the module.
-        module: with weights of any precision. Weights of half precision stay as they are, and a
-            copy of the module has them in float32.
-        *arguments: of the work.
+        work: The function of the module.
+        module: The module, with weights of any precision. Weights of half precision stay as they
+            are, and a copy of the module has them in float32.
+        *arguments: The other arguments of the function.
     """
     with exact_convolutions(next(module.parameters()).device):
         return _in_single(work, module, *arguments)
@@ -121,19 +121,19 @@ def _in_single(work: Callable[..., _Result], module: nn.Module, *arguments: Any)
 
 
 def single_copy(module: _Module) -> _Module:
-    """The module, or if it has half weights, a copy with weights in float32."""
+    """The module itself, or a copy in float32 if it has half-precision weights."""
     return copy.deepcopy(module).float() if has_half_weights(module) else module
 
 
 def has_half_weights(module: nn.Module) -> bool:
-    """Whether a module has weights of less precision than float32."""
+    """Whether a module has weights with less precision than float32."""
     return any(map(_is_half, module.parameters()))
 
 
 def uncompiled(function: _Function) -> _Function:
-    """Let ``torch.compile`` run a function, and all that it calls, as it is.
+    """Exclude a function, and all that it calls, from ``torch.compile``.
 
-    torch's compiler is asked for by its callers alone: importing it takes seconds.
+    torch's compiler is imported only if it is in use, because the import takes seconds.
     """
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""The public object: mel to sound, sound to latent, and the exact likelihood of both."""
+"""The public object: mel to sound, sound to latent, and the exact likelihood of sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waveflow.checks import floating, tensor, whole, whole_numbers
 from waveflow.config import VocoderConfig
 from waveflow.flow import Flow, Gaussian
 from waveflow.inference.engine import Engine
-from waveflow.inference.watch import Watch
+from waveflow.inference.staleness import StalenessCheck
 from waveflow.noise import checked_seed
 from waveflow.precision import full_precision, in_single, single_or_better, uncompiled
 from waveflow.pretrained.limits import require_affordable
@@ -27,17 +27,18 @@ class Vocoder(Saved):
 
     ``vocoder(mel)`` is sound, ``vocoder.log_prob(audio)`` its exact log-likelihood. Audio is
     (batch, time) in [-1, 1], mel (batch, n_mels, frames) in the convention ``vocoder.config.mel``,
-    and ``time == frames * hop_length`` wherever the two meet. Likelihood, latent and mel are
+    and ``time == frames * hop_length`` for every pair. Likelihood, latent and mel are
     differentiable; synthesis is not recorded by autograd, ``decode`` is. On CUDA these compute
-    their convolutions in float32, not in TF32; backward passes and training as torch is told to.
+    convolutions in float32, not in TF32; backward passes and training follow torch's settings.
 
-    Weights may have any precision and may be compiled, or used in inference mode or under
-    autocast: synthesis computes in the weights' precision, or in float32 where that is less (after
-    ``half()`` or ``bfloat16()``), and so do likelihood and latents. A vocoder is made in torch's
-    default type on torch's default device.
+    Weights may have any precision, and the vocoder may be compiled, or used in inference mode or
+    under autocast. Synthesis, likelihood and latents are computed in the weights' precision, or in
+    float32 if that is lower (after ``half()`` or ``bfloat16()``). A new vocoder has torch's default
+    type and device.
 
     Args:
-        config: sizes and mel convention; the weights start random, the flow near the identity.
+        config: The model and its sizes, the mel convention, and the defaults of synthesis. The
+            weights start random, with the flow near the identity.
 
     >>> import torch
     >>> from waveflow import Vocoder
@@ -58,10 +59,10 @@ class Vocoder(Saved):
             context_net, bijection = config.model.build(config.mel)
             self._log_mel = LogMel(config.mel).float()
             self._consistency = MelConsistency(self._log_mel, cutoff=config.synthesis.cutoff)
-        self._frozen: tuple[Watch, Engine] | None = None
+        self._frozen: tuple[StalenessCheck, Engine] | None = None
         self.context_net = context_net
         self.flow = Flow(bijection, Gaussian())
-        self.to(like)  # all of it as torch makes tensors by default
+        self.to(like)  # torch's default type and device
 
     @uncompiled
     def forward(
@@ -80,20 +81,20 @@ class Vocoder(Saved):
         The sound of an example does not depend on the others in its batch.
 
         Args:
-            mel: (batch, n_mels, frames).
-            temperature: standard deviation of the latent noise, 0 or more; by default
+            mel: The mel, (batch, n_mels, frames).
+            temperature: Standard deviation of the latent noise, 0 or more; by default
                 ``config.synthesis.temperature``.
-            consistency: iterations of :class:`waveflow.audio.MelConsistency`, 0 for the sample
-                as it is; by default ``config.synthesis.consistency``. Of them the first
-                ``config.synthesis.full_band`` move all bins.
-            seed: the noise is a function of (seed, example, position) alone, on every device; left
-                out, it is drawn from torch's global generator.
-            lengths: frames of each example, (batch,), if they differ; those behind are padding,
-                whose values do not matter, and the audio is 0 there.
-            chunk: frames that are worked on at a time, by default 2048 steps of the flow: it bounds
-                the memory, and does not change the sound.
-            mel_config: how the mel was made, if the caller knows; refused if it differs, and not
-                doubted if it does not.
+            consistency: Iterations of :class:`waveflow.audio.MelConsistency`, 0 for the flow's
+                sample itself; by default ``config.synthesis.consistency``. The first
+                ``config.synthesis.full_band`` of them change all bins.
+            seed: Seed of the noise, which depends on (seed, example, position) alone, on every
+                device; by default it is drawn from torch's global generator.
+            lengths: Number of frames of each example, (batch,), if they differ. The frames after
+                them are padding: their values do not matter, and the audio is 0 there.
+            chunk: Number of frames that are processed at a time, by default 2048 steps of the
+                flow. It bounds the memory, and does not change the sound.
+            mel_config: The convention of the mel, if the caller knows it. Another convention than
+                the vocoder's is an error; with the same one there is no ``MelWarning``.
 
         Returns:
             audio, (batch, frames * hop_length).
@@ -101,7 +102,7 @@ class Vocoder(Saved):
         Raises:
             ValueError: the mel does not fit this vocoder, or a negative temperature or number of
                 iterations, lengths that do not fit the mel, or a chunk of no frames.
-            MelWarning: (a warning) a mel of this shape and range, but of values that no speech has.
+            MelWarning: (a warning) a mel with valid values that are implausible for speech.
         """
         synthesis = self.config.synthesis.override(temperature=temperature, consistency=consistency)
         if mel_config is not None:
@@ -127,19 +128,19 @@ class Vocoder(Saved):
         consistency: int | None = None,
         seed: int | None = None,
     ) -> Iterator[Tensor]:
-        """Synthesise while the mel is still coming.
+        """Synthesise a stream of mel chunks.
 
-        The audio is the same as that of the whole mel, however it is cut into chunks; memory does
-        not grow with its length. Each chunk gives as much audio as is decided by then, which ends
-        behind the mel by ``look_ahead`` at most; the end of the chunks gives the rest.
+        The audio is that of the whole mel for every way to cut it into chunks; memory does not grow
+        with its length. Each chunk yields the audio that is determined so far, which lags the mel
+        by ``look_ahead`` samples at most; the end of the chunks yields the rest.
 
         Args:
-            mel_chunks: (n_mels, any number of frames) each, in order.
-            temperature: standard deviation of the latent noise, 0 or more; by default
+            mel_chunks: Chunks of the mel in order, (n_mels, any number of frames) each.
+            temperature: Standard deviation of the latent noise, 0 or more; by default
                 ``config.synthesis.temperature``.
-            consistency: iterations of :class:`waveflow.audio.MelConsistency`; by default
+            consistency: Iterations of :class:`waveflow.audio.MelConsistency`; by default
                 ``config.synthesis.consistency``.
-            seed: of the noise; left out, it is drawn from torch's global generator.
+            seed: Seed of the noise; by default it is drawn from torch's global generator.
 
         Yields:
             audio, (samples,), never empty.
@@ -162,25 +163,26 @@ class Vocoder(Saved):
         return self.engine().stream(chunks, synthesis, seed=_seed(seed))
 
     def look_ahead(self, *, consistency: int | None = None) -> int:
-        """Samples by which streamed audio ends behind the mel so far, at most.
+        """Samples by which streamed audio lags the mel, at most.
 
         Args:
-            consistency: iterations; by default ``config.synthesis.consistency``.
+            consistency: Iterations of mel consistency; by default
+                ``config.synthesis.consistency``.
         """
         return self.engine().look_ahead(self.config.synthesis.override(consistency=consistency))
 
     @uncompiled
     def engine(self) -> Engine:
-        """This vocoder frozen for synthesis, made anew when its weights have changed.
+        """This vocoder frozen for synthesis; rebuilt after its weights have changed.
 
-        Numbers that were written into weights past autograd (``weight.data.copy_(...)``) in
-        evaluation mode go unseen until ``eval`` is called again.
+        Values written to weights past autograd (``weight.data.copy_(...)``) in evaluation mode are
+        not detected until ``eval`` is called again.
         """
         frozen = self._frozen
-        if frozen is None or not frozen[0].unchanged():
+        if frozen is None or frozen[0].is_stale():
             parts = self.context_net, self.flow.bijection, self._consistency, self.config
             with full_precision(self._like):
-                self._frozen = frozen = Watch(self), Engine(*parts)
+                self._frozen = frozen = StalenessCheck(self), Engine(*parts)
         return frozen[1]
 
     def train(self, mode: bool = True) -> Vocoder:
@@ -188,7 +190,7 @@ class Vocoder(Saved):
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies make their own engine."""
+        """Copies build their own engine."""
         return {**self.__dict__, "_frozen": None}
 
     @property
@@ -200,8 +202,9 @@ class Vocoder(Saved):
         """The log-mel of audio, (batch, time) -> (batch, n_mels, frames).
 
         Args:
-            audio: (batch, time) in [-1, 1].
-            sample_rate: rate of the audio, if the caller knows; refused if it differs.
+            audio: Audio in [-1, 1], (batch, time).
+            sample_rate: Sample rate of the audio, if the caller knows it; another rate than the
+                vocoder's is an error.
         """
         expected = self.config.mel.sample_rate
         if sample_rate is not None and sample_rate != expected:
@@ -212,8 +215,8 @@ class Vocoder(Saved):
         """The latent of audio, (batch, time) -> (batch, groups, time / groups).
 
         Args:
-            audio: (batch, time), ``time`` a multiple of ``hop_length``.
-            mel: the mel to condition on, used as it is; by default that of the audio itself.
+            audio: Audio, (batch, time), with ``time`` a multiple of ``hop_length``.
+            mel: The mel to condition on; by default that of the audio.
         """
         return in_single(_encode, self, audio, mel)
 
@@ -221,8 +224,8 @@ class Vocoder(Saved):
         """The audio of a latent: ``decode(encode(audio, mel), mel)`` is ``audio``.
 
         Args:
-            z: (batch, groups, steps) as ``encode`` gives it.
-            mel: (batch, n_mels, frames).
+            z: The latent, (batch, groups, steps), as ``encode`` returns it.
+            mel: The mel to condition on, (batch, n_mels, frames).
 
         Returns:
             audio, (batch, frames * hop_length).
@@ -243,13 +246,13 @@ class Vocoder(Saved):
         Divide by ``time`` for nats per sample. With :math:`\ell` nats per sample,
 
         - 16-bit recordings, uniformly dequantised, cost at most :math:`15 - \ell / \ln 2` bits a
-          sample, one quantum being :math:`2^{-15}` wide;
-        - WaveGlow prints :math:`-\ell - \tfrac12\log 2\pi` as its loss (:math:`\sigma = 1`): it
-          leaves the constant out.
+          sample, because a quantum is :math:`2^{-15}` wide;
+        - WaveGlow prints :math:`-\ell - \tfrac12\log 2\pi` as its loss (:math:`\sigma = 1`),
+          without the constant.
 
         Args:
-            audio: (batch, time), ``time`` a multiple of ``hop_length``.
-            mel: the mel to condition on, used as it is; by default that of the audio itself.
+            audio: Audio, (batch, time), with ``time`` a multiple of ``hop_length``.
+            mel: The mel to condition on; by default that of the audio.
         """
         return in_single(_log_prob, self, audio, mel)
 
@@ -265,7 +268,7 @@ class Vocoder(Saved):
     def _examples(
         self, mel: Tensor, lengths: Sequence[int] | Tensor | None
     ) -> Sequence[Tensor] | Tensor:
-        """The mel of each example, (n_mels, its frames), known to fit."""
+        """The mel of each example, (n_mels, its frames), checked."""
         if lengths is None:
             check_mel(mel, self._log_mel)
             return mel
@@ -282,7 +285,7 @@ class Vocoder(Saved):
         return [self._checked(part[:, :count]) for part, count in zip(mel, counts, strict=True)]
 
     def _checked(self, mel: Tensor) -> Tensor:
-        """(n_mels, frames), known to fit."""
+        """A mel (n_mels, frames), checked."""
         if not isinstance(mel, Tensor) or mel.dim() != 2:
             got = tuple(mel.shape) if isinstance(mel, Tensor) else type(mel).__name__
             raise ValueError(
@@ -322,7 +325,7 @@ class Vocoder(Saved):
         return audio, self.context_net(mel.to(self._like))
 
     def _check_audio(self, audio: Tensor) -> Tensor:
-        """Audio in the precision of the model, once it is known to be audio."""
+        """Audio, checked, in the precision of the model."""
         audio = floating(audio, "audio", "(batch, time)")
         return audio.to(self._like.device, single_or_better(self._like.dtype))
 

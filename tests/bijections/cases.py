@@ -17,12 +17,12 @@ from waveflow.bijections import (
     EarlyOutput,
     Inverse,
     InvertibleConv1x1,
-    Lapped,
+    LappedTransform,
     LongTermPredictor,
     PLUConv1x1,
-    Polyphase,
     Reversible,
     Scale,
+    Squeeze,
 )
 from waveflow.bijections.long_term import initial_parameters
 from waveflow.models import lapflow
@@ -65,10 +65,10 @@ def _trained_actnorm(channels):
 
 
 CASES = {
-    "polyphase": (lambda: Polyphase(4), (2, 24), None),
-    "lapped": (lambda: Lapped(8), (2, 40), None),
-    "lapped of two": (lambda: Lapped(2), (2, 12), None),
-    "lapped, one block": (lambda: Lapped(12), (2, 12), None),
+    "squeeze": (lambda: Squeeze(4), (2, 24), None),
+    "lapped": (lambda: LappedTransform(8), (2, 40), None),
+    "lapped of two": (lambda: LappedTransform(2), (2, 12), None),
+    "lapped, one block": (lambda: LappedTransform(12), (2, 12), None),
     "additive": (Additive, (2, 3, 4), (2, 3, 4)),
     "scale": (Scale, (2, 3, 4), (2, 3, 4)),
     "affine": (Affine, (2, 3, 4), (2, 6, 4)),
@@ -117,7 +117,7 @@ CASES = {
     ),
     "chain": (
         lambda: Chain(
-            Polyphase(4),
+            Squeeze(4),
             _trained_actnorm(4),
             InvertibleConv1x1(4),
             _coupling(Channels(), Affine(), 4),
@@ -128,7 +128,7 @@ CASES = {
     "inverse": (lambda: Inverse(_coupling(Channels(), Affine(), 4)), (2, 4, 6), (2, 3, 6)),
     "reversible": (
         lambda: Reversible(
-            Polyphase(8),
+            Squeeze(8),
             _trained_actnorm(8),
             Chain(
                 InvertibleConv1x1(8),
@@ -139,10 +139,14 @@ CASES = {
         (2, 48),
         (2, 3, 6),
     ),
-    "inverse lapped": (lambda: Inverse(Lapped(8)), (2, 8, 4), None),
+    "inverse lapped": (lambda: Inverse(LappedTransform(8)), (2, 8, 4), None),
     "causal lapflow": (_causal_lapflow, (2, 48), (2, 3, 3)),
     "whitening": (
-        lambda: Chain(Lapped(8), ContextAffine(nn.Conv1d(3, 8, 1), Scale()), Inverse(Lapped(8))),
+        lambda: Chain(
+            LappedTransform(8),
+            ContextAffine(nn.Conv1d(3, 8, 1), Scale()),
+            Inverse(LappedTransform(8)),
+        ),
         (2, 32),
         (2, 3, 2),
     ),

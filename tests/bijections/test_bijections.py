@@ -11,23 +11,23 @@ from waveflow.bijections import (
     Checkerboard,
     ContextAffine,
     InvertibleConv1x1,
-    Lapped,
+    LappedTransform,
     PLUConv1x1,
-    Polyphase,
     Scale,
+    Squeeze,
 )
 
 
 @pytest.mark.parametrize("groups", [2, 8, 64, 256])
 def test_lapped_is_orthonormal_ends_included(groups, double):
     time = 3 * groups
-    matrix = Lapped(groups)(torch.eye(time))[0].flatten(1)
+    matrix = LappedTransform(groups)(torch.eye(time))[0].flatten(1)
     assert (matrix @ matrix.mT - torch.eye(time)).abs().max() < 1e-12
     assert (matrix.mT @ matrix - torch.eye(time)).abs().max() < 1e-12
 
 
 def test_lapped_is_not_wrapped_round(double):
-    matrix = Lapped(8)(torch.eye(40))[0]  # (sample, group, step)
+    matrix = LappedTransform(8)(torch.eye(40))[0]  # (sample, group, step)
     reach = matrix.abs().sum(1) > 1e-12
     for step in range(5):
         touched = reach[:, step].nonzero().flatten()
@@ -39,7 +39,7 @@ def test_lapped_inner_blocks_are_the_mirrored_textbook_mdct(double):
     """Against the MDCT's definition with a sine window of 2 M samples, backwards in time."""
     m = 16
     audio = torch.randn(1, 5 * m)
-    z = Lapped(m)(audio)[0][0]
+    z = LappedTransform(m)(audio)[0][0]
     mirrored = audio[0].flip(0)
     n, k = torch.arange(2 * m), torch.arange(m)[:, None]
     window = torch.sin(torch.pi / (2 * m) * (n + 0.5))
@@ -52,7 +52,7 @@ def test_lapped_inner_blocks_are_the_mirrored_textbook_mdct(double):
 @pytest.mark.parametrize("groups", [8, 64, 256])
 def test_lapped_in_float32(groups):
     audio = torch.randn(1, 64 * 256)
-    lapped = Lapped(groups)
+    lapped = LappedTransform(groups)
     z = lapped(audio)[0]
     exact = lapped(audio.double())[0]
     assert (z - exact).abs().max() < 1e-6 * exact.abs().max()
@@ -60,14 +60,14 @@ def test_lapped_in_float32(groups):
 
 
 def test_lapped_trains_after_inference_mode():
-    lapped, audio = Lapped(6), torch.randn(1, 12)
+    lapped, audio = LappedTransform(6), torch.randn(1, 12)
     with torch.inference_mode():
         lapped(audio)
     lapped(audio.requires_grad_())[0].sum().backward()
     assert audio.grad is not None
 
 
-@pytest.mark.parametrize("squeeze", [Polyphase(4), Lapped(4)])
+@pytest.mark.parametrize("squeeze", [Squeeze(4), LappedTransform(4)])
 def test_squeezes_refuse_a_part_of_a_group(squeeze):
     with pytest.raises(ValueError, match=r"multiple of 4; got \(1, 10\)"):
         squeeze(torch.zeros(1, 10))
@@ -75,7 +75,7 @@ def test_squeezes_refuse_a_part_of_a_group(squeeze):
 
 def test_lapped_refuses_odd_groups():
     with pytest.raises(ValueError, match="even number of groups; got 5"):
-        Lapped(5)
+        LappedTransform(5)
 
 
 def test_actnorm_starts_at_unit_variance_once():
@@ -160,7 +160,7 @@ def test_context_affine_needs_a_context():
         ContextAffine(torch.nn.Identity(), Scale())(torch.zeros(1, 2, 3))
 
 
-def test_a_kept_inverse_never_outlives_its_matrix():
+def test_the_inverse_is_that_of_the_weight_of_now():
     mixing = InvertibleConv1x1(6).eval()
     z = torch.randn(2, 6, 5)
 
@@ -180,7 +180,7 @@ def test_a_kept_inverse_never_outlives_its_matrix():
     mixing.weight.grad = torch.ones_like(mixing.weight)
     torch.optim.Adam(mixing.parameters(), lr=0.1, fused=True).step()  # leaves the version alone
     check()
-    mixing.weight.data.mul_(2)  # likewise
+    mixing.weight.data.mul_(2)  # so does this
     check()
     mixing.weight.data = 3 * mixing.weight.data
     check()
@@ -191,7 +191,7 @@ def test_a_kept_inverse_never_outlives_its_matrix():
     with torch.inference_mode():
         mixing.inverse(z.double())
     steered = z.double().requires_grad_()
-    mixing.inverse(steered).sum().backward()  # what was kept in inference mode is of no harm
+    mixing.inverse(steered).sum().backward()
     assert mixing.weight.grad is not None
     mixing.weight.requires_grad_(False)
     mixing.inverse(steered).sum().backward()

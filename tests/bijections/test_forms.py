@@ -16,9 +16,9 @@ from waveflow.bijections import Bijection, Elementwise, LongTermPredictor
 from waveflow.export.bijections import Context, inverse
 from waveflow.export.builder import OnnxBuilder
 from waveflow.export.coupling import Data
-from waveflow.inference.folded import constant, folded, fused
+from waveflow.inference.constant_folding import constant, fold_constants, fused
 from waveflow.streaming.place import Place
-from waveflow.streaming.rows import Line, Stages
+from waveflow.streaming.rows import SequentialStage, SharedBuffer
 
 
 @pytest.fixture(params=CASES)
@@ -40,14 +40,14 @@ def rows_of(tensor):
 
 def pushed(stages, rows, context, sizes):
     """What comes of rows in pieces of the given sizes, the last of which ends the signal."""
-    line = Line()
-    push, come, done = Stages(stages).begin(line), 0, []
-    line.push(rows.new_zeros(1, 1) if context is None else rows_of(context))
+    buffer = SharedBuffer()
+    push, received, done = SequentialStage(stages).begin(buffer), 0, []
+    buffer.push(rows.new_zeros(1, 1) if context is None else rows_of(context))
     for piece in rows.split(sizes):
-        come += len(piece)
-        done.append(push(piece, come == len(rows)))
-        ready = Stages(stages).ready(come)
-        assert come == len(rows) or sum(map(len, done)) == ready
+        received += len(piece)
+        done.append(push(piece, received == len(rows)))
+        ready = SequentialStage(stages).outputs_after(received)
+        assert received == len(rows) or sum(map(len, done)) == ready
     return torch.cat(done)
 
 
@@ -59,37 +59,37 @@ def cuts(total):
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("way", ["stages", "forward_stages"])
-def test_stages_are_the_bijection(case, way):
+@pytest.mark.parametrize("direction", ["stages", "forward_stages"])
+def test_stages_are_the_bijection(case, direction):
     """Whole and in pieces, and they lead to where the other side stands."""
     bijection, x, context = case
     x, context = x[:1], None if context is None else context[:1]
     z = bijection(x, context)[0].detach()
-    start, end = (z, x) if way == "stages" else (x, z)
+    start, end = (z, x) if direction == "stages" else (x, z)
     place = place_of(x, z, context, start=start)
-    if way == "forward_stages" and isinstance(bijection, LongTermPredictor):
+    if direction == "forward_stages" and isinstance(bijection, LongTermPredictor):
         with pytest.raises(TypeError, match=r"LongTermPredictor, run forward: expected a method"):
             bijection.forward_stages(place)
         return
     with torch.inference_mode():
-        stages, there = getattr(bijection, way)(place)
-        assert there == place_of(x, z, context, start=end)
+        stages, end_place = getattr(bijection, direction)(place)
+        assert end_place == place_of(x, z, context, start=end)
         rows = rows_of(start)
         for sizes in ([len(rows)], cuts(len(rows))):
-            found = pushed(stages, rows, context, sizes)
-            assert (found - rows_of(end)).abs().max() <= 1e-9
+            actual = pushed(stages, rows, context, sizes)
+            assert (actual - rows_of(end)).abs().max() <= 1e-9
 
 
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("form", [constant, fused])
 def test_folded_forms_are_the_bijection(case, form):
     bijection, x, context = case
-    form = folded(bijection, form)
+    form = fold_constants(bijection, form)
     with torch.no_grad():
         z, log_det = bijection(x, context)
         assert (form.inverse(z.clone(), context) - x).abs().max() <= 1e-9
-        for found, expected in zip(form(x.clone(), context), (z, log_det), strict=True):
-            assert (found - expected).abs().max() <= 1e-8
+        for actual, expected in zip(form(x.clone(), context), (z, log_det), strict=True):
+            assert (actual - expected).abs().max() <= 1e-8
 
 
 class Backwards(nn.Module):
@@ -97,7 +97,7 @@ class Backwards(nn.Module):
 
     def __init__(self, bijection):
         super().__init__()
-        self.bijection = folded(bijection, constant).eval().float().requires_grad_(False)
+        self.bijection = fold_constants(bijection, constant).eval().float().requires_grad_(False)
 
     def forward(self, z, context):
         return self.bijection.inverse(z, context)
@@ -135,7 +135,7 @@ def test_every_case_has_an_onnx_form(case, request):
         seen = Context(
             builder.input("context", ["batch", context.shape[1], "rows"]), place.context_row
         )
-    plain = folded(bijection, constant).eval().float()
+    plain = fold_constants(bijection, constant).eval().float()
     if request.node.callspec.params["case"] in ("inverse", "reversible"):
         with pytest.raises(ValueError, match=r"no ONNX form of Inverse\(Coupling\)"):
             inverse(plain, builder, latent, seen)
@@ -146,8 +146,8 @@ def test_every_case_has_an_onnx_form(case, request):
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    (found,) = session.run(None, given)
-    assert (torch.from_numpy(found) - x).abs().max() <= 1e-4
+    (actual,) = session.run(None, given)
+    assert (torch.from_numpy(actual) - x).abs().max() <= 1e-4
 
 
 def test_every_bijection_is_a_case():

@@ -12,7 +12,7 @@ from waveflow.bijections.constant import Mixing
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.export.onnx import export_torch, onnx_model
 from waveflow.noise import positional_noise
-from waveflow.streaming.linear import Linear
+from waveflow.streaming.linear import LinearStage
 
 
 class Rolled(Bijection):
@@ -35,7 +35,7 @@ class Rolled(Bijection):
 
     def stages(self, place):
         matrix = self.matrix().double()
-        return [Linear(matrix, matrix.new_zeros(self.channels), place.like)], place
+        return [LinearStage(matrix, matrix.new_zeros(self.channels), place.like)], place
 
     def constant(self):
         """Not needed but for ONNX, which has a form of this one."""
@@ -60,7 +60,7 @@ class Shifted(Bijection):
 
     def stages(self, place):
         shift = self.shift.detach()[:, 0].double()
-        return [Linear(torch.ones_like(shift), -shift, place.like)], place
+        return [LinearStage(torch.ones_like(shift), -shift, place.like)], place
 
 
 def with_new(bijection, name):

@@ -12,7 +12,7 @@ from tests.conftest import CLIPS, SMALL, randomise, small_config
 from waveflow import Vocoder
 from waveflow.audio import read_audio
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
-from waveflow.bijections import Affine, Bijection, Chain, ContextAffine, Polyphase, Scale
+from waveflow.bijections import Affine, Bijection, Chain, ContextAffine, Scale, Squeeze
 from waveflow.demo.inspection import damaged, middle_second
 from waveflow.evaluation.local_likelihood import local_log_prob, per_frame
 
@@ -51,7 +51,7 @@ def test_an_elementwise_maps_parts_are_its_log_scales(double):
 def test_a_scale_that_one_frame_has_is_told_at_that_frame(double):
     """Context of a fine and of a coarse rate, added at the finer one."""
     fine = ContextAffine(nn.Identity(), Scale())
-    chain = Chain(Polyphase(4), fine, fine)
+    chain = Chain(Squeeze(4), fine, fine)
     context = torch.zeros(1, 4, 6)
     context[0, :, 2] = 0.25
     _, parts = chain.local_log_det(torch.randn(1, 24), context)
@@ -71,7 +71,7 @@ def test_by_default_a_log_determinant_is_spread_evenly():
         def forward(self, x, context=None):
             return 2 * x, x.new_full(x.shape[:1], x.shape[1] * math.log(2))
 
-    chain = Chain(Louder(), Polyphase(2), ContextAffine(nn.Identity(), Scale()))
+    chain = Chain(Louder(), Squeeze(2), ContextAffine(nn.Identity(), Scale()))
     z, parts = chain.local_log_det(torch.ones(1, 8), torch.zeros(1, 2, 4))
     assert (z == 2).all()
     torch.testing.assert_close(parts, torch.full((1, 4), 2 * math.log(2)))

@@ -8,7 +8,7 @@ import torch
 from tests.inference.test_stream import cuts
 from waveflow.audio import MEL_CONVENTIONS, LogMel, MelConfig, MelConsistency
 from waveflow.inference.consistency import StreamedConsistency
-from waveflow.streaming.rows import Line
+from waveflow.streaming.rows import SharedBuffer
 
 CONFIGS = {
     "hifigan-22k": MelConfig(),
@@ -30,12 +30,12 @@ def consistency(request):
 
 
 def streamed(consistency, audio, mel, sizes, schedule):
-    line, pieces, frame = Line(), [], 0
-    push = StreamedConsistency(consistency).begin(line, schedule)
+    buffer, pieces, frame = SharedBuffer(), [], 0
+    push = StreamedConsistency(consistency).begin(buffer, schedule)
     hop = consistency.log_mel.config.hop_length
     with torch.inference_mode():
         for index, size in enumerate(sizes):
-            line.push(mel[0, :, frame : frame + size].T)
+            buffer.push(mel[0, :, frame : frame + size].T)
             part = audio[0, frame * hop : (frame + size) * hop]
             pieces.append(push(part, index == len(sizes) - 1))
             frame += size
@@ -75,13 +75,13 @@ def test_chunks_do_not_change_a_bit(consistency):
 def test_audio_comes_as_early_as_told(consistency):
     audio, mel = example(consistency, 90)
     form, hop = StreamedConsistency(consistency), consistency.log_mel.config.hop_length
-    schedule, line, come = (1, 2), Line(), 0
-    push = form.begin(line, schedule)
+    schedule, buffer, received = (1, 2), SharedBuffer(), 0
+    push = form.begin(buffer, schedule)
     for frame in range(90):
-        line.push(mel[0, :, frame : frame + 1].T)
-        come += len(push(audio[0, frame * hop : (frame + 1) * hop], False))
-        assert come == form.ready((frame + 1) * hop, schedule)
-    assert come > 30 * hop
+        buffer.push(mel[0, :, frame : frame + 1].T)
+        received += len(push(audio[0, frame * hop : (frame + 1) * hop], False))
+        assert received == form.outputs_after((frame + 1) * hop, schedule)
+    assert received > 30 * hop
 
 
 def test_what_a_sample_needs_is_enough(consistency):
@@ -90,7 +90,7 @@ def test_what_a_sample_needs_is_enough(consistency):
     audio, mel = example(consistency, 80)
     form, schedule = StreamedConsistency(consistency), (1, 1)
     sample = 60 * consistency.log_mel.config.hop_length + 17
-    first = form.needs(sample, schedule)
+    first = form.first_input_of(sample, schedule)
     other = audio.clone()
     other[:, :first] *= -0.5
     one, two = (consistency(each, mel, 2, 1)[0, sample:] for each in (audio, other))

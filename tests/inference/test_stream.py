@@ -53,17 +53,23 @@ def test_64_iterations_stream(speech):
 
 
 def test_audio_comes_as_early_as_told(small):
-    """``ready`` is what really comes, and the look-ahead its worst case, over many frames."""
+    """``outputs_after`` is exact, and the look-ahead its worst case, over many frames."""
     synthesis, hop = small.config.synthesis, small.config.mel.hop_length
     engine = small.engine()
     push = engine.begin(synthesis, seed=0)
-    come, behind = 0, []
+    received, lags = 0, []
     for frame in range(1, 81):
-        come += len(push(mel_like(small, 1, 1)[0].T, False))
-        assert come == engine.ready(frame, synthesis)
-        assert (come > 0) == (frame >= engine.first_frames(synthesis))
-        behind.append(frame * hop - come)
-    assert max(behind) == engine.look_ahead(synthesis) == small.look_ahead()
+        received += len(push(mel_like(small, 1, 1)[0].T, False))
+        assert received == engine.outputs_after(frame, synthesis)
+        assert (received > 0) == (frame >= engine.first_frames(synthesis))
+        lags.append(frame * hop - received)
+    assert max(lags) == engine.look_ahead(synthesis) == small.look_ahead()
+
+
+def test_the_former_name_of_outputs_after_warns(ljspeech):
+    engine, synthesis = ljspeech.engine(), ljspeech.config.synthesis
+    with pytest.warns(DeprecationWarning, match=r"^expected `Engine.outputs_after`; .* goes in"):
+        assert engine.ready(200, synthesis) == engine.outputs_after(200, synthesis)
 
 
 def test_first_audio_after_one_chunk(ljspeech, speech):

@@ -8,7 +8,7 @@ from torch import nn
 
 from tests.conftest import SMALL, randomise, small_config
 from waveflow import VocoderConfig
-from waveflow.nets import MelEncoder, Padded, SeparableWaveNet, WaveNet
+from waveflow.nets import MelEncoder, PaddedConv1d, SeparableWaveNet, WaveNet
 
 STEPS, MIDDLE = 41, 20
 
@@ -68,7 +68,7 @@ def test_weights_have_the_same_names_and_shapes(make, reach):
 
 @pytest.mark.parametrize(("kernel_size", "dilation", "groups"), [(3, 1, 1), (3, 4, 1), (5, 2, 6)])
 def test_by_default_it_is_the_convolution_of_torch(kernel_size, dilation, groups, double):
-    padded = Padded(6, 6, kernel_size, dilation=dilation, groups=groups)
+    padded = PaddedConv1d(6, 6, kernel_size, dilation=dilation, groups=groups)
     padding = dilation * (kernel_size - 1) // 2
     plain = nn.Conv1d(6, 6, kernel_size, dilation=dilation, groups=groups, padding=padding)
     plain.load_state_dict(padded.state_dict())
@@ -76,7 +76,7 @@ def test_by_default_it_is_the_convolution_of_torch(kernel_size, dilation, groups
     assert (padded.past, padded.future) == (padding, padding)
     assert torch.equal(padded(x), plain(x))
 
-    causal = Padded(6, 6, kernel_size, dilation=dilation, groups=groups, causal=True)
+    causal = PaddedConv1d(6, 6, kernel_size, dilation=dilation, groups=groups, causal=True)
     causal.load_state_dict(padded.state_dict())
     assert (causal.past, causal.future) == (2 * padding, 0)
     assert torch.allclose(causal(x)[..., 2 * padding :], plain(x)[..., padding:-padding])
@@ -98,8 +98,8 @@ def test_sides_are_seen_behind_weight_norm_too():
 
 def test_sides_that_cannot_be_equal_are_refused():
     with pytest.raises(ValueError, match=r"to be even, unless causal; got 1 \* 3"):
-        Padded(1, 1, 4)
-    assert Padded(1, 1, 4, causal=True)(torch.zeros(1, 1, 9)).shape == (1, 1, 9)
+        PaddedConv1d(1, 1, 4)
+    assert PaddedConv1d(1, 1, 4, causal=True)(torch.zeros(1, 1, 9)).shape == (1, 1, 9)
 
 
 def small_model(name, causal):

@@ -8,17 +8,17 @@ import waveflow.nets
 from tests.conftest import randomise
 from waveflow.export.builder import OnnxBuilder
 from waveflow.export.networks import network
-from waveflow.inference.folded import constant, folded, fused
+from waveflow.inference.constant_folding import constant, fold_constants, fused
 from waveflow.nets import (
     BlockNetwork,
     Bounded,
     MelEncoder,
-    Padded,
+    PaddedConv1d,
     SeparableWaveNet,
     TransposedUpsampler,
     WaveNet,
 )
-from waveflow.streaming.rows import Line
+from waveflow.streaming.rows import SharedBuffer
 
 STEPS, CONTEXT = 12, 3
 CONDITIONERS = {
@@ -41,7 +41,7 @@ CONTEXT_NETWORKS = {
     ),
 }
 """Networks mel -> context, of two bands."""
-PARTS = {BlockNetwork, Bounded, Padded}
+PARTS = {BlockNetwork, Bounded, PaddedConv1d}
 """What is tested as a part of others."""
 
 
@@ -60,13 +60,13 @@ def test_every_network_is_a_case():
 
 def pushed(stage, rows, context):
     """What comes of rows in pieces."""
-    line, come, done = Line(), 0, []
-    push = stage.begin(line)
-    line.push(context)
+    buffer, received, done = SharedBuffer(), 0, []
+    push = stage.begin(buffer)
+    buffer.push(context)
     for piece in rows.split([1, 4, 2, len(rows) - 7]):
-        come += len(piece)
-        done.append(push(piece, come == len(rows)))
-        assert come == len(rows) or sum(map(len, done)) == stage.ready(come)
+        received += len(piece)
+        done.append(push(piece, received == len(rows)))
+        assert received == len(rows) or sum(map(len, done)) == stage.outputs_after(received)
     return torch.cat(done)
 
 
@@ -80,7 +80,7 @@ def test_conditioners(name, ratio, double):
         rows = pushed(net.stage(ratio), x[0].T, context[0].T)
         torch.testing.assert_close(rows, expected[0].T)
         for form in (constant, fused):
-            torch.testing.assert_close(folded(net, form)(x, context), expected)
+            torch.testing.assert_close(fold_constants(net, form)(x, context), expected)
     in_onnx(net, expected, ratio, x=x, context=context)
 
 
@@ -95,7 +95,7 @@ def test_context_networks(name, double):
         assert stage.rate == net.rate
         torch.testing.assert_close(pushed(stage, mel[0].T, mel[0].T), expected[0].T)
         for form in (constant, fused):
-            torch.testing.assert_close(folded(net, form)(mel), expected)
+            torch.testing.assert_close(fold_constants(net, form)(mel), expected)
     in_onnx(net, expected, 1, x=mel)
 
 
@@ -105,7 +105,7 @@ def in_onnx(net, expected, ratio, **given):
         builder.input(name, ["batch", value.shape[1], f"steps of {name}"])
         for name, value in given.items()
     ]
-    plain = folded(net, constant).eval().float()
+    plain = fold_constants(net, constant).eval().float()
     value = network(plain, builder, names[0], names[-1], ratio)
     dims = ["batch", expected.shape[1], "steps"]
     model = builder.model(outputs={value: ("parameters", dims)}, metadata={})
@@ -113,5 +113,5 @@ def in_onnx(net, expected, ratio, **given):
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     inputs = {name: value.float().numpy() for name, value in given.items()}
-    (found,) = session.run(None, inputs)
-    assert (torch.from_numpy(found) - expected).abs().max() <= 1e-4
+    (actual,) = session.run(None, inputs)
+    assert (torch.from_numpy(actual) - expected).abs().max() <= 1e-4

@@ -158,11 +158,11 @@ class Step(nn.Module):
         holds = not self.frames.mirrored(audio.shape[-1])  # otherwise ``hold`` is 0
         first = before = audio
         for _ in range(iterations):
-            carried_on = torch.lerp(before, audio, 1 + MOMENTUM)
+            extrapolated = torch.lerp(before, audio, 1 + MOMENTUM)
             # a centred front end has one frame more than there are mel frames
-            frames = self.frames.cut(carried_on)[:, :steps] * self.frames.window
+            frames = self.frames.cut(extrapolated)[:, :steps] * self.frames.window
             change = self.frames.lay_down(self.change(frames, mel))
-            before, audio = audio, torch.addcdiv(carried_on, change, energy)
+            before, audio = audio, torch.addcdiv(extrapolated, change, energy)
             if holds:
                 audio = torch.lerp(audio, first, hold)
         return audio

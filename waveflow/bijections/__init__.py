@@ -6,11 +6,12 @@ from waveflow.bijections.conv1x1 import InvertibleConv1x1, PLUConv1x1
 from waveflow.bijections.coupling import ContextAffine, Coupling
 from waveflow.bijections.early_output import EarlyOutput
 from waveflow.bijections.elementwise import Additive, Affine, Elementwise, Scale
-from waveflow.bijections.lapped import Lapped
+from waveflow.bijections.lapped import LappedTransform
 from waveflow.bijections.long_term import LongTermPredictor
 from waveflow.bijections.partition import Channels, Checkerboard, Partition
 from waveflow.bijections.reversible import Reversible
-from waveflow.bijections.squeeze import Polyphase
+from waveflow.bijections.squeeze import Squeeze
+from waveflow.moved import former_names
 
 __all__ = [
     "ActNorm",
@@ -26,11 +27,13 @@ __all__ = [
     "Elementwise",
     "Inverse",
     "InvertibleConv1x1",
-    "Lapped",
+    "LappedTransform",
     "LongTermPredictor",
     "PLUConv1x1",
     "Partition",
-    "Polyphase",
+    "Squeeze",
     "Reversible",
     "Scale",
 ]
+
+__getattr__ = former_names(__name__)

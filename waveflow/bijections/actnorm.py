@@ -1,30 +1,30 @@
-"""ActNorm: a learned scale and shift a channel, set from the first batch."""
+"""ActNorm: a learned scale and shift of each channel, set from the first batch."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Bijection, Shape, Way, zero_log_det
+from waveflow.bijections.base import Bijection, PlacedStages, Shape, zero_log_det
+from waveflow.bijections.cached import CachedScalar
 from waveflow.bijections.constant import FusedScaling, Scaling
-from waveflow.bijections.kept import Known
 from waveflow.precision import full_precision
-from waveflow.streaming.linear import Linear
+from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.place import Place
 
 
 class ActNorm(Bijection):
     r"""Glow's activation normalisation, :math:`z = (x + \text{shift})\,e^{\text{log\_scale}}`
-    a channel, :math:`\log|\det J| = \text{steps}\cdot\sum\text{log\_scale}`.
+    of each channel, :math:`\log|\det J| = \text{steps}\cdot\sum\text{log\_scale}`.
 
-    The first batch seen in training mode sets both so that each channel leaves with zero mean
-    and unit variance; a buffer remembers that this has happened. Channels with no variance are
+    The first batch in training mode sets both, so that each channel of the output has zero mean
+    and unit variance; a buffer records that this has happened. Channels with no variance are
     scaled by no more than ``1 / floor``. Before that batch the map is the identity.
     Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039), section 3.1.
 
     Args:
-        channels: the map takes (batch, channels, steps).
-        floor: the smallest standard deviation believed.
+        channels: Number of channels; the map takes (batch, channels, steps).
+        floor: The smallest standard deviation of a channel; smaller ones count as this.
 
     >>> import torch
     >>> actnorm = ActNorm(2)
@@ -44,7 +44,7 @@ class ActNorm(Bijection):
         self.shift = nn.Parameter(torch.zeros(channels, 1))
         self.log_scale = nn.Parameter(torch.zeros(channels, 1))
         self.register_buffer("initialized", torch.tensor(False))
-        self._is_set = Known()
+        self._is_set = CachedScalar()
 
     def x_shape(self) -> Shape:
         return "batch", self.shift.shape[0], "steps"
@@ -60,13 +60,13 @@ class ActNorm(Bijection):
         with full_precision(z):
             return z * (-self.log_scale).exp() - self.shift
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         log_scale, shift = self.log_scale.detach().double(), self.shift.detach().double()
-        return [Linear((-log_scale[:, 0]).exp(), -shift[:, 0], place.like)], place
+        return [LinearStage((-log_scale[:, 0]).exp(), -shift[:, 0], place.like)], place
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         scale = self.log_scale.detach().double()[:, 0].exp()
-        return [Linear(scale, scale * self.shift.detach().double()[:, 0], place.like)], place
+        return [LinearStage(scale, scale * self.shift.detach().double()[:, 0], place.like)], place
 
     def constant(self) -> Bijection:
         return Scaling(self.log_scale, self.shift)

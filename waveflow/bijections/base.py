@@ -1,4 +1,4 @@
-"""The contract every invertible map keeps, and the two ways to combine maps."""
+"""The contract of every invertible map, and the two ways to combine maps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from waveflow.streaming.rows import Stage
 
 
 class Axis(NamedTuple):
-    """An axis of a shape whose size is no single number.
+    """An axis of a shape that may have more than one size.
 
     Attributes:
-        name: what its steps are.
-        multiple_of: a number that divides its size.
-        divides: a number that its size divides; None for any size.
-        least: its smallest size.
+        name: The name of the axis.
+        multiple_of: A number that divides its size.
+        divides: A number that its size divides; None for any size.
+        least: The smallest size.
     """
 
     name: str
@@ -38,20 +38,20 @@ class Axis(NamedTuple):
 
 
 Shape: TypeAlias = tuple[int | str | Axis | EllipsisType, ...]
-"""A number for an axis of that size, a word for one of any size, ``...`` for any more axes."""
+"""A number for an axis of that size, a word for one of any size, ``...`` for more axes."""
 
-Way: TypeAlias = tuple[list[Stage], Place]
-"""Stages, and where they lead."""
+PlacedStages: TypeAlias = tuple[list[Stage], Place]
+"""Stages, and the place of their output."""
 
 
 class Bijection(nn.Module):
-    r"""An invertible map from data ``x`` to latent ``z``, perhaps steered by a ``context``.
+    r"""An invertible map from data ``x`` to latent ``z``, which may depend on a ``context``.
 
     With :math:`z = f(x; c)` and the Jacobian :math:`J = \partial z / \partial x` of one example,
 
     .. math:: \log p(x) = \log p_Z(f(x; c)) + \log\left|\det J\right| .
 
-    ``forward`` gives ``z`` and :math:`\log|\det J|`; ``inverse`` gives ``x`` back.
+    ``forward`` returns ``z`` and :math:`\log|\det J|`; ``inverse`` returns ``x``.
 
     To write a new bijection:
 
@@ -60,17 +60,18 @@ class Bijection(nn.Module):
        ``sum_per_example`` do that;
     3. keep the arithmetic of the map itself out of mixed precision with
        ``waveflow.precision.full_precision``;
-    4. set ``volume_preserving = True`` if ``log_det`` is zero whatever the input;
-    5. say what it takes: ``x_shape``, ``z_shape`` if that is another, and ``context_shape`` if it
+    4. set ``volume_preserving = True`` if ``log_det`` is zero for every input;
+    5. declare the shapes: ``x_shape``, ``z_shape`` if it differs, and ``context_shape`` if the map
        needs a context. This class then checks every call of ``forward`` and ``inverse``;
-    6. give it its form for streams, ``stages``, of what is in ``waveflow.streaming``; synthesis
-       runs it. Where an ``Inverse`` is to hold it, give it ``forward_stages``, too;
-    7. override what has a default if that does not do: ``local_log_det`` where steps differ,
-       ``constant`` where the inverse computes what depends on weights alone;
-    8. name it in ``waveflow/bijections/__init__.py``, and add one line to
+    6. implement ``stages``, the form that synthesis and streams run, with the pieces in
+       ``waveflow.streaming``. Implement ``forward_stages`` as well if an ``Inverse`` may hold the
+       bijection;
+    7. override the other forms where their default is wrong or slow: ``local_log_det`` if steps
+       differ, ``constant`` if the inverse computes values that depend on the weights alone;
+    8. export it in ``waveflow/bijections/__init__.py``, and add one line to
        ``tests/bijections/cases.py``: every test of a law and of a form then covers it.
 
-    A subclass of another bijection that changes the map changes these forms as well.
+    A subclass of another bijection that changes the map must override these forms as well.
 
     See Papamakarios et al., *Normalizing Flows for Probabilistic Modeling and Inference*
     (https://arxiv.org/abs/1912.02762), and ``docs/theory.md``.
@@ -86,7 +87,7 @@ class Bijection(nn.Module):
                 setattr(cls, name, checked(cls.__dict__[name]))
 
     def x_shape(self) -> Shape | None:
-        """The shape of the data; None if any will do."""
+        """The shape of the data; None for any shape."""
         return None
 
     def z_shape(self) -> Shape | None:
@@ -94,10 +95,10 @@ class Bijection(nn.Module):
         return self.x_shape()
 
     def context_shape(self, x: Tensor) -> Shape | None:
-        """The shape of the context; None if none is needed.
+        """The shape of the context; None if the map needs no context.
 
         Args:
-            x: the data or the latent that comes with it.
+            x: The data or the latent of the same call.
         """
         return None
 
@@ -105,8 +106,8 @@ class Bijection(nn.Module):
         """Map data to latent.
 
         Args:
-            x: data, (batch, ...).
-            context: what the map may look at besides ``x``, (batch, ...).
+            x: Data, (batch, ...).
+            context: The context that the map depends on, (batch, ...).
 
         Returns:
             ``z`` and ``log_det``, the latter of shape (batch,).
@@ -125,18 +126,18 @@ class Bijection(nn.Module):
         raise NotImplementedError
 
     def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map data to latent, and say where the log-determinant arises.
+        """Map data to latent, with the log-determinant of each step.
 
-        By default it is spread evenly over the steps, which is exact where every step is scaled
-        alike and where volume is preserved. A bijection whose steps differ overrides this.
+        By default the log-determinant is spread evenly over the steps. That is exact if all steps
+        are scaled alike, or if volume is preserved. A bijection whose steps differ overrides this.
 
         Args:
-            x: data, (batch, ...).
-            context: what the map may look at besides ``x``, (batch, ...).
+            x: Data, (batch, ...).
+            context: The context that the map depends on, (batch, ...).
 
         Returns:
-            ``z``, and the parts (batch, n): n is the number of steps at which they arise, or 1 for
-            a whole that is spread evenly; they add up to ``log_det``.
+            ``z``, and the parts of ``log_det``, (batch, n), which add up to it. There is one part
+            for each of n steps, or a single one that is spread evenly.
 
         Raises:
             ValueError: as ``forward``.
@@ -144,11 +145,11 @@ class Bijection(nn.Module):
         z, log_det = self(x, context)
         return z, log_det[:, None]
 
-    def stages(self, place: Place) -> Way:
-        """The inverse as stages of a stream: what synthesis runs.
+    def stages(self, place: Place) -> PlacedStages:
+        """The inverse as stages of a stream, which synthesis runs.
 
         Args:
-            place: where ``z`` stands on the way from latent to audio.
+            place: The place of ``z`` between latent and audio.
 
         Returns:
             The stages, from rows of ``z`` to rows of ``x``, and the place of ``x``. A row is a
@@ -161,9 +162,18 @@ class Bijection(nn.Module):
             f"no frozen form is known of {type(self).__name__}: expected a method `stages`"
         )
 
-    def forward_stages(self, place: Place) -> Way:
-        """Likewise the forward direction, from rows of ``x``, which stand at ``place``, to rows of
-        ``z``: synthesis takes it where it meets an :class:`Inverse`.
+    def forward_stages(self, place: Place) -> PlacedStages:
+        """The forward direction as stages of a stream, which synthesis runs inside an
+        :class:`Inverse`.
+
+        Args:
+            place: The place of ``x`` between latent and audio.
+
+        Returns:
+            The stages, from rows of ``x`` to rows of ``z``, and the place of ``z``.
+
+        Raises:
+            TypeError: the bijection, or a part of it, has no such form.
         """
         raise TypeError(
             f"no frozen form is known of {type(self).__name__}, run forward: "
@@ -171,23 +181,25 @@ class Bijection(nn.Module):
         )
 
     def constant(self) -> Bijection:
-        """What takes the place of a copy of the bijection where it is traced: the same map, with
-        constants in buffers of what depends on weights alone. By default the bijection itself.
+        """The same map for tracing: values that depend on the weights alone are constants in
+        buffers. By default the bijection itself. It may use the bijection up, which is a copy.
         """
         return self
 
     def fused(self) -> Bijection:
-        """Likewise on a GPU, where it is to launch few operators."""
+        """The same map for a GPU, in few operators. By default the form for tracing. It may use
+        the bijection up, which is a copy.
+        """
         return self.constant()
 
     def fused_behind(self, before: Bijection) -> Bijection | None:
-        """One layer in place of this one and the one before it in a chain, on a GPU; None if there
-        is none.
+        """One layer for a GPU that replaces this one and the one before it in a chain; None if
+        there is none.
         """
         return None
 
     def _require(self, name: str, shape: Shape | None, x: Tensor, context: Tensor | None) -> None:
-        """Raise ValueError if data or latent, or the context, are none that the map takes."""
+        """Raise ValueError if data or latent, or the context, have the wrong shape."""
         if shape is not None:
             require_shape(self, name, x, shape)
         shape = self.context_shape(x)
@@ -196,13 +208,13 @@ class Bijection(nn.Module):
 
 
 def require_shape(module: nn.Module, what: str, value: Tensor | None, shape: Shape) -> None:
-    """Raise ValueError if a tensor is missing, or has another shape.
+    """Raise ValueError if a tensor is missing, or has the wrong shape.
 
     Args:
-        module: that takes it.
-        what: it is.
-        value: the tensor.
-        shape: that it should have.
+        module: The module that takes the tensor.
+        what: The name of the tensor, for the message.
+        value: The tensor; None if it is missing.
+        shape: The expected shape.
 
     >>> require_shape(nn.Identity(), "x", torch.ones(2, 9), ("batch", Axis("time", multiple_of=4)))
     Traceback (most recent call last):
@@ -210,7 +222,7 @@ def require_shape(module: nn.Module, what: str, value: Tensor | None, shape: Sha
     ValueError: Identity: expected x of shape (batch, time), time a multiple of 4; got (2, 9)
     """
     if torch.jit.is_tracing():  # type: ignore[attr-defined]
-        return  # sizes are recorded values, which no program may depend on
+        return  # sizes are traced values, and a traced program cannot branch on them
     name = type(module).__name__
     if value is None:
         raise ValueError(f"{name}: expected {what}; got None (shape {_in_words(shape)})")
@@ -252,11 +264,11 @@ def _in_words(shape: Shape) -> str:
 
 
 def _checked_forward(method: Callable[..., Any]) -> Callable[..., Any]:
-    """``forward`` behind a check of what it is given."""
+    """``forward`` with a check of its arguments."""
 
     @functools.wraps(method)
     def forward(self: Bijection, x: Tensor, context: Tensor | None = None) -> Any:
-        # a subclass may call this one with what it made of its own data
+        # a subclass may call this one with data of another shape than its own
         if type(self).forward is forward:
             self._require("x", self.x_shape(), x, context)
         return method(self, x, context)
@@ -265,7 +277,7 @@ def _checked_forward(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _checked_inverse(method: Callable[..., Any]) -> Callable[..., Any]:
-    """``inverse`` behind a check of what it is given."""
+    """``inverse`` with a check of its arguments."""
 
     @functools.wraps(method)
     def inverse(self: Bijection, z: Tensor, context: Tensor | None = None) -> Any:
@@ -277,7 +289,7 @@ def _checked_inverse(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _apart(method: Any) -> Any:
-    """A method with code of its own: torch's compiler counts the programs that it makes of one."""
+    """A method with its own code object: torch's compiler limits the programs for one of them."""
     method.__code__ = method.__code__.replace()
     return method
 
@@ -291,8 +303,8 @@ class Chain(Bijection):
     .. math:: z = f_n(\dots f_1(x)), \qquad \log|\det J| = \sum_i \log|\det J_i|
 
     >>> import torch
-    >>> from waveflow.bijections import Chain, Polyphase, InvertibleConv1x1
-    >>> chain = Chain(Polyphase(8), InvertibleConv1x1(8))
+    >>> from waveflow.bijections import Chain, Squeeze, InvertibleConv1x1
+    >>> chain = Chain(Squeeze(8), InvertibleConv1x1(8))
     >>> z, log_det = chain(torch.randn(2, 64))
     >>> z.shape, log_det.shape
     (torch.Size([2, 8, 8]), torch.Size([2]))
@@ -328,14 +340,14 @@ class Chain(Bijection):
             total = per_frame(total, steps) + per_frame(parts, steps)
         return x, total
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         stages: list[Stage] = []
         for bijection in reversed(self.bijections):
             more, place = cast(Bijection, bijection).stages(place)
             stages += more
         return merged(stages), place
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         stages: list[Stage] = []
         for bijection in self.bijections:
             more, place = cast(Bijection, bijection).forward_stages(place)
@@ -356,9 +368,9 @@ class Inverse(Bijection):
     :math:`\log|\det J| = -\log|\det J_g(z)|`.
 
     >>> import torch
-    >>> from waveflow.bijections import Inverse, Lapped
+    >>> from waveflow.bijections import Inverse, LappedTransform
     >>> coefficients = torch.randn(1, 16, 4)
-    >>> audio, log_det = Inverse(Lapped(16))(coefficients)
+    >>> audio, log_det = Inverse(LappedTransform(16))(coefficients)
     >>> audio.shape, log_det.item()
     (torch.Size([1, 64]), 0.0)
     """
@@ -387,10 +399,10 @@ class Inverse(Bijection):
         z = self.bijection.inverse(x, context)
         return z, -self.bijection.local_log_det(z, context)[1]
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         return self.bijection.forward_stages(place)
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         return self.bijection.stages(place)
 
 
@@ -400,7 +412,7 @@ def zero_log_det(x: Tensor) -> Tensor:
 
 
 def per_frame(values: Tensor, frames: int) -> Tensor:
-    """Sums of neighbours, or even shares: (batch, n) -> (batch, frames), of the same total.
+    """Sums of neighbours, or equal shares: (batch, n) -> (batch, frames), with the same total.
 
     Raises:
         ValueError: neither of ``n`` and ``frames`` is a multiple of the other.

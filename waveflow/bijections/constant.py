@@ -1,4 +1,4 @@
-"""Linear maps of channels whose constants are computed: for tracing, and in few operators."""
+"""Linear maps of channels with constants computed beforehand: for tracing, and for a GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Mixing(Bijection):
     """A 1x1 convolution and its inverse as constants.
 
     Args:
-        weight: the matrix of the convolution, (channels, channels).
+        weight: The matrix of the convolution, (channels, channels).
     """
 
     weight: Tensor
@@ -34,11 +34,11 @@ class Mixing(Bijection):
 
 
 class Scaling(Bijection):
-    """An ActNorm, its exponential taken.
+    """An ActNorm whose exponential is a constant.
 
     Args:
-        log_scale: log-scale of the ActNorm, (channels, 1).
-        shift: shift of the ActNorm, (channels, 1).
+        log_scale: Log-scale of the ActNorm, (channels, 1).
+        shift: Shift of the ActNorm, (channels, 1).
     """
 
     scale: Tensor
@@ -74,8 +74,8 @@ class FusedMixing(Bijection):
     """An ActNorm and a 1x1 convolution whose inverse is one operator.
 
     Args:
-        scaling: the ActNorm.
-        mixing: the convolution behind it.
+        scaling: The ActNorm.
+        mixing: The convolution after it.
     """
 
     matrix: Tensor

@@ -8,29 +8,28 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.bijections.actnorm import ActNorm
-from waveflow.bijections.base import Bijection, Shape, Way
+from waveflow.bijections.base import Bijection, PlacedStages, Shape
 from waveflow.bijections.constant import FusedMixing, Mixing, Scaling
-from waveflow.bijections.kept import Kept
 from waveflow.precision import default_precision, full_precision
-from waveflow.streaming.linear import Linear
+from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.place import Place
 
 
 class Conv1x1(Bijection):
-    """What both forms of the matrix share."""
+    """The common part of both forms of the matrix."""
 
     def matrix(self) -> Tensor:
         """W, (channels, channels)."""
         raise NotImplementedError
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         return self._mixing(torch.linalg.inv(self.matrix().detach().double()), place)
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         return self._mixing(self.matrix().detach().double(), place)
 
-    def _mixing(self, matrix: Tensor, place: Place) -> Way:
-        return [Linear(matrix.T, matrix.new_zeros(len(matrix)), place.like)], place
+    def _mixing(self, matrix: Tensor, place: Place) -> PlacedStages:
+        return [LinearStage(matrix.T, matrix.new_zeros(len(matrix)), place.like)], place
 
     def constant(self) -> Bijection:
         return Mixing(self.matrix())
@@ -46,10 +45,10 @@ class InvertibleConv1x1(Conv1x1):
     :math:`\log|\det J| = \text{steps}\cdot\log|\det W|`.
 
     W starts as a random rotation. Kingma & Dhariwal, *Glow* (https://arxiv.org/abs/1807.03039),
-    section 3.2. The inverse matrix is computed in float64 whatever the precision of W.
+    section 3.2. The inverse matrix is computed in float64 for every precision of W.
 
     Args:
-        channels: the number of channels mixed; the map takes (batch, channels, steps).
+        channels: Number of channels; the map takes (batch, channels, steps).
 
     >>> import torch
     >>> mixing, x = InvertibleConv1x1(4), torch.randn(2, 4, 5)
@@ -61,7 +60,6 @@ class InvertibleConv1x1(Conv1x1):
     def __init__(self, channels: int):
         super().__init__()
         self.weight = nn.Parameter(_weight(random_rotation(channels)))
-        self._kept = Kept()
 
     def x_shape(self) -> Shape:
         return "batch", self.weight.shape[0], "steps"
@@ -76,7 +74,7 @@ class InvertibleConv1x1(Conv1x1):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         with full_precision(z):
-            return self._kept(_inverse, self.weight).to(z.dtype) @ z
+            return _inverse(self.weight).to(z.dtype) @ z
 
 
 class PLUConv1x1(Conv1x1):
@@ -84,11 +82,11 @@ class PLUConv1x1(Conv1x1):
 
     P is a fixed permutation, L unit lower triangular, U strictly upper triangular, so
     :math:`\log|\det W| = \sum \log|s|` costs nothing, the inverse is two triangular solves, and
-    W cannot become singular. Starts as a random rotation
+    W cannot become singular. W starts as a random rotation
     (https://arxiv.org/abs/1807.03039, equations 10 and 11).
 
     Args:
-        channels: the number of channels mixed; the map takes (batch, channels, steps).
+        channels: Number of channels; the map takes (batch, channels, steps).
 
     >>> import torch
     >>> mixing, x = PLUConv1x1(4), torch.randn(2, 4, 5)
@@ -139,7 +137,11 @@ class PLUConv1x1(Conv1x1):
 
 
 def _inverse(matrix: Tensor) -> Tensor:
-    """NaN for a singular matrix on a GPU, which would have to be waited for to tell it."""
+    """The inverse of a matrix, computed in float64.
+
+    A singular matrix raises an error on a CPU. On a GPU its inverse is NaN, because an error would
+    need a synchronisation.
+    """
     if matrix.device.type == "cpu":
         return torch.linalg.inv(matrix.double()).to(matrix.dtype)
     inverse, singular = torch.linalg.inv_ex(matrix.double())
@@ -150,8 +152,8 @@ def _inverse(matrix: Tensor) -> Tensor:
 def condition_numbers(bijection: Bijection) -> dict[str, float]:
     """Condition number of every 1x1 matrix in a bijection, by module name.
 
-    A map with condition number k loses log10(k) digits when it is inverted; infinity or NaN means
-    that there is no inverse.
+    The inverse of a map with condition number k loses log10(k) digits; infinity or NaN means that
+    there is no inverse.
     """
     matrices = {
         name: module.matrix().double()
@@ -160,14 +162,14 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
     }
     if not matrices:
         return {}
-    together = torch.cat([matrix.flatten() for matrix in matrices.values()]).cpu()  # one wait
+    numbers = torch.cat([matrix.flatten() for matrix in matrices.values()]).cpu()  # one copy
     sizes = [matrix.numel() for matrix in matrices.values()]
-    found = {}
-    for (name, matrix), numbers in zip(matrices.items(), together.split(sizes), strict=True):
-        finite = bool(numbers.isfinite().all())
-        condition = torch.linalg.cond(numbers.view(matrix.shape)).item() if finite else math.nan
-        found[name] = condition
-    return found
+    conditions = {}
+    for (name, matrix), part in zip(matrices.items(), numbers.split(sizes), strict=True):
+        finite = bool(part.isfinite().all())
+        condition = torch.linalg.cond(part.view(matrix.shape)).item() if finite else math.nan
+        conditions[name] = condition
+    return conditions
 
 
 def random_rotation(channels: int) -> Tensor:

@@ -1,22 +1,22 @@
-"""Coupling layers: half of the data moves, steered by the half that is kept."""
+"""Coupling layers: one half of the data is transformed with parameters computed from the other."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from waveflow.bijections.base import Axis, Bijection, Shape, Way, require_shape
+from waveflow.bijections.base import Axis, Bijection, PlacedStages, Shape, require_shape
 from waveflow.bijections.elementwise import Elementwise
 from waveflow.bijections.partition import Partition
 from waveflow.precision import full_precision
-from waveflow.streaming.coupling import ContextMoving, Move, Moving
-from waveflow.streaming.linear import Linear
+from waveflow.streaming.coupling import ContextAffineStage, CouplingStage, Move
+from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.place import Place
 from waveflow.streaming.rows import Stage, form_of
-from waveflow.streaming.weights import pointwise
+from waveflow.streaming.weights import as_matrix
 
 
 class Coupling(Bijection):
-    r"""One part is kept, the other moved by an elementwise map whose parameters see the first.
+    r"""One part is kept; the other is moved by an elementwise map with parameters from the first.
 
     .. math::
         z_\text{kept} = x_\text{kept}, \qquad
@@ -27,12 +27,12 @@ class Coupling(Bijection):
     WaveGlow with :class:`Affine` (https://arxiv.org/abs/1605.08803, section 3.3).
 
     Args:
-        partition: how (batch, channels, steps) falls into ``kept`` and ``moved``.
-        conditioner: ``(kept, context) -> parameters`` of the elementwise map,
-            (batch, n_params * moved channels, steps). One that has the attributes
-            ``in_channels``, ``out_channels`` and ``context_channels``, as
-            :class:`waveflow.nets.WaveNet`, tells what data and context the coupling takes.
-        elementwise: how ``moved`` moves.
+        partition: The split of (batch, channels, steps) into ``kept`` and ``moved``.
+        conditioner: The network ``(kept, context) -> parameters`` of the elementwise map,
+            (batch, n_params * moved channels, steps). If it has the attributes ``in_channels``,
+            ``out_channels`` and ``context_channels``, as :class:`waveflow.nets.WaveNet` has, the
+            coupling checks the shapes of data and context.
+        elementwise: The map of ``moved``.
 
     >>> import torch
     >>> from waveflow.bijections import Affine, Channels
@@ -92,27 +92,29 @@ class Coupling(Bijection):
             moved, parts = self.elementwise.local_log_det(moved, parameters)
         return self.partition.merge(kept, moved), parts
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         return self._moving(place, self.elementwise.inverse)
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         return self._moving(place, self.elementwise.moved)
 
-    def _moving(self, place: Place, move: Move) -> Way:
+    def _moving(self, place: Place, move: Move) -> PlacedStages:
         conditioner: Stage = form_of(self.conditioner, "stage", place.ratio)
-        return [Moving(self.partition, conditioner, move)], place
+        return [CouplingStage(self.partition, conditioner, move)], place
 
 
 class ContextAffine(Bijection):
-    r"""All of the data moves, steered by the context alone: :math:`z = g(x; \text{network}(c))`.
+    r"""All of the data is moved, with parameters from the context alone:
+    :math:`z = g(x; \text{network}(c))`.
 
     Given the context this is a diagonal Gaussian; in a lapped domain, with a mel as context, it
     whitens the spectral envelope.
 
     Args:
-        network: ``context -> parameters``, (batch, n_params * channels, steps / ratio) with a
-            whole ``ratio``; slower parameters are repeated to the rate of the data.
-        elementwise: how the data moves.
+        network: The network ``context -> parameters``, (batch, n_params * channels,
+            steps / ratio) with an integer ``ratio``; parameters are repeated to the rate of the
+            data.
+        elementwise: The map of the data.
 
     >>> import torch
     >>> from waveflow.bijections import Scale
@@ -156,15 +158,15 @@ class ContextAffine(Bijection):
         with full_precision(x):
             return self.elementwise.local_log_det(x, parameters)
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         return self._moving(place, self.elementwise.inverse)
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         return self._moving(place, self.elementwise.moved)
 
-    def _moving(self, place: Place, move: Move) -> Way:
-        parameters = Linear(*pointwise(self.network), place.like)
-        return [ContextMoving(parameters, move, place.ratio)], place
+    def _moving(self, place: Place, move: Move) -> PlacedStages:
+        parameters = LinearStage(*as_matrix(self.network), place.like)
+        return [ContextAffineStage(parameters, move, place.ratio)], place
 
     def _read(self, x: Tensor, context: Tensor | None) -> Tensor:
         parameters = self.network(context)
@@ -176,6 +178,6 @@ class ContextAffine(Bijection):
 
 
 def _channels(network: nn.Module, elementwise: Elementwise) -> int | None:
-    """The channels that move, if the network that gives their parameters tells."""
+    """Number of moved channels, if the network of their parameters has ``out_channels``."""
     parameters = getattr(network, "out_channels", None)
     return None if parameters is None else parameters // elementwise.n_params

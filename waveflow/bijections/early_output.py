@@ -1,14 +1,14 @@
-"""Early outputs: some channels leave for the latent before the rest is done."""
+"""Early outputs: some channels go to the latent before the other layers."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, Shape, Way
-from waveflow.streaming.coupling import Early
+from waveflow.bijections.base import Bijection, PlacedStages, Shape
+from waveflow.streaming.coupling import EarlyOutputStage
 from waveflow.streaming.place import Place
-from waveflow.streaming.rows import Stages
+from waveflow.streaming.rows import SequentialStage
 
 
 class EarlyOutput(Bijection):
@@ -19,8 +19,8 @@ class EarlyOutput(Bijection):
     tensor of the size of x.
 
     Args:
-        channels: how many channels leave.
-        rest: what happens to the others.
+        channels: Number of early channels.
+        rest: The bijection of the other channels.
 
     >>> import torch
     >>> from waveflow.bijections import InvertibleConv1x1
@@ -45,7 +45,7 @@ class EarlyOutput(Bijection):
         return self._widened(self.rest.z_shape())
 
     def _widened(self, rest: Shape | None) -> Shape | None:
-        """The shape of all channels, given that of the others."""
+        """The shape with the early channels, given the shape without them."""
         if rest is None:
             return None
         batch, channels, *others = rest
@@ -63,12 +63,12 @@ class EarlyOutput(Bijection):
         z, parts = self.rest.local_log_det(x[:, self.channels :], context)
         return torch.cat([x[:, : self.channels], z], dim=1), parts
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         return self._beside(self.rest.stages(place))
 
-    def forward_stages(self, place: Place) -> Way:
+    def forward_stages(self, place: Place) -> PlacedStages:
         return self._beside(self.rest.forward_stages(place))
 
-    def _beside(self, rest: Way) -> Way:
+    def _beside(self, rest: PlacedStages) -> PlacedStages:
         stages, place = rest
-        return [Early(self.channels, Stages(stages))], place
+        return [EarlyOutputStage(self.channels, SequentialStage(stages))], place

@@ -1,4 +1,4 @@
-"""Elementwise maps: the moving half of a coupling, steered by per-element parameters."""
+"""Elementwise maps: the transforms of the moved half of a coupling, with parameters per element."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import cast
 
 from torch import Tensor
 
-from waveflow.bijections.base import Bijection, Shape, Way, sum_per_example, zero_log_det
-from waveflow.streaming.coupling import ContextMoving
+from waveflow.bijections.base import Bijection, PlacedStages, Shape, sum_per_example, zero_log_det
+from waveflow.streaming.coupling import ContextAffineStage
 from waveflow.streaming.place import Place
 
 
 class Elementwise(Bijection):
     """A map of each element on its own, whose context is its parameters.
 
-    ``n_params`` parameters an element arrive stacked along the channel axis:
+    The ``n_params`` parameters of each element are stacked along the channel axis:
     ``x`` is (batch, channels, ...), its context (batch, n_params * channels, ...).
     With all parameters zero the map is the identity, so zero-initialised networks start there.
     """
@@ -29,16 +29,16 @@ class Elementwise(Bijection):
         return x.shape[0], self.n_params * x.shape[1], *x.shape[2:]
 
     def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Each step of (batch, channels, steps) as if it were an example of its own."""
+        """As :meth:`Bijection.local_log_det`, of (batch, channels, steps), with one part a step."""
         z, _ = self(x, context)
         _, log_det = self(_apart(x), None if context is None else _apart(context))
         return z, log_det.view(x.shape[0], x.shape[2])
 
-    def stages(self, place: Place) -> Way:
-        return [ContextMoving(None, self.inverse, place.ratio)], place
+    def stages(self, place: Place) -> PlacedStages:
+        return [ContextAffineStage(None, self.inverse, place.ratio)], place
 
-    def forward_stages(self, place: Place) -> Way:
-        return [ContextMoving(None, self.moved, place.ratio)], place
+    def forward_stages(self, place: Place) -> PlacedStages:
+        return [ContextAffineStage(None, self.moved, place.ratio)], place
 
     def moved(self, x: Tensor, parameters: Tensor) -> Tensor:
         """``z`` alone."""
@@ -124,14 +124,14 @@ class Affine(Elementwise):
 
 
 class _FusedScale(Scale):
-    """Divides by the exponential, in place of the product with that of the opposite."""
+    """A scaling whose inverse divides by the exponential: one operator fewer."""
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return z / _like(z, context).exp()
 
 
 class _FusedAffine(Affine):
-    """Likewise."""
+    """An affine map whose inverse divides by the exponential: one operator fewer."""
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         shift, log_scale = _like(z, context).chunk(2, dim=1)

@@ -8,18 +8,17 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from waveflow.bijections.base import Axis, Bijection, Shape, Way, zero_log_det
+from waveflow.bijections.base import Axis, Bijection, PlacedStages, Shape, zero_log_det
 from waveflow.bijections.lapped_forms import ConstantLapped, FusedLapped
 from waveflow.precision import full_precision
-from waveflow.streaming.lapping import Blocks, Rotation, Samples
-from waveflow.streaming.linear import Linear
+from waveflow.streaming.lapping import LappedRotationStage, SqueezeStage, UnsqueezeStage
+from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.place import Place
-from waveflow.streaming.rows import Stage
 
 _CPU = torch.device("cpu")
 
 
-class Lapped(Bijection):
+class LappedTransform(Bijection):
     r"""An orthonormal lapped transform (MDCT of hop ``groups``) as a squeeze.
 
     (batch, time) <-> (batch, groups, time / groups); channel k is a frequency band around
@@ -36,11 +35,11 @@ class Lapped(Bijection):
     2. *DCT-IV* of every block:
        :math:`X_k = \sqrt{2/M} \sum_n x_n \cos\frac{\pi}{M}(n + \tfrac12)(k + \tfrac12)`.
 
-    A block is thus continued evenly before its start and oddly behind its end: up to signs this is
-    the textbook MDCT of the signal played backwards. Nothing is folded at the two ends, which is
-    the MDCT with a rectangular half-window there: the map stays square and orthonormal, no sample
-    is tied to the far end, and ``log_det`` is 0.
-    A coefficient sees 2 M samples. The DCT-IV is one matrix product of M multiply-adds a sample,
+    A block thus has an even extension before its start and an odd one after its end: up to signs
+    this is the textbook MDCT of the time-reversed signal. Nothing is folded at the two ends of the
+    signal, which is an MDCT with a rectangular half-window there: the map stays square and
+    orthonormal, the two ends do not wrap around, and ``log_det`` is 0.
+    A coefficient depends on 2 M samples. The DCT-IV is one matrix product, M operations a sample,
     faster than an FFT at these sizes (``benchmarks/lapped.py``).
 
     Princen & Bradley, *Analysis/synthesis filter bank design based on time domain aliasing
@@ -48,14 +47,14 @@ class Lapped(Bijection):
     Transforms*, 1992.
 
     Args:
-        groups: block length and number of frequency bands; even.
+        groups: Block length and number of frequency bands; even.
 
     >>> import torch
     >>> tone = torch.sin(2 * torch.pi * 0.125 * torch.arange(1024.0))[None]
-    >>> z, log_det = Lapped(64)(tone)
+    >>> z, log_det = LappedTransform(64)(tone)
     >>> z.shape, z.square().sum((0, 2)).argmax().item()
     (torch.Size([1, 64, 16]), 16)
-    >>> torch.allclose(Lapped(64).inverse(z), tone, atol=1e-5)
+    >>> torch.allclose(LappedTransform(64).inverse(z), tone, atol=1e-5)
     True
     """
 
@@ -64,7 +63,7 @@ class Lapped(Bijection):
     def __init__(self, groups: int):
         super().__init__()
         if groups < 2 or groups % 2:
-            raise ValueError(f"Lapped: expected an even number of groups; got {groups}")
+            raise ValueError(f"LappedTransform: expected an even number of groups; got {groups}")
         self.groups = groups
 
     def x_shape(self) -> Shape:
@@ -84,34 +83,34 @@ class Lapped(Bijection):
             folded = (z.mT @ dct4(self.groups, z.dtype, z.device)).flatten(1)
             return self._rotate(folded, sign=-1)
 
-    def stages(self, place: Place) -> Way:
-        back: list[Stage] = [self._dct4(place), Samples(self.groups), self._rotation(place, -1)]
-        return back, place.of_step(1)
+    def stages(self, place: Place) -> PlacedStages:
+        samples, rotation = UnsqueezeStage(self.groups), self._rotation(place, -1)
+        return [self._dct4(place), samples, rotation], place.of_step(1)
 
-    def forward_stages(self, place: Place) -> Way:
-        there: list[Stage] = [self._rotation(place, 1), Blocks(self.groups), self._dct4(place)]
-        return there, place.of_step(self.groups)
+    def forward_stages(self, place: Place) -> PlacedStages:
+        rotation, blocks = self._rotation(place, 1), SqueezeStage(self.groups)
+        return [rotation, blocks, self._dct4(place)], place.of_step(self.groups)
 
-    def _dct4(self, place: Place) -> Linear:
+    def _dct4(self, place: Place) -> LinearStage:
         matrix = dct4(self.groups, torch.float64, _CPU).to(place.like.device)
-        return Linear(matrix, matrix.new_zeros(self.groups), place.like)
+        return LinearStage(matrix, matrix.new_zeros(self.groups), place.like)
 
-    def _rotation(self, place: Place, sign: int) -> Rotation:
+    def _rotation(self, place: Place, sign: int) -> LappedRotationStage:
         cos, sin = rotation(self.groups, torch.float64, _CPU)
-        return Rotation(cos, sign * sin, place.like)
+        return LappedRotationStage(cos, sign * sin, place.like)
 
     def constant(self) -> Bijection:
         tables = dct4(self.groups, torch.float64, _CPU), *rotation(self.groups, torch.float64, _CPU)
-        return ConstantLapped(*tables)  # cast with all the graph
+        return ConstantLapped(*tables)  # cast with the rest of the graph
 
     def fused(self) -> Bijection:
         impulses = torch.eye(3 * self.groups, dtype=torch.float64, device="cpu")
-        half = self.groups // 2  # what the block in the middle sees of each
+        half = self.groups // 2  # the middle block of the transforms of impulses
         seen = self(impulses)[0][half : half + 2 * self.groups, :, 1]
         return FusedLapped(seen, rotation(self.groups, torch.float64, _CPU)[0])
 
     def _rotate(self, audio: Tensor, *, sign: int) -> Tensor:
-        """Rotate the samples round each inner boundary by ``sign`` times theta."""
+        """Rotate the samples around each inner boundary by ``sign`` times theta."""
         half = self.groups // 2
         cos, sin = rotation(self.groups, audio.dtype, audio.device)
         sin = sign * sin

@@ -1,4 +1,4 @@
-"""The lapped transform with its tables in buffers, for tracing, and in few operators."""
+"""The lapped transform with its tables in buffers, for tracing, and in few operators, for a GPU."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from waveflow.bijections.base import Bijection, zero_log_det
 
 
 class ConstantLapped(Bijection):
-    """A lapped transform with its tables in buffers: cached ones would be the tracer's.
+    """A lapped transform with its tables in buffers: tables cached while tracing would be traced
+    tensors.
 
     Args:
-        matrix: the DCT-IV, (groups, groups).
-        cos: of the angles, by distance from a boundary, (groups / 2,).
-        sin: of the angles, by distance from a boundary, (groups / 2,).
+        matrix: The DCT-IV matrix, (groups, groups).
+        cos: Cosines of the angles, by distance from a boundary, (groups / 2,).
+        sin: Sines of the angles, by distance from a boundary, (groups / 2,).
     """
 
     volume_preserving = True
@@ -53,13 +54,13 @@ class ConstantLapped(Bijection):
 class FusedLapped(Bijection):
     r"""A lapped transform as one convolution, and its inverse as the transposed one.
 
-    A convolution pads audio with zeros, so at both ends it takes the samples themselves by the
-    cosine alone. The plain transform leaves them as they are. So the samples are divided by the
-    cosine, in place, before the convolution and behind the transposed one.
+    A convolution pads audio with zeros, so at both ends it multiplies the samples by the cosine.
+    The plain transform leaves them as they are. So the samples are divided by the cosine, in
+    place, before the convolution and after the transposed one.
 
     Args:
-        seen: what a block sees of the samples round it, (2 * groups, groups).
-        cos: of the angles, by distance from a boundary, (groups / 2,).
+        seen: Coefficients of a block for each of the samples that it sees, (2 * groups, groups).
+        cos: Cosines of the angles, by distance from a boundary, (groups / 2,).
     """
 
     volume_preserving = True

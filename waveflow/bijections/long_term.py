@@ -1,4 +1,4 @@
-"""Long-term prediction: one pitch period explains the next."""
+"""Long-term prediction: each pitch period is predicted from the one before."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from waveflow.bijections.base import Axis, Bijection, Shape, Way, sum_per_example
+from waveflow.bijections.base import Axis, Bijection, PlacedStages, Shape, sum_per_example
 from waveflow.precision import Durable, default_precision, full_precision
-from waveflow.streaming.blockwise import Blockwise
+from waveflow.streaming.block_recursion import BlockRecursionStage
 from waveflow.streaming.place import Place
 from waveflow.streaming.rows import form_of
 
 LOW_PASS_TAPS = 24
-"""Taps of the low-pass filter behind which the past is correlated with itself."""
+"""Taps of the low-pass filter of the samples that are correlated."""
 
 KERNEL_SIZE = 9
-"""Taps of the kernel, unless the caller says otherwise."""
+"""Taps of the kernel, by default."""
 
 FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
 
 FEW = 32
-"""Examples up to which a GPU leaves synthesis to the CPU: a block is some fifty kernels there, one
-after the other, however many examples there are; the CPU has a thread for each."""
+"""Batch size up to which synthesis runs on the CPU even if tensors are on a GPU. A block takes some
+fifty kernel launches in sequence there, for any number of examples; the CPU has a thread for each
+example."""
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
-"""The parameters of a block beside logits and kernel, and their values at the start."""
+"""The parameters of a block besides logits and kernel, and their initial values."""
 
 
 _Array: TypeAlias = NDArray[np.floating]
@@ -45,19 +46,25 @@ class BlockwiseNetwork(Protocol):
     """A network whose outputs are the parameters of blocks.
 
     Attributes:
-        blocks: blocks of a frame of the context.
+        blocks: Number of blocks in a frame of the context.
     """
 
     blocks: int
 
     def on_rows(self, like: Tensor) -> Callable[[Tensor], Tensor]:
-        """What it makes of rows of the context, (frames, blocks * n_params), in the precision of a
-        tensor and on its device.
+        """The network of rows, (frames, channels) -> (frames, blocks * n_params).
+
+        Args:
+            like: A tensor with the precision and device of the result.
         """
         ...
 
     def scale_parameters(self, factors: Tensor) -> None:
-        """Multiply every block's parameters by (n_params,) factors from now on."""
+        """Scale the weights, so that the parameters of each block are multiplied by ``factors``.
+
+        Args:
+            factors: Factor of each parameter, (n_params,).
+        """
         ...
 
 
@@ -70,19 +77,20 @@ class LongTermPredictor(Bijection, Durable):
         \log|\det J| = -\sum_t g
 
     The lags :math:`l` are the pitch periods of speech. The coefficients are constant over a block
-    of samples; the Jacobian is triangular, because a sample is predicted from earlier ones alone.
-    For each block a network reads from the context the logits :math:`u` of the lags, a kernel
-    :math:`k` (:math:`\sum|k| \le 1`) that places a lag between samples and lets periodicity fall
-    with frequency, and five numbers: :math:`v, v_r, \kappa, g_0, g_r`.
+    of samples. The Jacobian is triangular, because a sample is predicted from earlier ones alone.
+    For each block a network computes from the context the logits :math:`u` of the lags, a kernel
+    :math:`k` (:math:`\sum|k| \le 1`) for fractional lags and for periodicity that decreases with
+    frequency, and five numbers: :math:`v, v_r, \kappa, g_0, g_r`.
 
-    The prediction adapts to the past itself, which both directions know: :math:`r` is the
-    normalised correlation of the last ``window`` samples before the block, low-passed, with the
-    same samples one lag earlier, and with :math:`\bar r = \sum_l \operatorname{softmax}_l\, r_l`
+    The prediction adapts to the past samples, which both directions have: :math:`r` is the
+    normalised correlation of the last ``window`` low-passed samples before the block with those
+    one lag earlier. With :math:`\bar r = \sum_l \operatorname{softmax}_l\, r_l`,
 
     .. math:: \rho = \sigma(v + v_r\,\bar r), \qquad g = g_0 + g_r\,\bar r .
 
     :math:`\sum_l |a_l| \le \rho < 1`, so the synthesis filter is stable. Analysis is parallel;
-    synthesis is a recursion in pieces of the shortest lag. Before the first sample all is silent.
+    synthesis is a recursion in pieces of the shortest lag. The signal is zero before its first
+    sample.
 
     Atal & Schroeder, *Adaptive predictive coding of speech signals*, Bell System Technical
     Journal 49(8), 1970; Schroeder & Atal, *Code-excited linear prediction (CELP)*, ICASSP 1985;
@@ -90,13 +98,13 @@ class LongTermPredictor(Bijection, Durable):
     coding standard*, IEEE JSAC 10(5), 1992.
 
     Args:
-        network: ``context -> parameters``, (batch, n_params, blocks), with
+        network: The network ``context -> parameters``, (batch, n_params, blocks), with
             ``n_params = len(initial_parameters(lags, kernel_size))``.
-        lags: the pitch periods, in samples; see ``pitch_lags``.
-        block: samples over which the coefficients are constant.
-        kernel_size: taps of the kernel; odd.
-        window: samples before a block that are correlated with their past.
-        cutoff: of the low-pass filter, in cycles a sample.
+        lags: The pitch periods, in samples; see ``pitch_lags``.
+        block: Number of samples over which the coefficients are constant.
+        kernel_size: Number of taps of the kernel; odd.
+        window: Number of samples before a block that are correlated with their past.
+        cutoff: Cutoff of the low-pass filter, in cycles a sample.
 
     Raises:
         ValueError: fewer than two lags, lags within the kernel's reach, or an even kernel size.
@@ -115,10 +123,11 @@ class LongTermPredictor(Bijection, Durable):
     low_pass: Tensor
 
     through_correlation: bool = True
-    """Whether gradients of the inverse pass through r, back to the samples that it is made of.
+    """Whether gradients of the inverse pass through r to the samples that it is computed from.
 
-    They say how the choice of a lag changes with all samples before it, and over thousands of
-    samples they may grow without bound. Without them, r is a constant of the backward pass.
+    These gradients describe how the choice of a lag changes with all earlier samples. Over
+    thousands of samples they may grow without bound. If they are off, r is a constant of the
+    backward pass.
     """
 
     def __init__(
@@ -144,11 +153,11 @@ class LongTermPredictor(Bijection, Durable):
         self.block = block
         self.kernel_size = kernel_size
         self.window = window
-        self._low_pass = _low_pass(cutoff).to(default_precision())  # for the loops: on the CPU
+        self._low_pass = _low_pass(cutoff).to(default_precision())  # of the loops: on the CPU
         low_pass = self._low_pass.to(torch.empty(0).device, copy=True)
         self.register_buffer("low_pass", low_pass, persistent=False)
 
-    def context_shape(self, x: Tensor) -> Shape:  # the context tells the length: see ``read``
+    def context_shape(self, x: Tensor) -> Shape:  # ``read`` compares the lengths
         channels = getattr(self.network, "in_channels", None)
         return (
             (x.shape[0], ...)
@@ -168,12 +177,12 @@ class LongTermPredictor(Bijection, Durable):
 
     @property
     def correlated(self) -> int:
-        """Low-passed samples before a block that its correlations see."""
+        """Number of low-passed samples before a block that its correlations depend on."""
         return self.window + self.lags[-1]
 
     @property
     def memory(self) -> int:
-        """Samples before a block that the block depends on."""
+        """Number of samples before a block that the block depends on."""
         return max(self.longest, self.correlated + LOW_PASS_TAPS - 1)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -181,20 +190,20 @@ class LongTermPredictor(Bijection, Durable):
         return z, -self.block * sum_per_example(log_gain)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        return self._behind_silence(z, self.read(z, context))
+        return self._after_silence(z, self.read(z, context))
 
     def sharp_inverse(self, z: Tensor, context: Tensor | None, factor: float) -> Tensor:
-        """The inverse of the copy that ``sharpened`` makes, with gradients of these weights."""
-        return self._behind_silence(z, self.read(z, context) * self.sharpening(factor))
+        """The inverse of the copy that ``sharpened`` returns, with gradients for these weights."""
+        return self._after_silence(z, self.read(z, context) * self.sharpening(factor))
 
-    def _behind_silence(self, z: Tensor, parameters: Tensor) -> Tensor:
-        """``synthesise`` from the first sample on."""
+    def _after_silence(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """``synthesise`` with zeros before the first sample."""
         with full_precision(z):
             return self.synthesise(z, parameters, z.new_zeros(z.shape[0], self.memory))
 
     def sharpening(self, factor: float) -> Tensor:
-        """What multiplies the parameters of a block so that lags are weighed by the logits times
-        a factor, (n_params,).
+        """Factors of the parameters of a block, (n_params,), that multiply the logits of the lags
+        by ``factor``.
         """
         logits, sharpness = len(self.lags), len(self.lags) + self.kernel_size + 1
         factors = self.low_pass.new_ones(sharpness + 4)
@@ -202,14 +211,14 @@ class LongTermPredictor(Bijection, Durable):
         return factors
 
     def synthesise(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
-        """The inverse behind samples that are known, block after block.
+        """The inverse of blocks that follow given samples.
 
-        Differentiable once: gradients are loops of their own, which autograd cannot record.
+        Differentiable once: the gradients are compiled loops, which autograd cannot record.
 
         Args:
-            z: whole blocks, (batch, blocks * block).
-            parameters: of the blocks, (batch, blocks, n_params).
-            past: the samples before them, (batch, memory).
+            z: Whole blocks, (batch, blocks * block).
+            parameters: Parameters of the blocks, (batch, blocks, n_params).
+            past: The samples before the blocks, (batch, memory).
 
         Returns:
             x, (batch, blocks * block).
@@ -228,9 +237,9 @@ class LongTermPredictor(Bijection, Durable):
         """The inverse of one block, in torch.
 
         Args:
-            past: the samples before it, (batch, memory).
-            z: (batch, block).
-            parameters: (batch, n_params).
+            past: The samples before the block, (batch, memory).
+            z: The block, (batch, block).
+            parameters: Parameters of the block, (batch, n_params).
 
         Returns:
             The samples before the next block, (batch, memory), and x, (batch, block).
@@ -247,7 +256,7 @@ class LongTermPredictor(Bijection, Durable):
         return past[:, z.shape[1] :], past[:, self.memory :]
 
     def _options(self, dtype: torch.dtype) -> tuple[Any, ...]:
-        """The arguments of the compiled loops that describe the predictor."""
+        """The arguments of the compiled loops for this predictor."""
         low_pass = self._low_pass.to(dtype).numpy()
         lags = self.lags.start, self.lags.stop
         return low_pass, lags, self.kernel_size, self.window, FLOOR
@@ -266,11 +275,11 @@ class LongTermPredictor(Bijection, Durable):
             z = (x.unflatten(1, (-1, self.block)) - predicted) * (-log_gain).exp()
             return z.flatten(1), log_gain[..., 0]
 
-    def stages(self, place: Place) -> Way:
+    def stages(self, place: Place) -> PlacedStages:
         read = form_of(self.network, "on_rows", place.like)
         blocks = cast(BlockwiseNetwork, self.network).blocks
         silence = place.like.new_zeros(self.memory)
-        return [Blockwise(read, blocks, self.block, self.synthesise, silence)], place
+        return [BlockRecursionStage(read, blocks, self.block, self.synthesise, silence)], place
 
     def constant(self) -> Bijection:
         return ConstantLongTerm(self)
@@ -304,16 +313,16 @@ class LongTermPredictor(Bijection, Durable):
     def coefficients(
         self, parameters: Tensor, correlation: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the formulas above make of parameters and correlations.
+        """The coefficients of blocks, by the formulas above.
 
         Args:
-            parameters: (..., n_params): logits, kernel, then v, kappa, g_0, g_r and v_r.
-            correlation: r, (..., lags).
+            parameters: Logits, kernel, v, kappa, g_0, g_r and v_r of blocks, (..., n_params).
+            correlation: The correlations r, (..., lags).
 
         Returns:
             The weights of the lags, softmax(u + kappa r), (..., lags); the kernel times rho,
-            (..., kernel_size); g, (..., 1). Weights and kernel convolved are a, which begins with
-            the lag ``shortest``.
+            (..., kernel_size); and g, (..., 1). The convolution of weights and kernel is a, which
+            begins with the lag ``shortest``.
         """
         sizes = [len(self.lags), self.kernel_size, *[1] * len(_START)]
         logits, kernel, voicing, sharpness, gain, gain_slope, voicing_slope = parameters.split(
@@ -329,7 +338,7 @@ class LongTermPredictor(Bijection, Durable):
         """Normalised correlation of the newest ``window`` samples with those one lag earlier.
 
         Args:
-            low: low-passed samples that end before a block, (..., correlated).
+            low: Low-passed samples up to a block, (..., correlated).
 
         Returns:
             (..., lags), shortest lag first.
@@ -338,11 +347,11 @@ class LongTermPredictor(Bijection, Durable):
         newest, past = low[..., -self.window :], low[..., : self.window + count - 1]
         size = fft_size(past.shape[-1])
         product = torch.fft.rfft(past, size) * torch.fft.rfft(newest, size).conj()
-        together = torch.fft.irfft(product, size)[..., :count]
+        products = torch.fft.irfft(product, size)[..., :count]
         sums = functional.pad(past.square().cumsum(-1), (1, 0))
         energy = (sums[..., self.window :] - sums[..., :count]).clamp_min(0)
         own = newest.square().sum(-1, keepdim=True)
-        return (together / (energy * own + FLOOR).sqrt()).flip(-1)
+        return (products / (energy * own + FLOOR).sqrt()).flip(-1)
 
     def _predict(self, x: Tensor, weights: Tensor, kernel: Tensor) -> Tensor:
         """The prediction of every block: (batch, time) -> (batch, blocks, block)."""
@@ -356,13 +365,13 @@ class LongTermPredictor(Bijection, Durable):
 
 
 class ConstantLongTerm(LongTermPredictor):
-    """A :class:`LongTermPredictor` whose inverse is traced for any length.
+    """A :class:`LongTermPredictor` whose inverse can be traced for any length.
 
-    ``torch.export`` records the work of one block once. It would record a Python loop block by
-    block, for one number of frames, and compiled loops not at all.
+    The inverse is a scan, of which ``torch.export`` records one block. It would unroll a Python
+    loop for one number of frames, and cannot record compiled loops.
 
     Args:
-        predictor: the bijection.
+        predictor: The bijection.
     """
 
     def __init__(self, predictor: LongTermPredictor) -> None:
@@ -388,7 +397,7 @@ class ConstantLongTerm(LongTermPredictor):
         return audio.transpose(0, 1).reshape(batch, count * self.block)
 
     def _advance(self, past: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        # a scan refuses two views of one tensor, and a state that is strided otherwise than before
+        # a scan refuses two views of one tensor, and a state whose strides change
         past, audio = self.advance(past, *given)
         dense = torch.contiguous_format
         return past.clone(memory_format=dense), audio.clone(memory_format=dense)
@@ -401,9 +410,9 @@ def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> r
     """The periods of a range of pitch, in whole samples.
 
     Args:
-        sample_rate: samples a second.
-        lowest_pitch: in Hz.
-        highest_pitch: in Hz.
+        sample_rate: Samples per second.
+        lowest_pitch: Lowest pitch, in Hz.
+        highest_pitch: Highest pitch, in Hz.
 
     >>> pitch_lags(22050, 60, 420)
     range(52, 368)
@@ -412,18 +421,18 @@ def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> r
 
 
 def sharpened(bijection: Bijection, factor: float) -> Bijection:
-    r"""A bijection whose predictors weigh their lags by
+    r"""A copy of a bijection whose predictors weight their lags by
     :math:`\operatorname{softmax}(\text{factor}\,(u + \kappa r))`.
 
-    It is to the lags what temperature is to the latent: synthesis by the copy no longer draws from
-    the model's density.
+    The factor is the inverse of a temperature, for the choice of a lag. Synthesis with the copy no
+    longer samples from the model's density.
 
     Args:
-        bijection: any, with predictors somewhere inside or none.
-        factor: above 1 sharpens, below 1 blurs.
+        bijection: Any bijection, with or without predictors inside.
+        factor: The factor of the logits; above 1 sharpens, below 1 blurs.
 
     Returns:
-        A copy with other weights; the bijection itself if nothing changes.
+        A copy with other weights, or the bijection itself if nothing changes.
     """
     if factor == 1 or not any(isinstance(part, LongTermPredictor) for part in bijection.modules()):
         return bijection
@@ -435,28 +444,28 @@ def sharpened(bijection: Bijection, factor: float) -> Bijection:
 
 
 def initial_parameters(lags: range, kernel_size: int) -> list[float]:
-    """The parameters of a block before training: every lag alike, a kernel of one tap."""
+    """The parameters of a block before training: equal lags, and a kernel of one tap."""
     kernel = [float(tap == kernel_size // 2) for tap in range(kernel_size)]
     return [*[0.0] * len(lags), *kernel, *_START.values()]
 
 
 def fft_size(least: int) -> int:
-    """A size of quick Fourier transforms, the next multiple of 64."""
+    """A fast size for Fourier transforms: the next multiple of 64."""
     return -(-least // 64) * 64
 
 
 class _Loops(torch.autograd.Function):
-    """``synthesise`` by compiled loops, and its gradient by others, a thread an example.
+    """``synthesise`` and its gradient as compiled loops, with a thread for each example.
 
-    They take a hundredth of the time of torch. They run on the CPU: another device hands over all
-    in one copy, forward as backward, and gets all in one.
+    They take a hundredth of the time of torch. They run on the CPU. For tensors on another device,
+    each direction is one copy to the CPU and one copy back.
     """
 
     @staticmethod
     def forward(
         ctx: Any, predictor: LongTermPredictor, past: Tensor, z: Tensor, parameters: Tensor
     ) -> Tensor:
-        from waveflow.bijections import recursion  # imported late: it brings numba along
+        from waveflow.bijections import recursion  # imported late: numba is slow to import
 
         ctx.shape, ctx.block = tuple(parameters.shape[1:]), predictor.block
         ctx.options = predictor._options(z.dtype)
@@ -475,10 +484,10 @@ class _Loops(torch.autograd.Function):
                 *ctx.options,
             )
 
-        made = given.new_empty(len(z), ctx.ends[1] + parameters.shape[1] * len(predictor.lags))
-        _each(one, made, [given], ctx.threads)
-        ctx.save_for_backward(given, made)
-        return made[:, slice(*ctx.ends)].to(z.device, copy=True)
+        results = given.new_empty(len(z), ctx.ends[1] + parameters.shape[1] * len(predictor.lags))
+        _each(one, results, [given], ctx.threads)
+        ctx.save_for_backward(given, results)
+        return results[:, slice(*ctx.ends)].to(z.device, copy=True)
 
     @staticmethod
     @once_differentiable
@@ -487,9 +496,9 @@ class _Loops(torch.autograd.Function):
 
         options = *ctx.options, ctx.through_correlation
 
-        def one(slope: _Array, given: _Array, made: _Array) -> tuple[_Array, ...]:
+        def one(slope: _Array, given: _Array, results: _Array) -> tuple[_Array, ...]:
             before, z, parameters = np.split(given, ctx.ends)
-            audio, correlations = np.split(made, [len(before) + len(z)])
+            audio, correlations = np.split(results, [len(before) + len(z)])
             return recursion.differentiate(
                 slope,
                 audio,
@@ -499,24 +508,24 @@ class _Loops(torch.autograd.Function):
                 *options,
             )
 
-        given, made = ctx.saved_tensors
-        result = torch.empty_like(given)
-        _each(one, result, [slope.contiguous().cpu(), given, made], ctx.threads)
-        past, z, parameters = result.to(slope.device).tensor_split(ctx.ends, dim=1)
+        given, results = ctx.saved_tensors
+        gradients = torch.empty_like(given)
+        _each(one, gradients, [slope.contiguous().cpu(), given, results], ctx.threads)
+        past, z, parameters = gradients.to(slope.device).tensor_split(ctx.ends, dim=1)
         return None, past, z, parameters.reshape(len(slope), *ctx.shape)
 
 
 def _each(
     one: Callable[..., tuple[_Array, ...]], results: Tensor, inputs: list[Tensor], threads: int
 ) -> None:
-    """Set the rows of ``results`` to what ``one`` makes of those of ``inputs``, put in a line.
+    """Set each row of ``results`` to the flattened results of ``one`` for that row of ``inputs``.
 
-    The loops leave Python to other threads meanwhile.
+    The compiled loops release the GIL.
     """
     rows = results.numpy()
     with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        made = (pool.map if pool else map)(one, *[x.numpy() for x in inputs])
-        for example, parts in enumerate(made):
+        computed = (pool.map if pool else map)(one, *[x.numpy() for x in inputs])
+        for example, parts in enumerate(computed):
             np.concatenate([part.ravel() for part in parts], out=rows[example])
 
 
@@ -528,7 +537,7 @@ def _low_pass(cutoff: float) -> Tensor:
 
 
 def _filtered(x: Tensor, taps: Tensor) -> Tensor:
-    """(batch, time) -> (batch, time - taps + 1), the filter read forwards."""
+    """(batch, time) -> (batch, time - taps + 1): cross-correlation with the taps."""
     return functional.conv1d(x[:, None], taps.to(x.dtype)[None, None])[:, 0]
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Partition:
-    """A split of (batch, channels, steps) into ``kept`` and ``moved``, and its exact undoing.
+    """A split of (batch, channels, steps) into ``kept`` and ``moved``, and its exact inverse.
 
     ``swap`` exchanges the two parts; couplings that follow one another alternate it, so that
     every element is moved in turn.
@@ -33,7 +33,7 @@ class Partition:
         return self
 
     def split_rows(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """``split`` of rows (steps, channels), of which the first is that step of the signal."""
+        """``split`` of rows (steps, channels); the first row is that step of the signal."""
         kept, moved = self.at(step).split(rows.T[None])
         return kept[0].T, moved[0].T
 
@@ -66,7 +66,7 @@ class Channels(Partition):
         return torch.cat([moved, kept] if self.swap else [kept, moved], dim=1)
 
     def split_rows(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        return self.split(rows)  # channels are the second axis of rows, too
+        return self.split(rows)  # channels are the second axis of rows as well
 
     def merge_rows(self, kept: Tensor, moved: Tensor, step: int) -> Tensor:
         return self.merge(kept, moved)

@@ -1,7 +1,7 @@
 """The recursion of long-term synthesis, and its gradient, as compiled loops.
 
-In torch they are mostly overhead. What begins with ``to_`` is the gradient of a loss with respect
-to what the rest of the name says.
+In torch, most of their time would be overhead. A name ``to_x`` is the gradient of a loss with
+respect to ``x``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc"}}
 
 
 def _compiled(function: _Function) -> _Function:
-    """Compile at the first call; the machine code is kept on disk for later processes."""
+    """Compile at the first call; the machine code is cached on disk for later processes."""
     try:
         return njit(cache=True, **_OPTIONS)(function)
-    except RuntimeError:  # nowhere to keep it: no folder of ours or the user's can be written
+    except RuntimeError:  # no cache: neither the package's folder nor the user's is writable
         return njit(**_OPTIONS)(function)
 
 
@@ -43,17 +43,17 @@ def synthesise(
     All arrays have the same precision.
 
     Args:
-        past: the samples before the first block, (memory,).
-        z: (blocks, block).
-        parameters: (blocks, n_params).
-        low_pass: its taps, (taps,).
-        lags: the first lag, and the one after the last.
-        kernel_size: taps of the kernel.
-        window: samples before a block that are correlated with their past.
-        floor: added to the product of two energies.
+        past: The samples before the first block, (memory,).
+        z: The blocks, (blocks, block).
+        parameters: Parameters of the blocks, (blocks, n_params).
+        low_pass: Taps of the low-pass filter, (taps,).
+        lags: The first lag, and the last one plus 1.
+        kernel_size: Number of taps of the kernel.
+        window: Number of samples before a block that are correlated with their past.
+        floor: Number added to the product of two energies.
 
     Returns:
-        The samples before the first block, then those of the blocks, (memory + blocks * block,);
+        The samples before the first block and those of the blocks, (memory + blocks * block,);
         and the correlations before every block, (blocks, lags).
     """
     memory, count, block = len(past), lags[1] - lags[0], z.shape[1]
@@ -95,16 +95,17 @@ def differentiate(
     floor: float,
     through_correlation: bool,
 ) -> tuple[_Array, _Array, _Array]:
-    """The gradient of a loss on what :func:`synthesise` returns, by reverse mode.
+    """The gradient of :func:`synthesise`, by reverse mode.
 
     Blocks, and pieces of them, are visited from the last to the first.
 
     Args:
-        slope: the gradient with respect to the samples of the blocks, (blocks * block,).
-        audio: what ``synthesise`` returned, (memory + blocks * block,).
-        correlations: correlations that ``synthesise`` returned, (blocks * lags,).
-        z, parameters, low_pass, lags, kernel_size, window, floor: what it was given.
-        through_correlation: whether the correlations depend on the samples; or else they are
+        slope: The gradient with respect to the samples of the blocks, (blocks * block,).
+        audio: The samples that ``synthesise`` returned, (memory + blocks * block,).
+        correlations: The correlations that ``synthesise`` returned, (blocks * lags,).
+        z, parameters, low_pass, lags, kernel_size, window, floor: The arguments of
+            ``synthesise``.
+        through_correlation: Whether the correlations depend on the samples; if not, they are
             constants.
 
     Returns:
@@ -165,7 +166,7 @@ def differentiate(
 
 @_compiled
 def _filter(low: _Array, audio: _Array, low_pass: _Array, start: int, stop: int) -> None:
-    """``low[start:stop]`` by the filter read forwards, its last tap on the newest sample."""
+    """Set ``low[start:stop]`` to the filtered audio; the last tap is that of the newest sample."""
     first = start - len(low_pass) + 1
     low[start:stop] = 0
     whole = len(low_pass) - len(low_pass) % 4
@@ -187,21 +188,21 @@ def _correlate(
     count = lags[1] - lags[0]
     newest = low[begin - window : begin]
     past = low[begin - window - lags[1] + 1 : begin - lags[0]]  # longest lag first
-    together = np.zeros(count, low.dtype)
+    products = np.zeros(count, low.dtype)
     for sample in range(0, window - window % 4, 4):
         a, b, c, d = newest[sample : sample + 4]
         seen = past[sample : sample + count + 3]
         for i in range(count):
-            together[i] += a * seen[i] + b * seen[i + 1] + c * seen[i + 2] + d * seen[i + 3]
+            products[i] += a * seen[i] + b * seen[i + 1] + c * seen[i + 2] + d * seen[i + 3]
     for sample in range(window - window % 4, window):
         for i in range(count):
-            together[i] += newest[sample] * past[sample + i]
+            products[i] += newest[sample] * past[sample + i]
     own = energy = 0.0
     for sample in range(window):
         own += newest[sample] * newest[sample]
         energy += past[sample] * past[sample]
     for i in range(count):
-        correlation[count - 1 - i] = together[i] / np.sqrt(max(energy, 0.0) * own + floor)
+        correlation[count - 1 - i] = products[i] / np.sqrt(max(energy, 0.0) * own + floor)
         if i + 1 < count:
             energy += past[i + window] * past[i + window] - past[i] * past[i]
 
@@ -210,10 +211,10 @@ def _correlate(
 def _weigh(
     taps: _Array, weights: _Array, parameters: _Array, correlation: _Array, kernel_size: int
 ) -> tuple[float, float, float, float]:
-    """Set the coefficients of a block, and its weights times their sum.
+    """Set the coefficients of a block, and the weights of its lags before normalisation.
 
     Returns:
-        The gain, exp(g); the mean correlation; the sum of the weights; and that of the kernel's
+        The gain, exp(g); the mean correlation; the sum of the weights; and the sum of the kernel's
         absolute values.
     """
     count, edge = len(correlation), kernel_size - 1
@@ -245,7 +246,7 @@ def _weigh(
 def _predict(
     piece: _Array, audio: _Array, taps: _Array, start: int, stop: int, shortest: int
 ) -> None:
-    """Add to ``piece`` what the past predicts of the samples from ``start`` to ``stop``."""
+    """Add to ``piece`` the prediction of the samples from ``start`` to ``stop``."""
     whole = len(taps) - len(taps) % 4
     for tap in range(0, whole, 4):
         a, b, c, d = taps[tap : tap + 4]
@@ -269,18 +270,18 @@ def _padded(x: _Array) -> _Array:
 def _spread(
     to_seen: _Array, to_taps: _Array, to_outputs: _Array, seen: _Array, taps: _Array
 ) -> None:
-    """Add the gradients behind ``outputs[i] = sum(taps[j] * seen[i + j] for j in ...)``.
+    """Add the gradients of ``outputs[i] = sum(taps[j] * seen[i + j] for j in ...)``.
 
-    ``taps`` are those of ``_padded``.
+    The taps are padded by ``_padded``.
     """
     count, whole = len(to_taps), len(to_outputs) - len(to_outputs) % 4
     for i in range(0, whole, 4):
         a, b, c, d = to_outputs[i : i + 4]
-        there, to_there = seen[i : i + count + 3], to_seen[i : i + count + 3]
+        part, to_part = seen[i : i + count + 3], to_seen[i : i + count + 3]
         for j in range(count):
-            to_taps[j] += a * there[j] + b * there[j + 1] + c * there[j + 2] + d * there[j + 3]
+            to_taps[j] += a * part[j] + b * part[j + 1] + c * part[j + 2] + d * part[j + 3]
         for j in range(count + 3):
-            to_there[j] += a * taps[j + 3] + b * taps[j + 2] + c * taps[j + 1] + d * taps[j]
+            to_part[j] += a * taps[j + 3] + b * taps[j + 2] + c * taps[j + 1] + d * taps[j]
     for i in range(whole, len(to_outputs)):
         for j in range(count):
             to_taps[j] += to_outputs[i] * seen[i + j]
@@ -302,7 +303,7 @@ def _differentiate_weights(
     total: float,
     size: float,
 ) -> None:
-    """Set the gradients behind ``_weigh``; the last arguments are what it returned."""
+    """Set the gradients of ``_weigh``; the last arguments are the values that it returned."""
     count, edge = len(correlation), kernel_size - 1
     kernel, to_kernel = parameters[count:], to_parameters[count:]
     voicing, sharpness, _, gain_slope, voicing_slope = parameters[count + kernel_size :]
@@ -350,23 +351,23 @@ def _differentiate_correlation(
     window: int,
     floor: float,
 ) -> None:
-    """Add the gradients behind ``_correlate``."""
+    """Add the gradients of ``_correlate``."""
     count = lags[1] - lags[0]
     oldest = begin - window - lags[1] + 1
     newest, to_newest = low[begin - window : begin], to_low[begin - window : begin]
     past, to_past = low[oldest : begin - lags[0]], to_low[oldest : begin - lags[0]]
-    to_together, to_energy = np.empty(count, low.dtype), np.empty(count)
+    to_products, to_energy = np.empty(count, low.dtype), np.empty(count)
     own = energy = to_own = 0.0
     for sample in range(window):
         own += newest[sample] * newest[sample]
         energy += past[sample] * past[sample]
     for i in range(count):
-        known = max(energy, 0.0)
-        product = known * own + floor
-        to_together[i] = to_correlation[count - 1 - i] / np.sqrt(product)
+        clamped = max(energy, 0.0)
+        product = clamped * own + floor
+        to_products[i] = to_correlation[count - 1 - i] / np.sqrt(product)
         to_product = -to_correlation[count - 1 - i] * correlation[count - 1 - i] / (2 * product)
         to_energy[i] = to_product * own if energy >= 0 else 0.0
-        to_own += to_product * known
+        to_own += to_product * clamped
         if i + 1 < count:
             energy += past[i + window] * past[i + window] - past[i] * past[i]
     to_square = 0.0
@@ -378,4 +379,4 @@ def _differentiate_correlation(
         to_past[i] += 2 * to_square * past[i]
     for sample in range(window):
         to_newest[sample] += 2 * to_own * newest[sample]
-    _spread(to_past, to_newest, to_together, past, _padded(newest))
+    _spread(to_past, to_newest, to_products, past, _padded(newest))

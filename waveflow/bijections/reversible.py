@@ -1,4 +1,4 @@
-"""Backward passes that rebuild what they need, so that memory does not grow with depth."""
+"""Backward passes that recompute activations, so that memory does not grow with depth."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from waveflow.precision import full_precision
 
 
 class Reversible(Chain):
-    r"""A chain that keeps its output alone for the backward pass.
+    r"""A chain that stores only its output for the backward pass.
 
-    A plain chain keeps every activation of every block. A bijection need not: going backwards,
-    each block's input is rebuilt from its output by ``inverse``, the block is run again on that,
-    differentiated, and forgotten:
+    A plain chain stores every activation of every block. The backward pass here instead recomputes
+    each block's input from its output by ``inverse``, runs the block again on it, and
+    differentiates it:
 
     .. math:: x_i = f_i^{-1}(x_{i+1}), \qquad
               \bar x_i = J_i^\top \bar x_{i+1} + \bar\ell\, \nabla \log|\det J_i|,
               \qquad i = n, \dots, 1 .
 
-    Peak memory is that of one block, for any number of them, at one more evaluation of every
-    conditioner. Names of parameters and values are those of the plain chain; gradients agree up to
-    the rounding of the inverse. Nested chains and early outputs are taken apart
-    (``flatten``), so that a block is as small as can be.
+    Peak memory is that of one block, for any number of blocks, at the cost of one more evaluation
+    of every conditioner. Values and names of parameters are those of the plain chain; gradients
+    agree up to the rounding of the inverse. Nested chains and early outputs are taken apart
+    (``flatten``), so that blocks are as small as possible.
 
     Gomez et al., *The Reversible Residual Network* (https://arxiv.org/abs/1707.04585).
 
     >>> import torch
-    >>> from waveflow.bijections import Chain, InvertibleConv1x1, Polyphase
-    >>> chain = Chain(Polyphase(8), InvertibleConv1x1(8))
+    >>> from waveflow.bijections import Chain, InvertibleConv1x1, Squeeze
+    >>> chain = Chain(Squeeze(8), InvertibleConv1x1(8))
     >>> lean = Reversible(*chain.bijections)
     >>> lean.state_dict().keys() == chain.state_dict().keys()
     True
@@ -45,20 +45,20 @@ class Reversible(Chain):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if not torch.is_grad_enabled():
             return super().forward(x, context)
-        rebuilt = _Rebuilt()
+        recomputed = _Recomputed()
         total = zero_log_det(x)
         blocks = list(flatten(self))
         for block in blocks:
             is_last = block is blocks[-1]
-            x, log_det = _Block.apply(block, rebuilt, is_last, x, context, *_trainable(block))
+            x, log_det = _Block.apply(block, recomputed, is_last, x, context, *_trainable(block))
             total = total + log_det
         return x, total
 
 
 def flatten(bijection: Bijection) -> Iterator[Bijection]:
-    """The smallest blocks that a bijection is a chain of, in order.
+    """The smallest blocks of a bijection, in order.
 
-    Chains are opened, and early outputs shared out among what follows them:
+    Chains are flattened, and early outputs are distributed over the blocks that follow them:
     ``EarlyOutput(n, Chain(a, b))`` is ``EarlyOutput(n, a)``, then ``EarlyOutput(n, b)``.
     """
     if isinstance(bijection, Chain):
@@ -71,33 +71,33 @@ def flatten(bijection: Bijection) -> Iterator[Bijection]:
         yield bijection
 
 
-class _Rebuilt:
-    """What the backward pass has rebuilt so far: the output of the block that is next."""
+class _Recomputed:
+    """The activation that the backward pass has recomputed: the output of the next block."""
 
     x: Tensor
 
 
 class _Block(torch.autograd.Function):
-    """A block as one node of autograd's graph. Only the last one keeps its output.
+    """A block as one node of autograd's graph. Only the last one stores its output.
 
-    The nodes follow one another both ways, so each finds in ``rebuilt`` what the one behind it
-    left there, and its parameters' gradients leave at once.
+    The backward pass visits the nodes in reverse order, so ``recomputed`` holds the output of each
+    when it is visited. The gradients of its parameters are returned at once.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         block: Bijection,
-        rebuilt: _Rebuilt,
+        recomputed: _Recomputed,
         is_last: bool,
         x: Tensor,
         context: Tensor | None,
         *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         ctx.block = block
-        ctx.rebuilt = rebuilt
-        ctx.precision = _Precision.now(x.device.type)
-        with ctx.precision.again():
+        ctx.recomputed = recomputed
+        ctx.precision = _Autocast.now(x.device.type)
+        with ctx.precision.restored():
             z, log_det = block(x.detach(), context)
         ctx.save_for_backward(z if is_last else None, context, *parameters)
         return z, log_det
@@ -106,14 +106,14 @@ class _Block(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         z, context, *_ = ctx.saved_tensors
-        with ctx.precision.again():
-            step = undo(ctx.block, ctx.rebuilt.x if z is None else z, context, *gradients)
-        ctx.rebuilt.x = step.x
+        with ctx.precision.restored():
+            step = undo(ctx.block, ctx.recomputed.x if z is None else z, context, *gradients)
+        ctx.recomputed.x = step.x
         return None, None, None, step.grad_x, step.grad_context, *step.grad_parameters
 
 
 class Undone(NamedTuple):
-    """A block's input, and the gradients with respect to all that went into the block."""
+    """A block's input, and the gradients with respect to the block's arguments and parameters."""
 
     x: Tensor
     grad_x: Tensor
@@ -125,17 +125,17 @@ class Undone(NamedTuple):
 def undo(
     block: Bijection, z: Tensor, context: Tensor | None, grad_z: Tensor, grad_log_det: Tensor
 ) -> Undone:
-    """Rebuild the input of a block from its output, and differentiate the block there.
+    """Recompute the input of a block from its output, and differentiate the block there.
 
-    This, for any bijection, inverts, runs forward again and asks autograd. A bijection that can do
-    better registers its own way.
+    This default works for any bijection: it inverts, runs forward again and calls autograd. A
+    bijection with a cheaper method registers its own function.
 
     Args:
-        block: the block.
-        z: its output, (batch, ...).
-        context: its context.
-        grad_z: gradient of the loss with respect to ``z``.
-        grad_log_det: likewise to its ``log_det``, (batch,).
+        block: The block.
+        z: The output of the block, (batch, ...).
+        context: The context of the block.
+        grad_z: The gradient of the loss with respect to ``z``.
+        grad_log_det: The gradient of the loss with respect to ``log_det``, (batch,).
     """
     with torch.no_grad():
         x = block.inverse(z, context)
@@ -153,7 +153,7 @@ def undo(
 def _(
     block: Coupling, z: Tensor, context: Tensor | None, grad_z: Tensor, grad_log_det: Tensor
 ) -> Undone:
-    """The conditioner sees the kept part, which is the same on both sides: it runs but once."""
+    """The kept part is the same on both sides, so the conditioner runs only once."""
     merge = block.partition.merge
     kept, moved_z = block.partition.split(z)
     with torch.enable_grad():
@@ -181,7 +181,7 @@ def _(
 def _(
     block: EarlyOutput, z: Tensor, context: Tensor | None, grad_z: Tensor, grad_log_det: Tensor
 ) -> Undone:
-    """The early channels, and their gradient, pass by."""
+    """The early channels and their gradient stay as they are."""
     size = block.channels
     rest = undo(block.rest, z[:, size:], context, grad_z[:, size:], grad_log_det)
     return Undone(
@@ -213,19 +213,19 @@ def _differentiate(
     return list(gradients[:count]), grad_context, gradients[len(sources) - len(parameters) :]
 
 
-class _Precision(NamedTuple):
-    """The mixed precision in force, to be put in force again."""
+class _Autocast(NamedTuple):
+    """The state of mixed precision, to be restored."""
 
     device: str
     enabled: bool
     dtype: torch.dtype
 
     @classmethod
-    def now(cls, device: str) -> _Precision:
+    def now(cls, device: str) -> _Autocast:
         return cls(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
 
-    def again(self) -> torch.autocast:
-        """Without the cache of cast weights, which forgets that gradients are wanted."""
+    def restored(self) -> torch.autocast:
+        """The same state, without the cache of cast weights, which drops their gradients."""
         return torch.autocast(
             self.device, enabled=self.enabled, dtype=self.dtype, cache_enabled=False
         )

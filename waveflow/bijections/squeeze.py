@@ -1,25 +1,29 @@
-"""Squeezing audio into channel groups, as WaveGlow does: by polyphase."""
+"""Squeezing audio into channels, as WaveGlow does."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from waveflow.bijections.base import Axis, Bijection, Shape, Way, zero_log_det
-from waveflow.streaming.lapping import Blocks, Samples
+from waveflow.bijections.base import Axis, Bijection, PlacedStages, Shape, zero_log_det
+from waveflow.streaming.lapping import SqueezeStage, UnsqueezeStage
 from waveflow.streaming.place import Place
 
 
-class Polyphase(Bijection):
-    """WaveGlow's grouping: ``groups`` consecutive samples become the channels of one step.
+class Squeeze(Bijection):
+    """WaveGlow's squeeze: ``groups`` consecutive samples become the channels of one step.
 
-    (batch, time) <-> (batch, groups, time / groups); a permutation, so ``log_det`` is 0.
+    (batch, time) <-> (batch, groups, time / groups); a permutation, so ``log_det`` is 0. The
+    channels are the polyphase components of the audio.
     Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), section 2.
 
+    Args:
+        groups: Number of samples in a step.
+
     >>> import torch
-    >>> z, log_det = Polyphase(2)(torch.arange(6.0)[None])
+    >>> z, log_det = Squeeze(2)(torch.arange(6.0)[None])
     >>> z.tolist()
     [[[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]]
-    >>> Polyphase(2).inverse(z).tolist()
+    >>> Squeeze(2).inverse(z).tolist()
     [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]
     """
 
@@ -41,8 +45,8 @@ class Polyphase(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return z.mT.flatten(1)
 
-    def stages(self, place: Place) -> Way:
-        return [Samples(self.groups)], place.of_step(1)
+    def stages(self, place: Place) -> PlacedStages:
+        return [UnsqueezeStage(self.groups)], place.of_step(1)
 
-    def forward_stages(self, place: Place) -> Way:
-        return [Blocks(self.groups)], place.of_step(self.groups)
+    def forward_stages(self, place: Place) -> PlacedStages:
+        return [SqueezeStage(self.groups)], place.of_step(self.groups)

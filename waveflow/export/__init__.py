@@ -1,1 +1,1 @@
-"""Synthesis as a file that needs no waveflow: ONNX graphs and torch programs."""
+"""Synthesis as a file that runs without waveflow: ONNX graphs and torch programs."""

@@ -1,4 +1,4 @@
-"""The bijections of a vocoder as ONNX operators, one function each: from latent to data."""
+"""The inverses of bijections as ONNX operators, one function each."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from waveflow.bijections import (
     EarlyOutput,
     Elementwise,
     Inverse,
-    Polyphase,
+    Squeeze,
 )
 from waveflow.bijections.constant import Mixing, Scaling
 from waveflow.bijections.lapped_forms import ConstantLapped
 from waveflow.bijections.long_term import ConstantLongTerm
 from waveflow.export.builder import OnnxBuilder
-from waveflow.export.coupling import Data, merge, split, unmoved
+from waveflow.export.coupling import Data, elementwise_inverse, merge, split
 from waveflow.export.long_term import long_term
 from waveflow.export.networks import network, repeated
 
 
 class Context:
-    """What the bijections see of the mel.
+    """The context of the bijections.
 
     Args:
-        value: (batch, channels, frames or steps).
-        samples: of audio a step of it.
+        value: The name of the value, (batch, channels, frames or steps).
+        samples: Samples of audio in a step of the context.
     """
 
     def __init__(self, value: str, samples: int) -> None:
@@ -43,7 +43,7 @@ def inverse(module: Bijection, builder: OnnxBuilder, z: Data, context: Context) 
     """The inverse of a bijection.
 
     Raises:
-        ValueError: a module that is not known here.
+        ValueError: a bijection without an ONNX form.
     """
     raise ValueError(f"no ONNX form of {type(module).__name__}: expected one in {__name__}")
 
@@ -72,7 +72,7 @@ def _scaling(module: Scaling, builder: OnnxBuilder, z: Data, context: Context) -
 
 
 @inverse.register
-def _polyphase(module: Polyphase, builder: OnnxBuilder, z: Data, context: Context) -> Data:
+def _squeeze(module: Squeeze, builder: OnnxBuilder, z: Data, context: Context) -> Data:
     return Data(builder.reshape(builder.swap(z.value), 0, -1), 0, 1)
 
 
@@ -84,7 +84,7 @@ def _lapped(module: ConstantLapped, builder: OnnxBuilder, z: Data, context: Cont
 
 
 def forward(module: ConstantLapped, builder: OnnxBuilder, x: Data) -> Data:
-    """A lapped transform the other way, (batch, time) -> (batch, groups, time / groups)."""
+    """A lapped transform, (batch, time) -> (batch, groups, time / groups)."""
     if not isinstance(module, ConstantLapped):
         raise ValueError(
             f"no ONNX form of Inverse({type(module).__name__}): expected one in {__name__}"
@@ -96,7 +96,7 @@ def forward(module: ConstantLapped, builder: OnnxBuilder, x: Data) -> Data:
 
 
 def _rotated(module: ConstantLapped, builder: OnnxBuilder, blocks: str, sin: Tensor) -> str:
-    """The last half of each block against the first of the next, mirrored."""
+    """Rotate the last half of each block against the mirrored first half of the next."""
     first, last = builder.split(blocks, 1, [module.groups // 2] * 2)
     before = builder.slice(last, 2, end=-1)
     after = builder.flip(builder.slice(first, 2, start=1), 1)
@@ -132,13 +132,13 @@ def _coupling(module: Coupling, builder: OnnxBuilder, z: Data, context: Context)
     ratio = context.samples // z.samples
     parameters = network(module.conditioner, builder, kept, context.value, ratio)
     channels = module.partition.sizes(z.channels)[1]
-    moved = unmoved(module.elementwise, builder, moved, parameters, channels)
+    moved = elementwise_inverse(module.elementwise, builder, moved, parameters, channels)
     return z.but(merge(module.partition, builder, z, kept, moved))
 
 
 @inverse.register
 def _elementwise(module: Elementwise, builder: OnnxBuilder, z: Data, context: Context) -> Data:
-    return z.but(unmoved(module, builder, z.value, context.value, z.channels))
+    return z.but(elementwise_inverse(module, builder, z.value, context.value, z.channels))
 
 
 @inverse.register
@@ -146,4 +146,4 @@ def _context_affine(module: ContextAffine, builder: OnnxBuilder, z: Data, contex
     parameters = network(module.network, builder, context.value, "", 1)
     channels = module.elementwise.n_params * z.channels
     parameters = repeated(builder, parameters, channels, context.samples // z.samples)
-    return z.but(unmoved(module.elementwise, builder, z.value, parameters, z.channels))
+    return z.but(elementwise_inverse(module.elementwise, builder, z.value, parameters, z.channels))

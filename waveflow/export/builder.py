@@ -1,4 +1,4 @@
-"""A small writer of ONNX graphs: operators by name, constants kept once."""
+"""A small builder of ONNX graphs: operators by name, each constant stored once."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ OPSET = 17
 """The version of the operators; ONNX Runtime reads it since 1.12 (2022)."""
 
 IR_VERSION = 8
-"""The version of the file format that came with it."""
+"""The version of the file format of that opset."""
 
 Dims = Sequence[str | int]
 
 
 class OnnxBuilder:
-    """Nodes in the order in which they are asked for; a value is the name of what makes it.
+    """Nodes in the order of the calls; a value is the name of an output of a node.
 
-    Shapes stay dynamic by ONNX's own rules for a reshape: 0 is the size as it was, -1 the rest.
+    Shapes stay dynamic by ONNX's rules for a reshape: 0 is the size of the input, -1 the rest.
 
     >>> builder = OnnxBuilder()
     >>> builder.input("x", ["batch", 3])
@@ -43,7 +43,7 @@ class OnnxBuilder:
         self._initializers: list[onnx.TensorProto] = []
 
     def input(self, name: str, dims: Dims) -> str:
-        """A float32 input, with sizes, or names of those that are free."""
+        """A float32 input, with the sizes of its axes, or the names of dynamic ones."""
         from onnx import TensorProto, helper
 
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(dims)))
@@ -64,12 +64,12 @@ class OnnxBuilder:
         return names
 
     def subgraph(self, body: Callable[..., Sequence[str]], *, inputs: int) -> onnx.GraphProto:
-        """A graph for an operator that repeats it; it also sees the values made before.
+        """A graph for an operator that repeats it; it can also use earlier values.
 
         Args:
-            body: asks for the nodes; takes the names of the inputs, returns those of the outputs,
-                each made by a node of the graph.
-            inputs: their number; all are float32.
+            body: The function that adds the nodes; it takes the names of the inputs and returns
+                the names of the outputs, each an output of a node of this graph.
+            inputs: Number of inputs; all are float32.
         """
         from onnx import TensorProto, helper
 
@@ -84,7 +84,7 @@ class OnnxBuilder:
         return helper.make_graph(inside, f"graph_{number}", infos(names), infos(outputs))
 
     def constant(self, value: Tensor | float | Sequence[int]) -> str:
-        """A tensor, a float32 number, or int64 numbers; the same twice is stored once."""
+        """A tensor, a float32 number, or int64 numbers; equal constants are stored once."""
         if isinstance(value, Tensor):
             array = value.detach().cpu().contiguous().numpy()
         elif isinstance(value, float):
@@ -102,7 +102,7 @@ class OnnxBuilder:
         return self._constants[key]
 
     def reshape(self, x: str, *shape: int) -> str:
-        """Reshape; 0 is the size as it was, -1 what is left."""
+        """Reshape; 0 is the size of the input, -1 the rest."""
         return self.op("Reshape", x, self.constant(shape))
 
     def swap(self, x: str) -> str:
@@ -118,11 +118,11 @@ class OnnxBuilder:
         return self.op("Slice", x, *(self.constant(bound) for bound in bounds))
 
     def flip(self, x: str, axis: int) -> str:
-        """Backwards along an axis."""
+        """Reverse the order along an axis."""
         return self.slice(x, axis, start=-1, step=-1)
 
     def pad(self, x: str, *, rank: int, axis: int, before: int, after: int) -> str:
-        """Zeros at both ends of an axis; a negative number cuts."""
+        """Add zeros at both ends of an axis; a negative number removes values."""
         if before == after == 0:
             return x
         pads = [0] * (2 * rank)
@@ -147,8 +147,8 @@ class OnnxBuilder:
         """The checked model.
 
         Args:
-            outputs: for each value that goes out its name and its sizes.
-            metadata: what the file says of itself.
+            outputs: The name and the sizes of the output for each value.
+            metadata: The metadata of the file.
         """
         from onnx import TensorProto, checker, helper
 

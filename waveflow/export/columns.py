@@ -1,4 +1,4 @@
-"""Frames as columns, and audio of columns: what can be traced at any length."""
+"""Frames as columns, and their overlap-add, traceable for any length."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from waveflow.audio.frames import HOLD, LEAST_ENERGY, Frames, missing_share
 
 
 class Columns(nn.Module):
-    """What :class:`waveflow.audio.frames.Frames` does, without a choice that depends on the length.
+    """A :class:`waveflow.audio.frames.Frames` without branches that depend on the length.
 
     Args:
-        frames: how audio is cut, and continued beyond its ends.
+        frames: The frames, and the extension of audio beyond its ends.
     """
 
     window: Tensor
@@ -55,8 +55,8 @@ class Columns(nn.Module):
         return audio.index_add(1, right, total[:, stop : stop + self.side] * enough)
 
     def share_and_hold(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """By what the change of every sample is weighed, and how far an iteration holds the sample,
-        (1, time) each; for (.., .., frames).
+        """The weight of the change of every sample, and ``Frames.hold`` of every sample, (1, time)
+        each, for a mel (.., .., frames).
         """
         energy = self.lay_down(self.window * torch.ones_like(mel[:1, :1]))
         missing = missing_share(energy.reshape(-1, self.hop), self.full_energy)
@@ -66,8 +66,8 @@ class Columns(nn.Module):
         return 1 / energy.clamp_min(LEAST_ENERGY), hold
 
     def _continued(self, audio: Tensor) -> Tensor:
-        """Audio mirrored at its ends; continued by silence if that is the convention, or if it is
-        too short to be mirrored.
+        """Audio extended by its mirror image at both ends, or by zeros if the convention says so or
+        the audio is too short.
         """
         if not self.mirrors:
             return nn.functional.pad(audio, (self.side, self.side))
@@ -75,7 +75,9 @@ class Columns(nn.Module):
         return torch.cat([audio[:, left] * enough, audio, audio[:, right] * enough], dim=1)
 
     def _mirrored(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which samples stand before audio and behind it, and 0 if it is too short, else 1."""
+        """The numbers of the samples mirrored before and after the audio, and a factor: 0 if the
+        audio is too short for mirrors, else 1.
+        """
         time = audio.shape[1]
         distance = torch.arange(self.skipped, self.skipped + self.side, device=audio.device)
         last = torch.full_like(distance, time) - 1

@@ -18,10 +18,10 @@ def consistency(module: MatrixConsistency, builder: OnnxBuilder, audio: str, mel
     """A :class:`waveflow.export.matrix_consistency.MatrixConsistency` by operators.
 
     Args:
-        module: its tables and the number of iterations.
-        builder: where the operators go.
-        audio: (batch, frames * hop_length).
-        mel: (batch, n_mels, frames).
+        module: The module with the tables and the number of iterations.
+        builder: The builder of the graph.
+        audio: The audio, (batch, frames * hop_length).
+        mel: The mel, (batch, n_mels, frames).
 
     Returns:
         audio, (batch, frames * hop_length).
@@ -50,20 +50,20 @@ def _iterated(module: MatrixStep, builder: OnnxBuilder, audio: str, mel: str) ->
     share, hold = columns.share_and_hold(mel)
     first = before = audio
     for index in range(module.iterations):
-        carried_on = audio
+        extrapolated = audio
         if index > 0:
             step = builder.op("Mul", builder.op("Sub", audio, before), builder.constant(MOMENTUM))
-            carried_on = builder.op("Add", audio, step)
-        change = columns.lay_down(_change(module, builder, columns.cut(carried_on), mel))
+            extrapolated = builder.op("Add", audio, step)
+        change = columns.lay_down(_change(module, builder, columns.cut(extrapolated), mel))
         before = audio
-        moved = builder.op("Add", carried_on, builder.op("Mul", share, change))
+        moved = builder.op("Add", extrapolated, builder.op("Mul", share, change))
         back = builder.op("Mul", hold, builder.op("Sub", first, moved))
         audio = builder.op("Add", moved, back)
     return audio
 
 
 def _change(module: MatrixStep, builder: OnnxBuilder, frames: str, mel: str) -> str:
-    """What the mel asks of every frame, (batch, size, frames)."""
+    """The change of every frame by the mel, (batch, size, frames)."""
     rows, bins = module.second.shape[0], module.second.shape[1] // 2
 
     def product(table: torch.Tensor, x: str) -> str:

@@ -12,43 +12,52 @@ from waveflow.export.builder import OnnxBuilder
 
 
 class Data:
-    """What goes through the bijections: (batch, channels, time / channels), or (batch, time).
+    """The data between bijections: (batch, channels, time / channels), or (batch, time).
 
     Args:
-        value: its name.
-        channels: 0 for audio.
-        samples: of audio a step.
+        value: The name of the value.
+        channels: Number of channels; 0 for audio.
+        samples: Samples of audio in a step.
     """
 
     def __init__(self, value: str, channels: int, samples: int) -> None:
         self.value, self.channels, self.samples = value, channels, samples
 
     def but(self, value: str, channels: int | None = None) -> Data:
-        """Another value of the same rate."""
+        """Another value with the same rate."""
         return Data(value, self.channels if channels is None else channels, self.samples)
 
 
 @singledispatch
-def unmoved(module: Bijection, builder: OnnxBuilder, z: str, parameters: str, channels: int) -> str:
-    """The inverse of an elementwise map of that many channels.
+def elementwise_inverse(
+    module: Bijection, builder: OnnxBuilder, z: str, parameters: str, channels: int
+) -> str:
+    """The inverse of an elementwise map.
+
+    Args:
+        module: The map.
+        builder: The builder of the graph.
+        z: The input, (batch, channels, ...).
+        parameters: The parameters of the map, (batch, n_params * channels, ...).
+        channels: Number of channels of the input.
 
     Raises:
-        ValueError: a module that is not known here.
+        ValueError: a map without an ONNX form.
     """
     raise ValueError(f"no ONNX form of {type(module).__name__}: expected one in {__name__}")
 
 
-@unmoved.register
+@elementwise_inverse.register
 def _additive(module: Additive, builder: OnnxBuilder, z: str, parameters: str, _: int) -> str:
     return builder.op("Sub", z, parameters)
 
 
-@unmoved.register
+@elementwise_inverse.register
 def _scale(module: Scale, builder: OnnxBuilder, z: str, parameters: str, _: int) -> str:
     return builder.op("Mul", z, builder.op("Exp", builder.op("Neg", parameters)))
 
 
-@unmoved.register
+@elementwise_inverse.register
 def _affine(module: Affine, builder: OnnxBuilder, z: str, parameters: str, channels: int) -> str:
     shift, log_scale = builder.split(parameters, 1, [channels] * 2)
     scale = builder.op("Exp", builder.op("Neg", log_scale))
@@ -56,10 +65,10 @@ def _affine(module: Affine, builder: OnnxBuilder, z: str, parameters: str, chann
 
 
 def split(partition: Partition, builder: OnnxBuilder, x: Data) -> tuple[str, str]:
-    """What a coupling keeps, and what it moves.
+    """The part that a coupling keeps, and the part that it moves.
 
     Raises:
-        ValueError: a partition that is not known here.
+        ValueError: a partition without an ONNX form.
     """
     if isinstance(partition, Channels):
         half = x.channels // 2
@@ -76,7 +85,7 @@ def split(partition: Partition, builder: OnnxBuilder, x: Data) -> tuple[str, str
 
 
 def merge(partition: Partition, builder: OnnxBuilder, x: Data, kept: str, moved: str) -> str:
-    """Undo ``split`` of ``x``, of which other parts are put together."""
+    """Merge parts as those of ``split`` of ``x``."""
     if isinstance(partition, Checkerboard):
         keeps_even = _keeps_even(builder, partition, kept)
         pairs = [

@@ -12,7 +12,7 @@ from waveflow.bijections import Bijection
 from waveflow.bijections.long_term import sharpened
 from waveflow.config import SynthesisConfig
 from waveflow.export.matrix_consistency import MatrixConsistency
-from waveflow.inference.folded import constant, folded
+from waveflow.inference.constant_folding import constant, fold_constants
 from waveflow.precision import single_copy
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class SynthesisGraph(nn.Module):
-    """What ``vocoder(mel)`` computes, for tracing: no checks, no random numbers.
+    """The computation of ``vocoder(mel)`` for tracing, without checks and random numbers.
 
-    Weight norm is folded into the weights and 1x1 convolutions are inverted once; mel consistency
-    is :class:`~waveflow.export.matrix_consistency.MatrixConsistency`, which needs no
-    complex numbers. The weights are copies, on the CPU and in float32.
+    Weight norm is folded into the weights and 1x1 convolutions are inverted once. Mel consistency
+    is :class:`~waveflow.export.matrix_consistency.MatrixConsistency`, which needs no complex
+    numbers. The weights are copies, on the CPU and in float32.
 
     Args:
-        vocoder: what to make a graph of.
-        synthesis: temperature and iterations of mel consistency.
+        vocoder: The vocoder.
+        synthesis: The temperature and the iterations of mel consistency.
 
     >>> import torch
     >>> from waveflow import Vocoder
@@ -47,9 +47,9 @@ class SynthesisGraph(nn.Module):
         mel = vocoder.config.mel
         self.groups = vocoder.config.model.groups
         self.hop_length = mel.hop_length
-        self.context_net = folded(single_copy(vocoder.context_net), constant)
+        self.context_net = fold_constants(single_copy(vocoder.context_net), constant)
         bijection = sharpened(single_copy(vocoder.flow.bijection), synthesis.sharpness)
-        self.bijection = cast(Bijection, folded(bijection, constant))
+        self.bijection = cast(Bijection, fold_constants(bijection, constant))
         self.samples_per_context_step = self.hop_length // cast(int, vocoder.context_net.rate)
         self.consistency = MatrixConsistency(
             LogMel(mel).float(),
@@ -64,8 +64,8 @@ class SynthesisGraph(nn.Module):
         """Synthesise.
 
         Args:
-            mel: (batch, n_mels, frames).
-            noise: (batch, frames * hop_length), standard normal.
+            mel: The mel, (batch, n_mels, frames).
+            noise: Standard normal noise, (batch, frames * hop_length).
 
         Returns:
             audio, (batch, frames * hop_length).

@@ -10,14 +10,14 @@ def long_term(module: ConstantLongTerm, builder: OnnxBuilder, z: str, parameters
     """The inverse of the predictor.
 
     A block is a few convolutions of one signal with another, such as the past with the
-    coefficients. ONNX has no convolution whose kernel differs from example to example, so the
-    examples come one after another. Lags stand longest first throughout, as samples do.
+    coefficients. ONNX has no convolution with a different kernel for each example, so a scan
+    processes the examples one by one. Lags are in the order of samples, longest first.
 
     Args:
-        module: the predictor.
-        builder: where the operators go.
-        z: (batch, blocks * block).
-        parameters: of the blocks, (batch, n_params, blocks).
+        module: The predictor.
+        builder: The builder of the graph.
+        z: The latent, (batch, blocks * block).
+        parameters: Parameters of the blocks, (batch, n_params, blocks).
 
     Returns:
         x, (batch, blocks * block).
@@ -92,13 +92,13 @@ def _block(
 
 
 def _correlation(module: ConstantLongTerm, builder: OnnxBuilder, past: str) -> str:
-    """Normalised correlations of the low-passed past with itself, one a lag, longest first."""
+    """Normalised correlations of the low-passed past with itself for each lag, longest first."""
     count, window = len(module.lags), module.window
     reach = module.correlated + module.low_pass.shape[0] - 1
-    heard = builder.slice(past, 2, module.memory - reach)
-    low = builder.op("Conv", heard, builder.constant(module.low_pass[None, None]))
+    recent = builder.slice(past, 2, module.memory - reach)
+    low = builder.op("Conv", recent, builder.constant(module.low_pass[None, None]))
     newest = builder.slice(low, 2, module.correlated - window)
-    together = builder.op("Conv", builder.slice(low, 2, end=window + count - 1), newest)
+    products = builder.op("Conv", builder.slice(low, 2, end=window + count - 1), newest)
     own = builder.op("Conv", newest, newest)
     squares = builder.op("Mul", low, low)
     sums = builder.op("CumSum", squares, builder.constant([2]), exclusive=1)
@@ -107,4 +107,4 @@ def _correlation(module: ConstantLongTerm, builder: OnnxBuilder, past: str) -> s
     )
     energy = builder.op("Max", energy, builder.constant(0.0))
     energies = builder.op("Add", builder.op("Mul", energy, own), builder.constant(FLOOR))
-    return builder.op("Div", together, builder.op("Sqrt", energies))
+    return builder.op("Div", products, builder.op("Sqrt", energies))

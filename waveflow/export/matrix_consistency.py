@@ -1,4 +1,4 @@
-"""Mel consistency in matrix products alone, for runtimes without a fast Fourier transform."""
+"""Mel consistency by matrix products, for runtimes without a fast Fourier transform."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from waveflow.export.transform import grid_of, multiplicity_of, rows_of, transfo
 
 
 class MatrixConsistency(nn.Module):
-    """What :class:`waveflow.audio.MelConsistency` computes, as a plain graph of real products.
+    """A :class:`waveflow.audio.MelConsistency` as a plain graph of real products.
 
     Args:
-        log_mel: the front end whose mel is meant.
-        iterations: how many.
-        full_band: how many of them, the first ones, move all bins; by default all of them.
-        cutoff: Hz above which the others leave audio as it is.
+        log_mel: The front end of the mel.
+        iterations: Number of iterations.
+        full_band: Number of first iterations that change all bins; by default all of them.
+        cutoff: Frequency in Hz above which the other iterations leave audio as it is.
 
     >>> import torch
     >>> from waveflow.audio import MelConfig, MelConsistency
@@ -56,11 +56,11 @@ class MatrixConsistency(nn.Module):
 
 
 class MatrixLowBand(nn.Module):
-    """What :class:`waveflow.audio.consistency.LowBand` computes.
+    """A :class:`waveflow.audio.consistency.LowBand` as a plain graph of real products.
 
     Args:
-        low_band: the iterations' mathematics.
-        iterations: how many.
+        low_band: The module of the iterations.
+        iterations: Number of iterations.
     """
 
     down_matrix: Tensor
@@ -75,7 +75,9 @@ class MatrixLowBand(nn.Module):
             return
         self.down_columns = Columns(resampler.down_frames)
         self.up_columns = Columns(resampler.up_frames)
-        self.blocks = low_band.step.frames.hop // self.up_columns.hop  # in a frame's hop
+        self.blocks = (
+            low_band.step.frames.hop // self.up_columns.hop
+        )  # blocks in the hop of a frame
         for name in ("down_matrix", "up_matrix"):
             table = getattr(resampler, name).mT.contiguous()
             self.register_buffer(name, table, persistent=False)
@@ -93,15 +95,15 @@ class MatrixLowBand(nn.Module):
 
 
 class MatrixStep(nn.Module):
-    r"""What :class:`waveflow.audio.consistency.Step` computes, as a plain graph of real products.
+    r"""A :class:`waveflow.audio.consistency.Step` as a plain graph of real products.
 
     Three identities make it small:
 
-    - *the change alone is transformed back*: the transform is linear, so the frames whose spectrum
-      is scaled by gains :math:`g` are the old frames plus the transform of :math:`(g - 1) X`, and
-      only the bins that a band sees are needed, there and back;
-    - *momentum before the transform*: for the same reason the spectrum carried on along its last
-      change is the spectrum of audio carried on along its last change;
+    - *only the change is transformed back*: the transform is linear, so frames whose spectrum is
+      scaled by gains :math:`g` are the old frames plus the transform of :math:`(g - 1) X`, and
+      both transforms need only the bins that a band covers;
+    - *momentum before the transform*: for the same reason extrapolated spectra are the spectra of
+      extrapolated audio;
     - *two short transforms for a long one*: with :math:`N = N_1 N_2`, :math:`n = N_2 n_1 + n_2` and
       :math:`k = k_1 + N_1 k_2`,
 
@@ -109,16 +111,16 @@ class MatrixStep(nn.Module):
                       \sum_{n_1} e^{-2\pi i\, n_1 k_1 / N_1}\, x_n ,
 
       a product of one small matrix with all columns, then one for each of the
-      :math:`\lfloor N_1 / 2 \rfloor + 1` values of :math:`k_1` that a real signal leaves
+      :math:`\lfloor N_1 / 2 \rfloor + 1` values of :math:`k_1` that a real signal needs
       (Cooley & Tukey, *An algorithm for the machine calculation of complex Fourier series*, 1965).
 
-    Frames are columns, (batch, n_fft, frames), so that no step but the cutting of frames moves
-    numbers about. Bins are kept in the order of the products, (k_1, k_2); some stand there twice,
-    as themselves and as the conjugate of their mirror image.
+    Frames are columns, (batch, n_fft, frames), so that only the cutting of frames copies numbers.
+    Bins are in the order of the products, (k_1, k_2); some occur twice, as themselves and as the
+    conjugate of their mirror image.
 
     Args:
-        step: the iterations' mathematics.
-        iterations: how many.
+        step: The arithmetic of an iteration.
+        iterations: Number of iterations.
     """
 
     first: Tensor
@@ -163,14 +165,14 @@ class MatrixStep(nn.Module):
         share, hold = self.columns.share_and_hold(mel)
         first = before = audio
         for index in range(self.iterations):
-            carried_on = audio if index == 0 else audio + MOMENTUM * (audio - before)
-            change = self.columns.lay_down(self._change(carried_on, mel))
-            moved = carried_on + share * change
+            extrapolated = audio if index == 0 else audio + MOMENTUM * (audio - before)
+            change = self.columns.lay_down(self._change(extrapolated, mel))
+            moved = extrapolated + share * change
             before, audio = audio, moved + hold * (first - moved)
         return audio
 
     def _change(self, audio: Tensor, mel: Tensor) -> Tensor:
-        """What the mel asks of every frame, (batch, size, frames)."""
+        """The change of every frame by the mel, (batch, size, frames)."""
         batch, _, frames = mel.shape
         rows, bins = self.second.shape[0], self.second.shape[1] // 2
         columns = self.columns.cut(audio, frames) * self.columns.window

@@ -12,7 +12,7 @@ from waveflow.nets import (
     BlockNetwork,
     Bounded,
     MelEncoder,
-    Padded,
+    PaddedConv1d,
     SeparableWaveNet,
     TransposedUpsampler,
     WaveNet,
@@ -26,14 +26,14 @@ def network(module: nn.Module, builder: OnnxBuilder, x: str, context: str, ratio
     """A network on ``x``, (batch, channels, steps).
 
     Args:
-        module: the network.
-        builder: where its operators go.
-        x: its input.
-        context: (batch, channels, steps / ratio), for those that read one.
-        ratio: steps of the data a step of the context.
+        module: The network.
+        builder: The builder of the graph.
+        x: The input of the network.
+        context: The context, (batch, channels, steps / ratio), if the network takes one.
+        ratio: Steps of the data for each step of the context.
 
     Raises:
-        ValueError: a module that is not known here.
+        ValueError: a network without an ONNX form.
     """
     raise ValueError(f"no ONNX form of {type(module).__name__}: expected one in {__name__}")
 
@@ -47,7 +47,7 @@ def _product(module: Product, builder: OnnxBuilder, x: str, *_: object) -> str:
 @network.register
 def _convolution(module: nn.Conv1d, builder: OnnxBuilder, x: str, *_: object) -> str:
     past = future = cast(int, module.padding[0])
-    if isinstance(module, Padded):
+    if isinstance(module, PaddedConv1d):
         past, future = module.past, module.future
     parameters = [module.weight] if module.bias is None else [module.weight, module.bias]
     return builder.op(
@@ -173,7 +173,7 @@ def _conditions(
     context: str,
     ratio: int,
 ) -> list[str]:
-    """What each layer reads of the context, at the rate of the data."""
+    """The condition of each layer, at the rate of the data."""
     channels = cast(Tensor, module.condition.weight).shape[0]
     condition = network(module.condition, builder, context, "", 1)
     condition = repeated(builder, condition, channels, ratio)
@@ -181,7 +181,7 @@ def _conditions(
 
 
 def repeated(builder: OnnxBuilder, x: str, channels: int, ratio: int) -> str:
-    """Every step ``ratio`` times."""
+    """Repeat every step ``ratio`` times."""
     if ratio == 1:
         return x
     steps = builder.reshape(x, 0, channels, -1, 1)

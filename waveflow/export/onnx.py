@@ -1,4 +1,4 @@
-"""A vocoder as an ONNX file, or as an exported torch program: mel in, audio out, nothing else."""
+"""A vocoder as an ONNX file, or as an exported torch program: mel in, audio out."""
 
 from __future__ import annotations
 
@@ -37,22 +37,23 @@ def onnx_model(
 ) -> onnx.ModelProto:
     """The whole synthesis as one float32 graph of plain operators, opset 17.
 
-    Inputs, batch and frames being free:
+    Inputs, with dynamic batch and frames:
 
-    - ``mel``: (batch, n_mels, frames), natural log, in the convention that the metadata tell;
+    - ``mel``: (batch, n_mels, frames), natural log, in the convention in the metadata;
     - ``noise``: (batch, frames * hop_length), standard normal, which the graph multiplies by the
       temperature; only with ``noise="input"``.
 
     Output: ``audio``, (batch, frames * hop_length). The iterations of mel consistency are part of
     the graph, with their Fourier transforms as matrix products. With ``noise="graph"`` every run
-    draws anew, and the one input and one output are those of the "hifigan" vocoders that
-    sherpa-onnx loads, as which the metadata pass it off.
+    draws new noise. The graph then has the one input and the one output of the "hifigan" vocoders
+    that sherpa-onnx loads, and its metadata declare it as one.
 
     Args:
-        vocoder: what to export.
-        temperature: factor of the noise; by default the vocoder's own.
-        consistency: iterations of mel consistency; by default the vocoder's own.
-        noise: whether the noise is an input, for equal results on every run, or drawn inside.
+        vocoder: The vocoder to export.
+        temperature: Factor of the noise; by default the vocoder's own.
+        consistency: Iterations of mel consistency; by default the vocoder's own.
+        noise: ``"input"`` for noise as an input, which makes runs reproducible; ``"graph"`` for
+            noise that the graph draws.
 
     Raises:
         ImportError: the package ``onnx`` is missing.
@@ -86,7 +87,14 @@ def export_onnx(
     consistency: int | None = None,
     noise: Noise = "graph",
 ) -> None:
-    """Write :func:`onnx_model` to a file, all of it or nothing.
+    """Write :func:`onnx_model` to a file, completely or not at all.
+
+    Args:
+        vocoder: The vocoder to export.
+        path: The path of the file, a ``.onnx``.
+        temperature: Factor of the noise; by default the vocoder's own.
+        consistency: Iterations of mel consistency; by default the vocoder's own.
+        noise: ``"input"`` for noise as an input, ``"graph"`` for noise that the graph draws.
 
     >>> import tempfile
     >>> from waveflow import Vocoder
@@ -106,16 +114,17 @@ def export_torch(
     temperature: float | None = None,
     consistency: int | None = None,
 ) -> None:
-    """Write the same graph as a torch program that runs without this package, all or nothing.
+    """Write the same graph as a torch program that runs without this package, completely or not at
+    all.
 
-    ``torch.export.load(path).module()(mel, noise)`` is audio; mel is (batch, n_mels, frames) with
-    3 frames or more, noise (batch, frames * hop_length) and standard normal.
+    ``torch.export.load(path).module()(mel, noise)`` is audio. The mel is (batch, n_mels, frames)
+    with 3 frames or more; the noise is (batch, frames * hop_length), standard normal.
 
     Args:
-        vocoder: what to export.
-        path: where to, a ``.pt2``.
-        temperature: factor of the noise; by default the vocoder's own.
-        consistency: iterations of mel consistency; by default the vocoder's own.
+        vocoder: The vocoder to export.
+        path: The path of the file, a ``.pt2``.
+        temperature: Factor of the noise; by default the vocoder's own.
+        consistency: Iterations of mel consistency; by default the vocoder's own.
     """
     path = as_path(path)
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
@@ -128,13 +137,13 @@ def export_torch(
         program = torch.export.export(
             graph, (mel, noise), dynamic_shapes=({0: free, 2: free}, {0: free, 1: free})
         )
-    content = BytesIO()  # torch hides why a disk takes no more
+    content = BytesIO()  # torch itself hides the error of a full disk
     torch.export.save(program, content)
     write_atomically(path, content.getbuffer())
 
 
 def _synthesis(graph: SynthesisGraph, builder: OnnxBuilder, mel: str, noise: str | None) -> str:
-    """The audio of a mel; the noise is drawn if there is none."""
+    """The audio of a mel; without noise, the graph draws it."""
     groups = graph.groups
     if noise is None:
         latent = _drawn(builder, mel, groups, graph.hop_length // groups)

@@ -1,4 +1,4 @@
-"""Frames as columns, and audio of columns, as ONNX operators."""
+"""Frames as columns, and their overlap-add, as ONNX operators."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from waveflow.export.columns import Columns
 
 
 class OnnxColumns:
-    """A :class:`waveflow.export.columns.Columns` by operators.
+    """A :class:`waveflow.export.columns.Columns` as operators.
 
     Args:
-        columns: how audio is cut, and continued beyond its ends.
-        builder: where the operators go.
-        audio: (batch, time), any of the length that is to be cut.
+        columns: The frames, and the extension of audio beyond its ends.
+        builder: The builder of the graph.
+        audio: Any audio of the length to be cut, (batch, time).
     """
 
     def __init__(self, columns: Columns, builder: OnnxBuilder, audio: str) -> None:
@@ -63,14 +63,14 @@ class OnnxColumns:
             ),
         )
         total = builder.reshape(builder.swap(total), 0, -1)
-        behind = columns.parts * columns.hop - columns.side
-        audio = builder.slice(total, 1, start=columns.side, end=-behind)
+        tail = columns.parts * columns.hop - columns.side
+        audio = builder.slice(total, 1, start=columns.side, end=-tail)
         if self._mirrored is None:
             return audio
         *_, enough, rest = self._mirrored
-        far = -behind + columns.side
+        far = -tail + columns.side
         start = builder.slice(total, 1, end=columns.side)
-        end = builder.slice(total, 1, start=-behind, end=far or None)
+        end = builder.slice(total, 1, start=-tail, end=far or None)
         skipped, zero = builder.constant([columns.skipped]), builder.constant([0])
         for part, (before, after) in ((start, (skipped, rest)), (end, (rest, skipped))):
             part = builder.op("Mul", builder.flip(part, 1), enough)
@@ -79,8 +79,8 @@ class OnnxColumns:
         return audio
 
     def share_and_hold(self, mel: str) -> tuple[str, str]:
-        """By what the change of every sample is weighed, and how far an iteration holds the sample,
-        (1, time) each; for (.., .., frames).
+        """The weight of the change of every sample, and ``Frames.hold`` of every sample, (1, time)
+        each, for a mel (.., .., frames).
         """
         builder = self._builder
         one, frames = builder.constant([1]), builder.size(mel, 2)
@@ -100,8 +100,9 @@ class OnnxColumns:
         return builder.op("Reciprocal", least), hold
 
     def _mirrors(self, audio: str) -> tuple[str, str, str, str]:
-        """Which samples stand before audio and behind it, 0 if it is too short for that, else 1,
-        and by how much it is longer than what is mirrored at one end.
+        """The numbers of the samples mirrored before and after the audio; a factor, 0 if the audio
+        is too short for mirrors, else 1; and the number of samples that an end's mirror does not
+        need.
         """
         columns, builder = self._columns, self._builder
         needed = columns.side + columns.skipped

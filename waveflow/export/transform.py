@@ -1,4 +1,4 @@
-"""A Fourier transform of a real signal as two products with small matrices."""
+"""The Fourier transform of a real signal as two products with small matrices."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from torch import Tensor
 
 
 def rows_of(size: int) -> int:
-    """N_1 of the factors of ``size`` whose two products are the cheapest together."""
+    """The factor N_1 of ``size`` for which the two products are cheapest in sum."""
     divisors = [number for number in range(1, size + 1) if size % number == 0]
     return min(divisors, key=lambda rows: rows + 2 * size // rows)
 
 
 def grid_of(size: int, rows: int, bins: int) -> Tensor:
-    """The frequencies k = k_1 + N_1 k_2, (k_1, k_2), without columns that hold no wanted bin."""
+    """The frequencies k = k_1 + N_1 k_2, (k_1, k_2), without columns that have no needed bin."""
     grid = _numbers(rows // 2 + 1)[:, None] + rows * _numbers(size // rows)
     wanted = torch.minimum(grid, size - grid) < bins
     return grid[:, wanted.any(0)]
 
 
 def transform(size: int, rows: int, grid: Tensor) -> tuple[Tensor, Tensor]:
-    """The two products, real and imaginary parts apart.
+    """The matrices of the two products, with separate real and imaginary parts.
 
     Returns:
-        (N_1 / 2 + 1, 2, N_1), whose row is (k_1, part); and (N_1 / 2 + 1, 2 K_2, 2 N_2) for the
-        K_2 columns of the grid.
+        The first matrix, (N_1 / 2 + 1, 2, N_1), with rows (k_1, part); and the second,
+        (N_1 / 2 + 1, 2 K_2, 2 N_2), for the K_2 columns of the grid.
     """
     angle = _numbers(rows // 2 + 1)[:, None] * _numbers(rows) % rows
     angle = 2 * math.pi / rows * angle.double()
@@ -39,8 +39,8 @@ def transform(size: int, rows: int, grid: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def multiplicity_of(rows: int) -> Tensor:
-    """How many values of k_1 each of the first N_1 / 2 + 1 stands for: itself, and N_1 - k_1 if
-    that is another.
+    """The number of values of k_1 that each of the first N_1 / 2 + 1 represents: itself, and
+    N_1 - k_1 if that is a different one.
     """
     row = _numbers(rows // 2 + 1)
     return torch.where(2 * row % rows == 0, 1.0, 2.0).double()

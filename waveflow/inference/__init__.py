@@ -1,1 +1,1 @@
-"""Synthesis for use: a vocoder frozen into an engine, whole or streamed."""
+"""Fast synthesis: a vocoder frozen into an engine, for whole mels and for streams."""

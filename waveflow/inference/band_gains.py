@@ -1,4 +1,4 @@
-"""What mel consistency changes in frames, in memory that is used again."""
+"""The changes of frames by mel consistency, in reused memory."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.consistency import Step
-from waveflow.streaming.products import missing_rows
+from waveflow.streaming.products import padding_rows
 
-_BINS = 128  # of a part; measured
+_BINS = 128  # bins of a part; the fastest number measured
 
 
-class Change:
-    """What an iteration adds to windowed frames: ``Step.change`` in place, each frame the
-    same bits however many there are.
+class FrameChange:
+    """The change of windowed frames by an iteration: ``Step.change`` in place, with the same bits
+    of a frame for any number of frames.
 
-    A filter sees few bins, so the products with the filters are taken in parts that leave out most
+    A filter covers few bins, so the products with the filters are computed in parts, without most
     of the zeros.
 
     Args:
-        step: the iterations' mathematics.
-        exact: whether small gains are known to all their digits; otherwise to one part in 2^24 of
-            the spectrum, which takes a tenth of the time.
+        step: The arithmetic of an iteration.
+        exact: Whether small gains keep their relative precision; otherwise their error is up to
+            2^-24 of the spectrum, which takes a tenth of the time.
     """
 
     def __init__(self, step: Step, *, exact: bool = True):
@@ -43,7 +43,9 @@ class Change:
         self._like = filters
 
     def begin(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """(frames, n_fft), (frames, n_mels) -> (frames, n_fft), in memory that is used again."""
+        """A function (frames, n_fft), (frames, n_mels) -> (frames, n_fft), which reuses its
+        memory.
+        """
         bands, gain = self._like[:0], self._like[:0]
 
         def change(frames: Tensor, mel: Tensor) -> Tensor:
@@ -52,9 +54,9 @@ class Change:
             if not count:
                 return frames
             mel = mel[:, self._rows]
-            missing = missing_rows(frames)
-            if missing:
-                frames, mel = (functional.pad(rows, (0, 0, 0, missing)) for rows in (frames, mel))
+            padding = padding_rows(frames)
+            if padding:
+                frames, mel = (functional.pad(rows, (0, 0, 0, padding)) for rows in (frames, mel))
             if len(bands) != len(frames):
                 bands = mel.new_empty(mel.shape)
                 gain = mel.new_empty(len(frames), self._bins)
@@ -86,7 +88,7 @@ class Change:
 
 
 class _Part(NamedTuple):
-    """Some bins and the bands that see them."""
+    """Some bins and the bands that cover them."""
 
     bins: slice
     bands: slice
@@ -95,10 +97,17 @@ class _Part(NamedTuple):
 
     @classmethod
     def of(cls, filters: Tensor, weights: Tensor, numbers: Tensor) -> _Part:
-        """The part of those bins, given filters and weights (n_mels, bins)."""
+        """The part for some bins.
+
+        Args:
+            filters: The filters of all bands, (n_mels, bins).
+            weights: The weights of all bands, (n_mels, bins).
+            numbers: The numbers of the bins.
+        """
         bins = slice(int(numbers[0]), int(numbers[-1]) + 1)
-        seeing = filters[:, bins].any(1).nonzero()
-        bands = slice(int(seeing.min()), int(seeing.max()) + 1) if len(seeing) else slice(0, 0)
+        covering = filters[:, bins].any(1).nonzero()
+        bounds = (int(covering.min()), int(covering.max()) + 1) if len(covering) else (0, 0)
+        bands = slice(*bounds)
         return cls(
             bins,
             bands,

@@ -1,4 +1,4 @@
-"""Removal of what a vocoder sounds like when it should be silent."""
+"""Removal of the sound that a vocoder makes when it should be silent."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.checks import floating, real, whole
 from waveflow.inference.framing import Framing
 from waveflow.precision import Durable, full_precision, uncompiled
-from waveflow.streaming.products import missing_rows
-from waveflow.streaming.rows import Push, Queue
+from waveflow.streaming.products import padding_rows
+from waveflow.streaming.rows import DelayLine, PushFunction
 
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
 
 CHUNK = 1024
-"""Frames that are worked on at a time; they bound the memory, and do not change the sound."""
+"""Number of frames that are processed at a time; it bounds the memory, and does not change the
+sound."""
 
 
 class Denoiser(Durable):
-    r"""Takes a steady hum or hiss out of audio, by what is known of its spectrum.
+    r"""Removes a steady hum or hiss from audio, by spectral subtraction.
 
-    A vocoder can have a sound of its own, which is heard where it should be silent. Its magnitude
-    :math:`b_k` in each bin is subtracted from every frame :math:`X_t = \mathrm{STFT}(x)_t`, as far
-    as there is any, and the phase kept:
+    A vocoder can have a sound of its own, which is audible where it should be silent. Its
+    magnitude :math:`b_k` in each bin is subtracted from the magnitudes of every frame
+    :math:`X_t = \mathrm{STFT}(x)_t`, down to 0, and the phase is kept:
 
     .. math:: X_{tk} \leftarrow \frac{X_{tk}}{|X_{tk}|} \max\big(|X_{tk}| - s\, b_k,\ 0\big).
 
-    What is taken away is overlapped and subtracted from the audio, so strength :math:`s = 0` takes
-    nothing, bit for bit. The frames are those of the mel convention.
+    The removed part is overlap-added and subtracted from the audio, so that strength :math:`s = 0`
+    returns the audio, bit for bit. The frames are those of the mel convention.
 
     Boll, *Suppression of acoustic noise in speech using spectral subtraction*, 1979. WaveGlow's
-    public code (Prenger, Valle & Catanzaro, 2018) listens to the first frame of one synthesis; here
-    :math:`b_k` is a mean over seconds of several, in which chance has little part.
+    public code (Prenger, Valle & Catanzaro, 2018) uses the first frame of one synthesis; here
+    :math:`b_k` is a mean over several seconds of several syntheses, which depends little on chance.
 
     Args:
-        bias: :math:`b_k`, (1 + n_fft / 2,), magnitudes under the convention's window; moves and
-            changes its type with ``.to()``, and is all there is in the state dict.
-        config: how frames are cut.
+        bias: The magnitudes :math:`b_k` under the convention's window, (1 + n_fft / 2,). A buffer,
+            and the only tensor of the state dict.
+        config: The mel convention, which defines the frames.
 
     Raises:
         ValueError: a bias of another shape, or with values that are negative or not finite.
@@ -80,19 +81,21 @@ class Denoiser(Durable):
     ) -> Denoiser:
         """The denoiser of a vocoder, on its device and in its precision.
 
-        Listens to what the vocoder makes of silence: of a mel that is the logarithm of its
-        convention's clamp in every band.
+        Its bias is measured on synthesised silence: the mel is the logarithm of the convention's
+        clamp in every band.
 
         Args:
-            vocoder: whose sound is to be removed.
-            temperature: of the synthesis that will be denoised; by default the vocoder's own.
-            consistency: likewise.
-            seconds: to listen for.
-            takes: how often, each with its own noise.
-            seed: of the noise.
+            vocoder: The vocoder whose sound is removed.
+            temperature: Temperature of the syntheses; by default the vocoder's own. Use that of
+                the audio to be denoised.
+            consistency: Iterations of mel consistency of the syntheses; by default the vocoder's
+                own. Use those of the audio to be denoised.
+            seconds: Length of each synthesis.
+            takes: Number of syntheses, each with its own noise.
+            seed: Seed of the noise.
 
         Raises:
-            ValueError: less than a frame to listen to, or what the vocoder refuses.
+            ValueError: less than a frame in a synthesis, or a value that the vocoder refuses.
         """
         config = vocoder.config.mel
         takes, seconds = whole(takes, "takes"), real(seconds, "seconds")
@@ -112,14 +115,14 @@ class Denoiser(Durable):
 
     @classmethod
     def from_noise(cls, audio: Tensor, config: MelConfig) -> Denoiser:
-        """The denoiser of a steady noise, given some of it alone.
+        """The denoiser of a steady noise, given a recording of it.
 
         Args:
-            audio: (batch, time), the noise; all of it counts alike.
-            config: how frames are cut.
+            audio: The noise, (batch, time); all frames have equal weight.
+            config: The mel convention, which defines the frames.
 
         Raises:
-            ValueError: no audio of that shape, shorter than a frame, or not finite.
+            ValueError: audio of another shape, shorter than a frame, or not finite.
         """
         audio = floating(audio, "audio", "(batch, time)")
         if not len(audio) or audio.shape[-1] < config.n_fft:
@@ -133,15 +136,16 @@ class Denoiser(Durable):
         return cls(torch.stack(means).mean(0), config)
 
     def forward(self, audio: Tensor, *, strength: float = 0.1) -> Tensor:
-        """Audio without the noise; each example as if it came alone. Not recorded by autograd.
+        """Audio without the noise. Each example is independent of the others in its batch. Not
+        recorded by autograd.
 
         Args:
-            audio: (batch, time), of any length.
-            strength: how many times the bias is subtracted, 0 or more. 1 silences steady tones and
-                most of a hiss; some of any speech as quiet as they goes with them.
+            audio: Audio of any length, (batch, time).
+            strength: Factor of the bias that is subtracted, 0 or more. 1 silences steady tones and
+                most of a hiss, and removes some of any speech that is as quiet.
 
         Returns:
-            (batch, time), of the same type, on the same device.
+            Audio, (batch, time), of the same type and on the same device.
 
         Raises:
             ValueError: another shape, integers, samples that are not finite, or a strength below 0.
@@ -153,34 +157,34 @@ class Denoiser(Durable):
         return quieter
 
     def stream(self, pieces: Iterable[Tensor], *, strength: float = 0.1) -> Iterator[Tensor]:
-        """Denoise audio while it is still coming, such as that of ``vocoder.stream``.
+        """Denoise a stream of audio, such as that of ``vocoder.stream``.
 
-        The samples are those of the whole, however it is cut into pieces; memory does not grow with
-        its length.
+        The samples are those of the whole audio for every way to cut it into pieces. Memory does
+        not grow with its length.
 
         Args:
-            pieces: (samples,) each, any number of them, in order.
-            strength: as for the whole.
+            pieces: Pieces of audio in order, (samples,) each, of any lengths.
+            strength: Factor of the bias that is subtracted, 0 or more.
 
         Yields:
-            audio, (samples,), never empty; it ends behind what has come by ``look_ahead`` samples
-            at most.
+            audio, (samples,), never empty; it lags the input by ``look_ahead`` samples at most.
 
         Raises:
-            ValueError: as for the whole.
+            ValueError: as ``forward``.
         """
         push = self.begin(strength=strength)
         return _pulled(push, pieces)
 
-    def begin(self, *, strength: float = 0.1) -> Push:
-        """A fresh start: the result pushes audio (samples,), and returns the denoised audio
-        (samples,) that it decides; with ``last``, all that is left.
+    def begin(self, *, strength: float = 0.1) -> PushFunction:
+        """Start a signal: the result is a function ``push(audio, last)``, which takes the next
+        audio (samples,), and returns the denoised audio (samples,) that it determines; with
+        ``last``, all that remains.
 
         Args:
-            strength: as for the whole.
+            strength: Factor of the bias that is subtracted, 0 or more.
 
         Raises:
-            ValueError: as for the whole.
+            ValueError: as ``forward``.
         """
         strength = real(strength, "strength")
         if not (math.isfinite(strength) and strength >= 0):
@@ -188,30 +192,31 @@ class Denoiser(Durable):
         window, framing = self._log_mel.window, Framing(self._log_mel.cutting, folds=False)
         cut, overlap = framing.begin_cutting(), framing.begin_overlap()
         bias, hop_length = strength * self.bias.to(window), self.config.hop_length
-        waiting = Queue()
-        come = 0
+        waiting = DelayLine()
+        received = 0
 
         @uncompiled
         def push(audio: Tensor, last: bool) -> Tensor:
-            nonlocal come
+            nonlocal received
             audio = floating(audio, "audio", "(samples,)").detach().clone()
-            come += len(audio)
+            received += len(audio)
             waiting.push(audio)
-            heard = audio.to(bias)
-            if last:  # silence up to a whole number of hops, of which nothing comes out
-                heard = torch.cat([heard, heard.new_zeros(-come % hop_length)])
+            padded = audio.to(bias)
+            if last:  # zeros up to a whole number of hops, which are not part of the output
+                padded = torch.cat([padded, padded.new_zeros(-received % hop_length)])
             with torch.no_grad(), full_precision(audio):
-                noise = overlap(_share(cut(heard, last) * window, bias), last)[0].to(audio)
-                decided = waiting.take(come if last else len(noise))
-                # where hops do not overlap, no frame may see the last half of one
-                missing = len(decided) - len(noise)
-                return decided - functional.pad(noise, (0, missing))
+                frames = cut(padded, last) * window
+                noise = overlap(_noise_component(frames, bias), last)[0].to(audio)
+                ready = waiting.take(received if last else len(noise))
+                # if hops do not overlap, the last half of a hop may be in no frame
+                missing = len(ready) - len(noise)
+                return ready - functional.pad(noise, (0, missing))
 
         return push
 
     @property
     def look_ahead(self) -> int:
-        """Samples by which streamed audio ends behind what has come, at most."""
+        """Samples by which streamed audio lags its input, at most."""
         config = self.config
         return max(config.n_fft, config.hop_length + self._log_mel.padding) - 1
 
@@ -223,8 +228,8 @@ class Denoiser(Durable):
             yield push(part, number == len(parts))
 
 
-def _pulled(push: Push, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
-    """What comes out when pieces are pushed, but for empty pieces."""
+def _pulled(push: PushFunction, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The results of pushing pieces, without empty ones."""
     piece = None
     for piece in pieces:
         audio = push(piece, False)
@@ -236,16 +241,17 @@ def _pulled(push: Push, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
             yield audio
 
 
-def _share(frames: Tensor, bias: Tensor) -> Tensor:
-    """What noise of magnitude ``bias`` has of windowed frames, (frames, n_fft) -> likewise.
+def _noise_component(frames: Tensor, bias: Tensor) -> Tensor:
+    """The noise component of windowed frames, (frames, n_fft) -> same shape: the part that
+    spectral subtraction removes.
 
-    Each frame is the same bits however many there are: a library of transforms, too, may take
-    another way for a few than for many, and all else rounds every number on its own.
+    A frame has the same bits for any number of frames. A library of transforms may use another
+    algorithm for few frames than for many, so few are padded.
     """
     count = len(frames)
     if not count:
         return frames
-    spectrum = torch.fft.rfft(functional.pad(frames, (0, 0, 0, missing_rows(frames))))
+    spectrum = torch.fft.rfft(functional.pad(frames, (0, 0, 0, padding_rows(frames))))
     magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()
     share = (bias / magnitude.clamp_min(torch.finfo(bias.dtype).tiny)).clamp_max(1)
     torch.view_as_real(spectrum).mul_(share[..., None])

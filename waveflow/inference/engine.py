@@ -1,4 +1,4 @@
-"""The engine: a frozen form of a vocoder, for synthesis alone, whole or in pieces."""
+"""The engine: a frozen form of a vocoder for synthesis, of whole mels or of streams."""
 
 from __future__ import annotations
 
@@ -13,40 +13,47 @@ from waveflow.bijections import Bijection
 from waveflow.bijections.long_term import sharpened
 from waveflow.config import SynthesisConfig, VocoderConfig
 from waveflow.inference.consistency import StreamedConsistency
+from waveflow.moved import warn_of
 from waveflow.noise import noise_of
 from waveflow.precision import full_precision, single_copy, uncompiled
 from waveflow.streaming.place import Place
-from waveflow.streaming.rows import ContextStage, Line, Push, Stages, form_of
+from waveflow.streaming.rows import (
+    ContextStage,
+    PushFunction,
+    SequentialStage,
+    SharedBuffer,
+    form_of,
+)
 
 if TYPE_CHECKING:
     from waveflow.inference.whole import Whole
 
 FRAMES = 2**14
-"""How many mel frames a GPU makes at a time, which bounds the memory."""
+"""Number of mel frames that a GPU processes at a time, which bounds the memory."""
 
 ROWS = 2048
-"""Steps of the flow that are worked on at a time, unless the caller says otherwise; enough for fast
-products, and few enough for a layer of a large network to stay in the caches."""
+"""Number of steps of the flow that a CPU processes at a time, by default; enough for fast products,
+and few enough for the rows of a layer of a large network to stay in the caches."""
 
 
 class Engine:
-    """Mel to sound by weights that are made ready once.
+    """Mel to sound, with all constants computed once.
 
-    Weight norms are folded, inverse matrices computed and multiplied with their linear neighbours,
-    skips with what follows them, and biases moved out of the way of products (see
-    ``waveflow.streaming.gated``); rows of steps lie contiguous, so that every convolution
-    is a few large matrix products. The sound is that of the vocoder up to rounding. Weights that
-    change later do not change the engine.
+    Weight norm is folded. Inverse matrices are computed and multiplied with neighbouring linear
+    maps, skips are multiplied with the layer after them, and biases are folded (see
+    ``waveflow.streaming.gated``). The channels of a step are contiguous, so every convolution is a
+    few large matrix products. The sound is that of the vocoder's modules up to rounding. Later
+    changes of the weights do not change the engine.
 
     Args:
-        context_net: mel -> context.
-        bijection: audio <-> latent.
-        consistency: brings the flow's sample nearer to the mel.
-        config: the vocoder's; the sharpness of its predictors is taken from here.
+        context_net: The network mel -> context.
+        bijection: The bijection audio <-> latent.
+        consistency: The module that brings the flow's sample nearer to the mel.
+        config: The config of the vocoder; its sharpness applies to the predictors.
 
     Attributes:
-        like: a tensor with the precision and device of what is computed and of the sound: those of
-            the weights, but float32 where these are of half precision.
+        like: A tensor with the precision and device of the computation and of the sound: those of
+            the weights, but float32 instead of half precision.
     """
 
     def __init__(
@@ -65,25 +72,26 @@ class Engine:
         latent = Place(self._groups, mel.hop_length // self._encoder.rate, self.like)
         sharp = sharpened(bijection, config.synthesis.sharpness)
         stages, _ = sharp.stages(latent)
-        self._flow = Stages(stages)
+        self._flow = SequentialStage(stages)
         self._plain = context_net, sharp, consistency
         self._batches: Whole | None = None
         self._consistency = StreamedConsistency(consistency)
         keep_freed_memory()
 
-    def begin(self, synthesis: SynthesisConfig, *, seed: int, example: int = 0) -> Push:
-        """A fresh start: the result pushes mel rows (frames, n_mels), and returns what audio
-        (samples,) they decide; with ``last``, all that is left.
+    def begin(self, synthesis: SynthesisConfig, *, seed: int, example: int = 0) -> PushFunction:
+        """Start a signal: the result is a function ``push(mel, last)``, which takes the next mel
+        rows (frames, n_mels), and returns the audio (samples,) that they determine; with ``last``,
+        all that remains.
 
         Args:
-            synthesis: temperature and the schedule of iterations.
-            seed: of the noise.
-            example: number of the utterance in its batch, which has its own noise.
+            synthesis: The temperature and the schedule of iterations.
+            seed: Seed of the noise.
+            example: Number of the utterance in its batch, which has its own noise.
         """
-        mel_line, context_line = Line(), Line()
-        encode = self._encoder.begin(context_line)
-        flow = self._flow.begin(context_line)
-        improve = self._consistency.begin(mel_line, synthesis.schedule)
+        mels, contexts = SharedBuffer(), SharedBuffer()
+        encode = self._encoder.begin(contexts)
+        flow = self._flow.begin(contexts)
+        improve = self._consistency.begin(mels, synthesis.schedule)
         position = 0
 
         @uncompiled
@@ -91,9 +99,9 @@ class Engine:
             nonlocal position
             with torch.inference_mode(), full_precision(self.like):
                 mel = mel.to(self.like)
-                mel_line.push(mel)
+                mels.push(mel)
                 context = encode(mel, last)
-                context_line.push(context)
+                contexts.push(context)
                 samples = len(context) // self._encoder.rate * self._hop
                 (noise,) = noise_of(
                     seed, [example], samples, start=position, device=self.like.device
@@ -116,12 +124,12 @@ class Engine:
         """The sound of a whole mel, (n_mels, frames) -> (frames * hop_length,).
 
         Args:
-            mel: the mel, checked.
-            synthesis: temperature and the schedule of iterations.
-            seed: of the noise.
-            example: number of the utterance in its batch.
-            chunk: frames that are worked on at a time, by default :data:`ROWS` steps, on a GPU
-                :data:`FRAMES`; decides about memory, not about the sound.
+            mel: The mel, checked.
+            synthesis: The temperature and the schedule of iterations.
+            seed: Seed of the noise.
+            example: Number of the utterance in its batch, which has its own noise.
+            chunk: Number of frames that are processed at a time, by default :data:`ROWS` steps, on
+                a GPU :data:`FRAMES` frames. It affects memory, not the sound.
         """
         push = self.begin(synthesis, seed=seed, example=example)
         usual = max(ROWS * self._groups // self._hop, 1) if self._on_cpu else FRAMES
@@ -136,21 +144,21 @@ class Engine:
         seed: int,
         chunk: int | None = None,
     ) -> Iterator[tuple[int, Tensor]]:
-        """The sounds of whole mels and their numbers; on a GPU many mels at once, in its own order.
+        """The numbers and sounds of whole mels; a GPU processes many at once, in any order.
 
         Args:
-            mels: (n_mels, frames) each, checked; a mel's number is that of its noise.
-            synthesis: temperature and the schedule of iterations.
-            seed: of the noise.
-            chunk: as for a call.
+            mels: Mels (n_mels, frames) each, checked; the number of a mel is that of its noise.
+            synthesis: The temperature and the schedule of iterations.
+            seed: Seed of the noise.
+            chunk: Number of frames that are processed at a time; see ``__call__``.
         """
-        together: dict[int, list[int]] = {}
+        by_length: dict[int, list[int]] = {}
         for example, mel in enumerate(mels):
             if self._on_cpu or chunk is not None or mel.shape[1] > FRAMES:
                 yield example, self(mel, synthesis, seed=seed, example=example, chunk=chunk)
             else:
-                together.setdefault(mel.shape[1], []).append(example)
-        for frames, examples in together.items():
+                by_length.setdefault(mel.shape[1], []).append(example)
+        for frames, examples in by_length.items():
             size = max(FRAMES // frames, 1)
             for first in range(0, len(examples), size):
                 some = examples[first : first + size]
@@ -161,9 +169,9 @@ class Engine:
                 yield from zip(some, sounds, strict=True)
 
     def _whole(self) -> Whole:
-        """Made when it is needed: it has the weights once more."""
+        """The form for a GPU, built at its first use: it holds a copy of the weights."""
         if self._batches is None:
-            from waveflow.inference.whole import Whole  # what it takes of tracing is slow to import
+            from waveflow.inference.whole import Whole  # slow to import
 
             with torch.inference_mode(False):
                 self._batches = Whole(*self._plain, groups=self._groups)
@@ -172,12 +180,12 @@ class Engine:
     def stream(
         self, mel_chunks: Iterable[Tensor], synthesis: SynthesisConfig, *, seed: int
     ) -> Iterator[Tensor]:
-        """Mel chunks (n_mels, any number of frames) -> audio (samples,), as soon as it is decided.
+        """Mel chunks (n_mels, frames) -> pieces of audio (samples,), each as early as possible.
 
         Args:
-            mel_chunks: in order, checked, none empty.
-            synthesis: temperature and the schedule of iterations.
-            seed: of the noise.
+            mel_chunks: Chunks of the mel in order, (n_mels, frames) each, checked, none empty.
+            synthesis: The temperature and the schedule of iterations.
+            seed: Seed of the noise.
         """
         push = self.begin(synthesis, seed=seed)
         rows = None
@@ -191,55 +199,60 @@ class Engine:
             if len(audio):
                 yield audio.clone()
 
+    def outputs_after(self, frames: int, synthesis: SynthesisConfig) -> int:
+        """Number of samples of audio after ``frames`` of mel, if more will follow."""
+        frames = self._encoder.outputs_after(frames) // self._encoder.rate
+        samples = self._flow.outputs_after(frames * self._hop // self._groups)
+        return self._consistency.outputs_after(samples, synthesis.schedule)
+
     def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
-        """How many samples have come out when ``frames`` have gone in, and more will follow."""
-        frames = self._encoder.ready(frames) // self._encoder.rate
-        samples = self._flow.ready(frames * self._hop // self._groups)
-        return self._consistency.ready(samples, synthesis.schedule)
+        """Former name of :meth:`outputs_after`."""
+        warn_of("Engine.ready", "Engine.outputs_after")
+        return self.outputs_after(frames, synthesis)
 
     def look_ahead(self, synthesis: SynthesisConfig) -> int:
-        """The algorithmic latency in samples: how far behind the end of the mel so far the audio so
-        far ends, at most. The mel's own window sees further still, by its padding.
+        """The algorithmic latency: samples by which the audio lags the mel, at most. The window of
+        the mel itself reaches further ahead, by its padding.
         """
-        # all that happens repeats with the whole blocks of the transforms, which frames are
+        # latency is periodic in whole transform blocks, and a frame is a whole number of them
         frames = range(1, 2 + self._settled(synthesis))
-        return max(count * self._hop - self.ready(count, synthesis) for count in frames)
+        return max(count * self._hop - self.outputs_after(count, synthesis) for count in frames)
 
     def look_back(self, synthesis: SynthesisConfig) -> int | None:
-        """How far back, in samples, a sample of the sound depends on mel and noise, at most; None
-        if it depends on all that came before, as behind a recursion.
+        """Number of samples before a sample of the sound on whose mel and noise it depends, at
+        most; None if it depends on all of them, as a recursion does.
         """
         far = 10**5 * self._hop
         samples = range(far, far + self._hop)
-        first = [self._needs(sample, synthesis) for sample in samples]
+        first = [self._first_input_of(sample, synthesis) for sample in samples]
         if min(first) <= 0:
             return None
-        return max(sample - needed for sample, needed in zip(samples, first, strict=True))
+        return max(sample - start for sample, start in zip(samples, first, strict=True))
 
-    def _needs(self, sample: int, synthesis: SynthesisConfig) -> int:
+    def _first_input_of(self, sample: int, synthesis: SynthesisConfig) -> int:
         """The first sample whose noise, or whose frame of the mel, a sample depends on."""
-        sample = self._consistency.needs(sample, synthesis.schedule)
-        step = self._flow.needs(sample)
+        sample = self._consistency.first_input_of(sample, synthesis.schedule)
+        step = self._flow.first_input_of(sample)
         row = step * self._groups * self._encoder.rate // self._hop
-        return min(step * self._groups, self._encoder.needs(row) * self._hop)
+        return min(step * self._groups, self._encoder.first_input_of(row) * self._hop)
 
     def first_frames(self, synthesis: SynthesisConfig) -> int:
-        """How many mel frames it takes for the first audio to come."""
+        """Number of mel frames that the first audio needs."""
         frames = 1
-        while not self.ready(frames, synthesis):
+        while not self.outputs_after(frames, synthesis):
             frames += 1
         return frames
 
     def _settled(self, synthesis: SynthesisConfig) -> int:
-        """Frames after which as much audio comes out as goes in."""
+        """Number of frames after which each frame gives a hop of audio."""
         return 2 * self.first_frames(synthesis) + 8
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep memory that is freed, for the next call to use.
+    """Let the C library keep freed memory for the next call.
 
-    Glibc hands the end of its heap back to the system when more of it is free than twice the
-    largest block freed so far, and takes it again, page by page, when it is needed: here at every
+    Glibc returns the end of its heap to the system when more of it is free than twice the largest
+    block freed so far, and requests it again, page by page, when it is needed: here at every
     iteration. Freeing one block of 32 MB, which is never touched, sets that limit to 64 MB.
     """
     torch.empty(2**25 - 2**16, dtype=torch.uint8, device="cpu")

@@ -1,4 +1,4 @@
-"""The mel of audio that comes in pieces."""
+"""The mel of streamed audio."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from waveflow.audio.mel import LogMel
 from waveflow.inference.framing import Framing
 
 SLICE = 1024
-"""Frames that are in memory at a time."""
+"""Number of frames in memory at a time."""
 
 WHOLE = 2**12
-"""Frames up to which the mel of a recording is made at once."""
+"""Number of frames up to which the mel of a recording is computed at once."""
 
 
 def mel_pieces(audio: Iterable[Tensor], log_mel: LogMel, *, whole: int = WHOLE) -> Iterator[Tensor]:
     """The mel of a recording, cut to whole hops, in memory that does not grow with its length.
 
     Args:
-        audio: the recording, (samples,) each piece.
-        log_mel: the front end.
-        whole: frames up to which all is made at once, bit for bit as by the front end.
+        audio: Pieces of the recording, (samples,) each.
+        log_mel: The front end.
+        whole: Number of frames up to which the mel is computed at once, bit for bit as by the
+            front end.
 
     Yields:
-        (n_mels, ``SLICE`` frames or fewer).
+        Slices of the mel, (n_mels, ``SLICE`` frames or fewer).
 
     Raises:
         ValueError: the recording is too short.

@@ -1,4 +1,4 @@
-"""Whole batches at once, for a GPU: what it costs there is to launch an operator, not its size."""
+"""Whole batches at once, for a GPU, where the cost is the number of operators, not their size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from waveflow.audio.consistency import MelConsistency
 from waveflow.bijections import Bijection
 from waveflow.config import SynthesisConfig
-from waveflow.inference.folded import folded, fused
+from waveflow.inference.constant_folding import fold_constants, fused
 from waveflow.inference.whole_consistency import few_operators
 from waveflow.precision import exact_convolutions, full_precision
 
@@ -17,13 +17,13 @@ from waveflow.precision import exact_convolutions, full_precision
 class Whole:
     """The vocoder's modules with all constants computed beforehand, on batches of whole mels.
 
-    No operator joins examples, so none depends on its neighbours, but for rounding.
+    No operator combines examples, so each is independent of the others up to rounding.
 
     Args:
-        context_net: mel -> context.
-        bijection: audio <-> latent, sharpened.
-        consistency: brings the sample nearer to the mel.
-        groups: of the latent.
+        context_net: The network mel -> context.
+        bijection: The bijection audio <-> latent, sharpened.
+        consistency: The module that brings the flow's sample nearer to the mel.
+        groups: Number of channels of the latent.
     """
 
     def __init__(
@@ -35,18 +35,19 @@ class Whole:
         groups: int,
     ):
         like = next(context_net.parameters())
-        self._context_net = folded(context_net, fused).to(like).eval().requires_grad_(False)
-        self._bijection = folded(bijection, fused).to(like).eval().requires_grad_(False)
-        self._consistency = folded(consistency, few_operators)
+        self._context_net = fold_constants(context_net, fused).to(like).eval().requires_grad_(False)
+        self._bijection = fold_constants(bijection, fused).to(like).eval().requires_grad_(False)
+        self._consistency = fold_constants(consistency, few_operators)
         self._groups = groups
 
     def __call__(self, mel: Tensor, noise: Tensor, synthesis: SynthesisConfig) -> Tensor:
         """The sound of mels.
 
         Args:
-            mel: (batch, n_mels, frames), checked.
-            noise: (batch, frames * hop_length), standard normal, float64, there as well.
-            synthesis: temperature and the schedule of iterations.
+            mel: Mels, (batch, n_mels, frames), checked.
+            noise: Standard normal noise, (batch, frames * hop_length), float64, on the device of
+                the mel.
+            synthesis: The temperature and the schedule of iterations.
 
         Returns:
             audio, (batch, frames * hop_length).

@@ -14,34 +14,34 @@ from waveflow.audio.frames import LEAST_ENERGY, Frames
 from waveflow.precision import Durable
 
 LARGEST = 2**25
-"""Numbers that the table of the ends may have; with larger ones iterations are plain."""
+"""Largest size of the table of the ends; if it would be larger, iterations are plain."""
 
 
 def few_operators(module: nn.Module) -> nn.Module:
-    """What takes the place of a module of mel consistency."""
+    """The form of a module of mel consistency for a GPU."""
     return WholeStep(module) if type(module) is Step else module
 
 
 class WholeStep(Step, Durable):
-    r"""What :class:`waveflow.audio.consistency.Step` computes, an iteration in ten operators.
+    r"""A :class:`waveflow.audio.consistency.Step` with ten operators in an iteration.
 
-    The audio that is iterated is *continued*: it has the samples beyond its ends that frames see.
+    The audio in the iterations is *continued*: it has the samples beyond its ends that frames see.
 
     - A frame's window and transform are one matrix, so the spectra of all frames are one product
       of overlapping pieces of audio with it. Real parts, imaginary parts and a constant, the root
       of the floor, stand side by side; the norm over the three is the magnitude.
-    - Where numbers are so small that one less them is one, ``logit`` is a clamp and a logarithm.
-      The bands are scaled so, and so are the levels that are wanted.
+    - For numbers so small that 1 - x rounds to 1, ``logit`` is a clamp and a logarithm. The bands
+      and the target levels are scaled down to that range.
     - The transform back, the window, the sum of overlapping frames and the division by their
       energy are one matrix as well: a hop of audio is the product of the changes of the ``parts``
       frames over it. The audio that is changed is added by the product itself.
-    - At the ends some frames are missing, and what is asked of mirrored samples is asked of those
-      that they mirror. One more product, of the outermost frames with a matrix for each end, makes
-      the outermost samples. Audio that is too short to have two ends is iterated by the plain step,
-      and so is audio whose ends would need too large a table.
+    - At the ends some frames are missing, and changes of mirrored samples apply to the samples
+      that they mirror. The outermost samples are computed by one more product, of the outermost
+      frames with a matrix for each end. The plain step iterates audio that is too short to have
+      two separate ends, and audio whose ends would need too large a table.
 
     Args:
-        step: the iterations' mathematics.
+        step: The arithmetic of an iteration.
     """
 
     filters: Tensor
@@ -54,7 +54,7 @@ class WholeStep(Step, Durable):
         super().__init__(step.frames, step.bands)
         frames = copy.deepcopy(step.frames).to("cpu", torch.float64)
         size, hop, bins = frames.size, frames.hop, self.bands.bins
-        # rows of a hop that the continued audio has beyond one for each frame
+        # hops of the continued audio, less one for each frame
         self.beyond = max(frames.parts - 1, -(-frames.side // hop))
         self.width = max(2 * frames.side, size - hop, self.beyond * hop) + 1
         self.outer = max(-(-self.width // hop), -(-(self.width + size) // hop) - self.beyond - 1)
@@ -86,9 +86,9 @@ class WholeStep(Step, Durable):
         """Audio (batch, frames * hop) after some iterations, the first without momentum.
 
         Args:
-            audio: at the rate of the frames.
-            mel: all bands, (batch, frames, n_mels).
-            iterations: how many.
+            audio: Audio at the rate of the frames, (batch, frames * hop).
+            mel: All bands of the mel, (batch, frames, n_mels).
+            iterations: Number of iterations.
         """
         batch, steps = mel.shape[:2]
         if not self.few or steps < self.shortest or not iterations:
@@ -99,7 +99,7 @@ class WholeStep(Step, Durable):
         wanted = torch.bmm(mel[..., bands.rows] + math.log(self.scale), weights)
         planes = audio.new_full((batch, steps, 2 + bool(bands.floor), bins), bands.floor**0.5)
         spectrum = planes.flatten(2)[..., : 2 * bins]
-        # changes of frames, and of none before the first and behind the last
+        # changes of frames, and zeros before the first and after the last
         hops = steps + self.beyond
         changes = audio.new_zeros(batch, hops + parts - 1, 2, bins)
         inner = changes[:, parts - 1 : parts - 1 + steps]
@@ -112,23 +112,23 @@ class WholeStep(Step, Durable):
         )
         first = before = audio = self._continued(self.frames, audio)
         for index in range(iterations):
-            carried_on = torch.lerp(before, audio, 1 + MOMENTUM) if index else audio
-            cut = carried_on.unfold(1, self.frames.size, self.frames.hop)[:, :steps]
+            extrapolated = torch.lerp(before, audio, 1 + MOMENTUM) if index else audio
+            cut = extrapolated.unfold(1, self.frames.size, self.frames.hop)[:, :steps]
             torch.bmm(cut, analysis, out=spectrum)
             magnitude = torch.linalg.vector_norm(planes, dim=2)
             present = torch.bmm(magnitude, filters).logit_(bands.clamp * self.scale)
             gain = torch.baddbmm(wanted, present, weights, alpha=-1).expm1_()
             torch.mul(planes[:, :, :2], gain[:, :, None], out=inner)
-            before, audio = audio, carried_on.unflatten(1, (hops, -1)).baddbmm(over, synthesis)
+            before, audio = audio, extrapolated.unflatten(1, (hops, -1)).baddbmm(over, synthesis)
             audio = audio.flatten(1)
             ends = self._outermost(audio)
-            torch.baddbmm(self._outermost(carried_on), outermost, self.ends, out=ends)
-            if not self.frames.mirrors:  # else it would hold nothing
+            torch.baddbmm(self._outermost(extrapolated), outermost, self.ends, out=ends)
+            if not self.frames.mirrors:  # else ``hold`` is 0
                 ends.lerp_(self._outermost(first), self.hold)
         return audio[:, self.frames.side : self.frames.side + steps * self.frames.hop]
 
     def _continued(self, frames: Frames, audio: Tensor) -> Tensor:
-        """Audio and what frames see beyond its ends, (batch, hops * hop)."""
+        """Audio with the samples beyond its ends that frames see, (batch, hops * hop)."""
         continued = frames.continued(audio)
         more = audio.shape[1] + self.beyond * frames.hop - continued.shape[1]
         return functional.pad(continued, (0, more)) if more else continued.contiguous()
@@ -141,7 +141,7 @@ class WholeStep(Step, Durable):
         )
 
     def _end(self, frames: Frames, back: Tensor, last: bool) -> Tensor:
-        """What the outermost frames of an end change there, (outer * 2 * bins, width)."""
+        """The changes of an end by its outermost frames, (outer * 2 * bins, width)."""
         steps, rows = self.shortest, []
         time = steps * frames.hop
         length = time + 2 * frames.side + frames.parts * frames.hop

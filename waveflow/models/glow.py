@@ -19,7 +19,7 @@ from waveflow.bijections import (
     Coupling,
     EarlyOutput,
     PLUConv1x1,
-    Polyphase,
+    Squeeze,
 )
 from waveflow.models.base import MOST_FLOWS, EncodedConfig
 
@@ -60,7 +60,7 @@ def glow(
             steps.append(EarlyOutput(size // 2, level(remaining - 1, size - size // 2)))
         return Chain(*steps)
 
-    return Chain(Polyphase(groups), level(levels, groups))
+    return Chain(Squeeze(groups), level(levels, groups))
 
 
 @dataclass(frozen=True)

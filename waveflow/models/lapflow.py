@@ -15,7 +15,7 @@ from waveflow.bijections import (
     Chain,
     ContextAffine,
     Inverse,
-    Lapped,
+    LappedTransform,
     Scale,
 )
 from waveflow.models.whitened import WhitenedConfig, glow_steps
@@ -45,13 +45,13 @@ def lapflow(
         context_channels: channels of the context.
     """
     whitening = Chain(
-        Lapped(whitening_groups),
+        LappedTransform(whitening_groups),
         ActNorm(whitening_groups),
         ContextAffine(_linear(context_channels, whitening_groups), Scale()),
-        Inverse(Lapped(whitening_groups)),
+        Inverse(LappedTransform(whitening_groups)),
     )
     steps = glow_steps(conditioner, groups=groups, flows=flows)
-    return Chain(whitening, Lapped(groups), *steps)
+    return Chain(whitening, LappedTransform(groups), *steps)
 
 
 def _linear(in_channels: int, out_channels: int) -> nn.Module:

@@ -10,7 +10,7 @@ from torch import nn
 
 from waveflow.audio.fields import number
 from waveflow.audio.mel import MelConfig
-from waveflow.bijections import ActNorm, Additive, Bijection, Chain, Channels, Coupling, Polyphase
+from waveflow.bijections import ActNorm, Additive, Bijection, Chain, Channels, Coupling, Squeeze
 from waveflow.models.base import MOST_FLOWS, EncodedConfig
 
 
@@ -37,7 +37,7 @@ def nice(
         kept, moved = partition.sizes(groups)
         network = conditioner(kept, Additive.n_params * moved)
         couplings.append(Coupling(partition, network, Additive()))
-    return Chain(Polyphase(groups), *couplings, ActNorm(groups))
+    return Chain(Squeeze(groups), *couplings, ActNorm(groups))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from waveflow.bijections import (
     Coupling,
     EarlyOutput,
     Partition,
-    Polyphase,
+    Squeeze,
 )
 from waveflow.models.base import EncodedConfig
 
@@ -66,7 +66,7 @@ def realnvp(
             steps.append(EarlyOutput(size // 2, scale(remaining - 1, size - size // 2)))
         return Chain(*steps)
 
-    return Chain(Polyphase(groups), scale(scales, groups))
+    return Chain(Squeeze(groups), scale(scales, groups))
 
 
 @dataclass(frozen=True)

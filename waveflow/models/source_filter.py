@@ -17,7 +17,7 @@ from waveflow.bijections import (
     Chain,
     ContextAffine,
     Inverse,
-    Lapped,
+    LappedTransform,
     LongTermPredictor,
     Scale,
 )
@@ -68,14 +68,14 @@ def source_filter(
     """
     bands = len(envelope)
     whitening = Chain(
-        Lapped(bands),
+        LappedTransform(bands),
         ContextAffine(_attenuation(envelope, context_channels), Scale()),
         ActNorm(bands),
-        Inverse(Lapped(bands)),
+        Inverse(LappedTransform(bands)),
     )
     source = [] if long_term is None else [long_term]
     innovation = glow_steps(conditioner, groups=groups, flows=flows)
-    return Chain(whitening, *source, Lapped(groups), *innovation)
+    return Chain(whitening, *source, LappedTransform(groups), *innovation)
 
 
 def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:

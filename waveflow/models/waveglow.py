@@ -18,7 +18,7 @@ from waveflow.bijections import (
     Coupling,
     EarlyOutput,
     InvertibleConv1x1,
-    Polyphase,
+    Squeeze,
 )
 from waveflow.models.base import MOST_FLOWS, MOST_LAYERS, WIDEST, ModelConfig, conditioner_of
 from waveflow.nets import TransposedUpsampler, WaveNet
@@ -69,7 +69,7 @@ def waveglow(
             steps.append(EarlyOutput(early_size, flows_from(stop, size - early_size)))
         return Chain(*steps)
 
-    return Chain(Polyphase(groups), flows_from(0, groups))
+    return Chain(Squeeze(groups), flows_from(0, groups))
 
 
 @relation("groups", "flows", "early_every", "early_size")

@@ -9,24 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.nets.wavenet import Pointwise
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.weights import pointwise
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.weights import as_matrix
 
 
 class BlockNetwork(nn.Module):
-    """A layer of hidden channels, then the parameters of every block of a frame.
+    """A hidden layer, then the parameters of every block of a frame.
 
-    It reads each context frame on its own: the context network has looked at the neighbours.
+    It sees each context frame on its own, because the context network has seen the neighbours.
 
     Args:
-        in_channels: channels of the context.
-        bias: parameters of every block before training, a number each.
-        channels: channels of the hidden layer.
-        blocks: blocks of a frame.
+        in_channels: Channels of the context.
+        bias: Initial value of each parameter of a block.
+        channels: Channels of the hidden layer.
+        blocks: Number of blocks in a frame.
 
     Attributes:
-        in_channels: channels of the context.
-        out_channels: parameters of a block.
+        in_channels: Channels of the context.
+        out_channels: Number of parameters of a block.
 
     >>> import torch
     >>> network = BlockNetwork(4, bias=[0.0, 1.0, 2.0], channels=8, blocks=2)
@@ -47,7 +47,11 @@ class BlockNetwork(nn.Module):
 
     @torch.no_grad()
     def scale_parameters(self, factors: Tensor) -> None:
-        """Multiply every block's parameters by (parameters,) factors from now on."""
+        """Scale the weights, so that the parameters of each block are multiplied by ``factors``.
+
+        Args:
+            factors: Factor of each parameter, (parameters,).
+        """
         scale = factors.repeat(self.blocks)
         self.end.weight.mul_(scale[:, None, None])
         cast(Tensor, self.end.bias).mul_(scale)
@@ -58,8 +62,10 @@ class BlockNetwork(nn.Module):
         return parameters.unflatten(1, (self.blocks, -1)).permute(0, 2, 3, 1).flatten(2)
 
     def on_rows(self, like: Tensor) -> Callable[[Tensor], Tensor]:
-        """The network of rows of the context, (frames, in_channels) -> (frames, blocks *
-        parameters), in the precision of a tensor and on its device.
+        """The network of rows, (frames, in_channels) -> (frames, blocks * parameters).
+
+        Args:
+            like: A tensor with the precision and device of the result.
         """
-        start, end = (Linear(*pointwise(layer), like) for layer in (self.start, self.end))
+        start, end = (LinearStage(*as_matrix(layer), like) for layer in (self.start, self.end))
         return lambda rows: end(nn.functional.silu(start(rows)))

@@ -1,4 +1,4 @@
-"""A memory of the range that activations had in training."""
+"""A clamp of activations to their range in training."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor, nn
 from waveflow.nets.constant import FusedBounded
 
 _UNSEEN = 60_000.0
-"""Lowest value so far before there is any: finite in half precision, and above the highest."""
+"""Initial minimum, and the negative of the initial maximum; finite in half precision."""
 
-_FORGOTTEN = 1e-3
-"""Share of a range that is forgotten at every step of training."""
+_SHRINKAGE = 1e-3
+"""Fraction of a range by which it shrinks at both ends at every step of training."""
 
 
 class Bounded(nn.Module):
-    r"""The identity in training, which remembers the range of every channel; later a clamp to it.
+    r"""The identity in training, which records the range of every channel; else a clamp to it.
 
     .. math:: y_k = \min(\max(x_k,\ \text{low}_k),\ \text{high}_k)
 
-    A network extrapolates without measure: on sounds unlike those of its training, residual layers
-    enlarge one another's outputs, and a flow that reads scales from them ends in infinity. With the
-    ranges of training kept, unknown sounds are read as the nearest known ones, and known sounds as
-    before.
+    A network extrapolates without bounds: on sounds unlike those of its training, residual layers
+    amplify one another's outputs, and a flow whose scales depend on them overflows. The clamp maps
+    activations outside the range of training to the nearest value inside, and leaves the others
+    as they are.
 
-    A range that no crop reaches again shrinks by a thousandth a step, so that what is kept in the
-    end belongs to the weights of the end.
+    A range shrinks by a thousandth at every step at which no crop reaches its ends, so that the
+    final range belongs to the final weights.
 
     Args:
-        channels: of the activations.
+        channels: Number of channels of the activations.
 
     >>> import torch
     >>> bounded = Bounded(1)
@@ -54,9 +54,9 @@ class Bounded(nn.Module):
             return torch.minimum(torch.maximum(x, low.to(x.dtype)), high.to(x.dtype))
         with torch.no_grad():
             seen = x.detach().to(self.low.dtype)
-            forgotten = _FORGOTTEN * (self.high - self.low).clamp_min(0)
-            torch.minimum(self.low + forgotten, seen.amin((0, 2))[:, None], out=self.low)
-            torch.maximum(self.high - forgotten, seen.amax((0, 2))[:, None], out=self.high)
+            shrinkage = _SHRINKAGE * (self.high - self.low).clamp_min(0)
+            torch.minimum(self.low + shrinkage, seen.amin((0, 2))[:, None], out=self.low)
+            torch.maximum(self.high - shrinkage, seen.amax((0, 2))[:, None], out=self.high)
         return x
 
     def on_rows(self) -> Callable[[Tensor], Tensor]:
@@ -65,11 +65,11 @@ class Bounded(nn.Module):
         return lambda rows: torch.clamp(rows, low, high)
 
     def fused(self) -> nn.Module:
-        """What takes its place on a GPU: few operators."""
+        """The same clamp for a GPU, in one operator."""
         return FusedBounded(*self.limits())
 
     def limits(self) -> tuple[Tensor, Tensor]:
-        """The bounds, (channels, 1) each; infinite where nothing has been seen."""
+        """The bounds, (channels, 1) each; infinite before the first step of training."""
         unseen = self.low > self.high
         return (
             self.low.masked_fill(unseen, -torch.inf),

@@ -1,4 +1,4 @@
-"""Layers whose constants are computed, for tracing, and layers in few operators, for a GPU."""
+"""Layers with constants computed beforehand, for tracing, and in few operators, for a GPU."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class FusedBounded(nn.Module):
     """A clamp in one operator.
 
     Args:
-        low: lower bounds, (channels, 1).
-        high: upper bounds, (channels, 1).
+        low: Lower bounds, (channels, 1).
+        high: Upper bounds, (channels, 1).
     """
 
     low: Tensor
@@ -54,10 +54,10 @@ class FusedBounded(nn.Module):
 
 
 class FusedWaveNet(nn.Module):
-    """A :class:`waveflow.nets.WaveNet` whose skips and end are one product a layer.
+    """A :class:`waveflow.nets.WaveNet` whose skips and end are one product in each layer.
 
-    The biases of the dilated convolutions are those of the condition, and what a layer adds to
-    others is added by the product itself.
+    The biases of the dilated convolutions are merged into that of the condition, and products add
+    their results to the skips and the residuals in the same operator.
     """
 
     def __init__(self, net: WaveNet) -> None:

@@ -1,4 +1,4 @@
-"""A context network that stays at the mel's rate, where convolutions cost little."""
+"""A context network at the mel's rate, where convolutions are cheap."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.nets.bounded import Bounded
-from waveflow.nets.padded import Padded
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.rows import ContextStage, Line, Push, Queue
+from waveflow.nets.padded import PaddedConv1d
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.rows import ContextStage, DelayLine, PushFunction, SharedBuffer
 from waveflow.streaming.taps import Convolution
-from waveflow.streaming.weights import pointwise
+from waveflow.streaming.weights import as_matrix
 
 STANDARD = 4.0
-"""Nats of a log-mel that are one unit of a standardised one."""
+"""The unit of a standardised log-mel, in nats."""
 
 
 class MelEncoder(nn.Module):
     """Mel to context at frame rate: residual convolutions over neighbouring frames.
 
-    Everything downstream repeats what it makes of this context to its own rate, so the cost of
-    conditioning does not grow with the squeezed rate.
+    The networks after it process this context at its own rate and repeat the result to theirs, so
+    the cost of conditioning does not grow with the squeezed rate.
 
     Args:
-        n_mels: bands of the mel.
-        channels: channels of the residual blocks.
-        layers: number of residual blocks.
-        kernel_size: frames that one convolution sees; odd.
-        causal: whether a context frame sees no mel frame after its own, in place of
-            ``(layers + 1) * (kernel_size - 1) / 2``.
-        with_mel: whether the context ends in a SiLU and carries the standardised mel beside it,
-            ``channels + n_mels`` channels in all, so that a linear map of it can read levels, and
-            whether every layer is :class:`waveflow.nets.Bounded`.
+        n_mels: Number of bands of the mel.
+        channels: Channels of the residual blocks.
+        layers: Number of residual blocks.
+        kernel_size: Number of frames that a convolution sees; odd.
+        causal: Whether a context frame sees no mel frame after its own; otherwise it sees
+            ``(layers + 1) * (kernel_size - 1) / 2`` of them.
+        with_mel: Whether the context ends in a SiLU with the standardised mel appended
+            (``channels + n_mels`` channels in all, so that a linear map of the context can read
+            levels), and every layer is :class:`waveflow.nets.Bounded`.
 
     Attributes:
-        out_channels: channels of the context.
-        rate: steps of the context for each frame.
+        out_channels: Channels of the context.
+        rate: Steps of the context for each frame.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -66,11 +66,11 @@ class MelEncoder(nn.Module):
             raise ValueError(f"MelEncoder: expected an odd kernel_size; got {kernel_size}")
         self.with_mel = with_mel
         self.out_channels = channels + with_mel * n_mels
-        self.start = Padded(n_mels, channels, kernel_size, causal=causal)
+        self.start = PaddedConv1d(n_mels, channels, kernel_size, causal=causal)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.SiLU(),
-                Padded(channels, channels, kernel_size, causal=causal),
+                PaddedConv1d(channels, channels, kernel_size, causal=causal),
                 nn.SiLU(),
                 nn.Conv1d(channels, channels, 1),
             )
@@ -93,7 +93,7 @@ class MelEncoder(nn.Module):
 
     def stage(self) -> ContextStage:
         """The network as a stage of a stream."""
-        return _Stage(self)
+        return _MelEncoderStage(self)
 
     def _bounded(self, number: int, x: Tensor) -> Tensor:
         return self.bounds[number](x) if self.with_mel else x
@@ -102,7 +102,7 @@ class MelEncoder(nn.Module):
 _Bound = Callable[[Tensor], Tensor]
 
 
-class _Stage:
+class _MelEncoderStage:
     """The encoder as a stage: (frames, n_mels) -> (frames, channels)."""
 
     rate = 1
@@ -111,19 +111,19 @@ class _Stage:
         self._start = _convolution(network.start)
         bounds: list[_Bound] = [cast(Bounded, layer).on_rows() for layer in network.bounds]
         self._bound, *inner = bounds or [_unbounded] * (1 + 2 * len(network.blocks))
-        self._blocks: list[tuple[Convolution, Linear, _Bound, _Bound]] = []
+        self._blocks: list[tuple[Convolution, LinearStage, _Bound, _Bound]] = []
         for number, block in enumerate(network.blocks):
             _, convolution, _, mixing = cast(nn.Sequential, block)
-            linear = Linear(*pointwise(mixing), network.start.weight)
-            first = _convolution(cast(Padded, convolution))
+            linear = LinearStage(*as_matrix(mixing), network.start.weight)
+            first = _convolution(cast(PaddedConv1d, convolution))
             self._blocks.append((first, linear, inner[2 * number], inner[2 * number + 1]))
         self._with_mel = network.with_mel
         self._windows = [self._start.window, *(block[0].window for block in self._blocks)]
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         start = self._start.begin()
         blocks = [self._begin_block(*block) for block in self._blocks]
-        waiting = Queue()
+        waiting = DelayLine()
 
         def push(rows: Tensor, last: bool) -> Tensor:
             mel = standardised(rows)
@@ -139,8 +139,8 @@ class _Stage:
 
     @staticmethod
     def _begin_block(
-        convolution: Convolution, mixing: Linear, bound_hidden: _Bound, bound: _Bound
-    ) -> Push:
+        convolution: Convolution, mixing: LinearStage, bound_hidden: _Bound, bound: _Bound
+    ) -> PushFunction:
         window = convolution.window
 
         def work(seen: Tensor, steps: int) -> Tensor:
@@ -150,16 +150,16 @@ class _Stage:
 
         return window.begin(convolution.edge, work)  # silu(0) is 0
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         for window in self._windows:
-            steps = window.ready(steps)
+            steps = window.outputs_after(steps)
         return steps
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step - sum(window.past for window in self._windows)
 
 
-def _convolution(convolution: Padded) -> Convolution:
+def _convolution(convolution: PaddedConv1d) -> Convolution:
     return Convolution(convolution, convolution.window())
 
 
@@ -168,5 +168,7 @@ def _unbounded(rows: Tensor) -> Tensor:
 
 
 def standardised(mel: Tensor) -> Tensor:
-    """Log-mels of speech, whose mean is near -5 and deviation near 2, brought near 0 and 1/2."""
+    """Log-mels of speech, with mean near -5 and deviation near 2, scaled to mean near 0 and
+    deviation near 1/2.
+    """
     return mel / STANDARD + 1.25

@@ -1,4 +1,4 @@
-"""A dilated convolution that keeps the number of steps, and says where its zeros go."""
+"""A dilated convolution that keeps the number of steps, padded on both sides or causally."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from torch.nn import functional
 from waveflow.streaming.taps import Window
 
 
-class Padded(nn.Conv1d):
-    r"""A dilated convolution with explicit padding: as many steps come out as go in.
+class PaddedConv1d(nn.Conv1d):
+    r"""A dilated convolution with explicit padding, which keeps the number of steps.
 
     .. math::
         y_t = b + \sum_{k=0}^{K-1} W_k\, x_{t - \text{past} + k d}, \qquad
         \text{past} + \text{future} = d (K - 1)
 
     for kernel size K and dilation d, with x zero before the first step and after the last. By
-    default both sides see equally far; a causal one sees no step after its own, as in van den Oord
-    et al., *WaveNet* (https://arxiv.org/abs/1609.03499), section 2.1.
+    default the receptive field is symmetric. If causal, an output sees no step after its own, as
+    in van den Oord et al., *WaveNet* (https://arxiv.org/abs/1609.03499), section 2.1.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size: number of steps that are weighed, K.
-        dilation: steps from one of them to the next, d.
-        groups: sets of channels that are convolved apart; ``in_channels`` of them make the
-            convolution depthwise.
-        causal: whether all the zeros come before the first step.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Number of taps, K.
+        dilation: Steps from one tap to the next, d.
+        groups: Number of groups of channels; a convolution with ``in_channels`` groups is
+            depthwise.
+        causal: Whether all padding is before the first step.
 
     Attributes:
-        past: steps that an output sees before its own, and zeros before the first step.
-        future: steps that it sees after its own, and zeros after the last; 0 if causal.
+        past: Number of steps that an output sees before its own, and of zeros before the first
+            step.
+        future: Number of steps that an output sees after its own, and of zeros after the last
+            step; 0 if causal.
 
     Raises:
-        ValueError: the sides cannot be equal, ``dilation * (kernel_size - 1)`` being odd.
+        ValueError: ``dilation * (kernel_size - 1)`` is odd, and the convolution is not causal.
 
     >>> import torch
-    >>> Padded(4, 4, 3, dilation=2).future, Padded(4, 4, 3, dilation=2, causal=True).future
-    (2, 0)
-    >>> Padded(4, 6, 3, dilation=2)(torch.randn(1, 4, 9)).shape
+    >>> [PaddedConv1d(4, 4, 3, dilation=2, causal=causal).future for causal in (False, True)]
+    [2, 0]
+    >>> PaddedConv1d(4, 6, 3, dilation=2)(torch.randn(1, 4, 9)).shape
     torch.Size([1, 6, 9])
     """
 
@@ -55,7 +57,7 @@ class Padded(nn.Conv1d):
         reach = dilation * (kernel_size - 1)
         if reach % 2 and not causal:
             raise ValueError(
-                f"Padded: expected dilation * (kernel_size - 1) to be even, unless causal; "
+                f"PaddedConv1d: expected dilation * (kernel_size - 1) to be even, unless causal; "
                 f"got {dilation} * {kernel_size - 1}"
             )
         super().__init__(
@@ -76,7 +78,7 @@ class Padded(nn.Conv1d):
         return super().forward(x)
 
     def window(self) -> Window:
-        """How far it sees, for a stage."""
+        """The receptive field, for a stage."""
         return Window(self.past, self.future)
 
     def extra_repr(self) -> str:

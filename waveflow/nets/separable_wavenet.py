@@ -6,43 +6,44 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from waveflow.nets.padded import Padded
+from waveflow.nets.padded import PaddedConv1d
 from waveflow.nets.wavenet import Pointwise, gated, normalised
 from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import SeparableTaps
-from waveflow.streaming.weights import folded, pointwise
+from waveflow.streaming.weights import as_matrix, as_taps
 
 
 class SeparableWaveNet(nn.Module):
-    r"""Separable convolutions with gates and residuals, steered by a context.
+    r"""Separable convolutions with gates and residuals, conditioned on a context.
 
     .. math::
         h_0 = \text{start}(x), \qquad
         a_i = \text{pointwise}_i(\text{depthwise}_i(h_i)) + \text{condition}_i(c), \qquad
         h_{i+1} = h_i + \text{residual}_i(\tanh(a_i^{(1)})\,\sigma(a_i^{(2)}))
 
-    and the output is :math:`\text{end}` of the last :math:`h`: a :class:`WaveNet` whose wide
-    convolutions are taken apart, without dilations, which a coarse squeeze does not need, and
-    without skips. Padding keeps the number of steps, ``end`` starts at zero, and a context slower
-    than the data by a whole factor is convolved at its own rate and repeated. All convolutions
-    have weight norm where the paper's have batch norm, for which examples would not be independent.
+    and the output is :math:`\text{end}` of the last :math:`h`. This is a :class:`WaveNet` with
+    separable convolutions, without skips, and without dilations, which a coarse squeeze does not
+    need. Padding keeps the number of steps, and ``end`` starts at zero. If the context's rate is
+    an integer fraction of the data's, it is convolved at its own rate and repeated. All
+    convolutions have weight norm. The paper's have batch norm, with which the examples of a batch
+    would not be independent.
 
     Zhai et al., *SqueezeWave* (https://arxiv.org/abs/2001.05685), section 3.
 
     Args:
-        in_channels: channels of ``x``.
-        out_channels: channels of the output.
-        context_channels: channels of the context.
-        channels: channels of the hidden layers.
-        layers: number of gated layers.
-        kernel_size: of the depthwise convolutions; odd.
-        causal: whether a step of the output sees no step of ``x`` after its own.
+        in_channels: Channels of ``x``.
+        out_channels: Channels of the output.
+        context_channels: Channels of the context.
+        channels: Channels of the hidden layers.
+        layers: Number of gated layers.
+        kernel_size: Kernel size of the depthwise convolutions; odd.
+        causal: Whether a step of the output sees no step of ``x`` after its own.
 
     Attributes:
-        in_channels: channels of ``x``.
-        out_channels: channels of the output.
-        context_channels: channels of the context.
+        in_channels: Channels of ``x``.
+        out_channels: Channels of the output.
+        context_channels: Channels of the context.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -76,7 +77,9 @@ class SeparableWaveNet(nn.Module):
         self.pointwise = nn.ModuleList()
         self.residual = nn.ModuleList()
         for _ in range(layers):
-            depthwise = Padded(channels, channels, kernel_size, groups=channels, causal=causal)
+            depthwise = PaddedConv1d(
+                channels, channels, kernel_size, groups=channels, causal=causal
+            )
             self.depthwise.append(normalised(depthwise))
             self.pointwise.append(normalised(Pointwise(channels, 2 * channels)))
             self.residual.append(normalised(Pointwise(channels, channels)))
@@ -100,14 +103,18 @@ class SeparableWaveNet(nn.Module):
         return self.end(hidden)
 
     def stage(self, ratio: int) -> Stage:
-        """The network as a stage of a stream, with that many steps for each row of the context."""
+        """The network as a stage of a stream.
+
+        Args:
+            ratio: Steps for each row of the context.
+        """
         builder = GatedBuilder(self.start, self.condition, ratio, parameters=0)
         for module, mixing, residual in zip(
             self.depthwise, self.pointwise, self.residual, strict=True
         ):
-            depthwise = cast(Padded, module)
-            matrix, bias = pointwise(mixing)
+            depthwise = cast(PaddedConv1d, module)
+            matrix, bias = as_matrix(mixing)
             taps = SeparableTaps(depthwise, matrix * builder.scale, builder.like)
-            bias = bias + folded(depthwise)[1] @ matrix
-            builder.add(depthwise.window(), taps, bias, *pointwise(residual))
-        return builder.with_end(*pointwise(self.end))
+            bias = bias + as_taps(depthwise)[1] @ matrix
+            builder.add(depthwise.window(), taps, bias, *as_matrix(residual))
+        return builder.with_end(*as_matrix(self.end))

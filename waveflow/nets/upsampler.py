@@ -1,4 +1,4 @@
-"""WaveGlow's context network: the mel brought to the sample rate by a transposed convolution."""
+"""WaveGlow's context network: the mel upsampled by a transposed convolution."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.rows import ContextStage, Line, Push
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.rows import ContextStage, PushFunction, SharedBuffer
 from waveflow.streaming.taps import Window
 
 
 class TransposedUpsampler(nn.Module):
     """Mel to context at the squeezed rate, as in WaveGlow.
 
-    A transposed convolution of stride ``hop_length`` gives ``hop_length`` samples a frame (the
-    tail of the kernel beyond the last frame is cut off); ``groups`` consecutive samples of each
-    band then become channels, band-major. Prenger et al., *WaveGlow*
+    A transposed convolution of stride ``hop_length`` gives ``hop_length`` samples for each frame
+    (the tail of the kernel after the last frame is cut off). Then ``groups`` consecutive samples
+    of each band become channels, band-major. Prenger et al., *WaveGlow*
     (https://arxiv.org/abs/1811.00002), section 2.2.
 
     Args:
-        n_mels: bands of the mel.
-        hop_length: samples a frame; a multiple of ``groups``.
-        groups: samples a step of the flow.
-        kernel_size: samples that one frame reaches.
+        n_mels: Number of bands of the mel.
+        hop_length: Samples in a frame; a multiple of ``groups``.
+        groups: Samples in a step of the flow.
+        kernel_size: Kernel size of the transposed convolution, in samples.
 
     Attributes:
-        out_channels: channels of the context.
-        rate: steps of the context for each frame.
+        out_channels: Channels of the context.
+        rate: Steps of the context for each frame.
 
     >>> import torch
     >>> upsampler = TransposedUpsampler(80, hop_length=256, groups=8)
@@ -57,14 +57,14 @@ class TransposedUpsampler(nn.Module):
 
     def stage(self) -> ContextStage:
         """The network as a stage of a stream."""
-        return _Stage(self)
+        return _UpsamplerStage(self)
 
 
-class _Stage:
+class _UpsamplerStage:
     """The upsampler as a stage: (frames, n_mels) -> (steps, n_mels * groups).
 
-    As the stride is the hop, a frame's samples are a matrix product of it and the few frames
-    before it; the columns stand in the order of the squeezed context already.
+    The stride is the hop, so the samples of a frame are a matrix product of the frame and the few
+    frames before it. The columns of the matrix are in the order of the squeezed context.
     """
 
     def __init__(self, network: TransposedUpsampler):
@@ -77,21 +77,21 @@ class _Stage:
         matrix = parts.permute(2, 0, 3, 1, 4).flip(0).flatten(0, 1).flatten(1)
         bias = cast(Tensor, network.convolution.bias).detach().double()
         bias = bias[:, None].expand(-1, groups).flatten().repeat(hop_length // groups)
-        self._linear = Linear(matrix, bias, network.convolution.weight)
+        self._linear = LinearStage(matrix, bias, network.convolution.weight)
         self._channels = weight.shape[1] * groups
         self._window = Window(frames - 1, 0)
         self._edge = network.convolution.weight.new_zeros(weight.shape[0])
         self.rate = network.rate
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         def work(seen: Tensor, steps: int) -> Tensor:
             neighbours = [seen[shift : shift + steps] for shift in range(self._window.past + 1)]
             return self._linear(torch.cat(neighbours, 1)).view(-1, self._channels)
 
         return self._window.begin(self._edge, work)
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps * self.rate
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step // self.rate - self._window.past

@@ -1,4 +1,4 @@
-"""The WaveNet-like network that gives a coupling its parameters: the papers' F and H."""
+"""The WaveNet-like network of a coupling's parameters: the papers' F and H."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from waveflow.nets.constant import FusedProduct, FusedWaveNet, Product
-from waveflow.nets.padded import Padded
+from waveflow.nets.padded import PaddedConv1d
 from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import Taps
-from waveflow.streaming.weights import folded, pointwise
+from waveflow.streaming.weights import as_matrix, as_taps
 
 
 class WaveNet(nn.Module):
-    r"""Dilated convolutions with gates, residuals and skips, steered by a context.
+    r"""Dilated convolutions with gates, residuals and skips, conditioned on a context.
 
     .. math::
         h_0 = \text{start}(x), \qquad
@@ -27,27 +27,27 @@ class WaveNet(nn.Module):
 
     and the output is :math:`\text{end}(\sum_i \text{skip}_i(g_i))`. Layer i is dilated by
     :math:`2^{i \bmod \text{cycle}}`; padding keeps the number of steps. ``end`` starts at zero, so
-    a coupling starts as the identity. A context slower than the data by a whole factor is
-    convolved at its own rate and repeated.
+    a coupling starts as the identity. If the context's rate is an integer fraction of the data's,
+    it is convolved at its own rate and repeated.
 
     Prenger et al., *WaveGlow* (https://arxiv.org/abs/1811.00002), section 2.1, after van den Oord
     et al., *WaveNet* (https://arxiv.org/abs/1609.03499).
 
     Args:
-        in_channels: channels of ``x``.
-        out_channels: channels of the output.
-        context_channels: channels of the context.
-        channels: channels of the hidden layers.
-        layers: number of gated layers.
-        kernel_size: odd.
-        cycle: dilations restart at 1 after this many layers; by default they never do.
-        causal: whether a step of the output sees no step of ``x`` after its own; by default it
-            sees as many after as before.
+        in_channels: Channels of ``x``.
+        out_channels: Channels of the output.
+        context_channels: Channels of the context.
+        channels: Channels of the hidden layers.
+        layers: Number of gated layers.
+        kernel_size: Kernel size of the dilated convolutions; odd.
+        cycle: Number of layers after which dilations restart at 1; by default they never do.
+        causal: Whether a step of the output sees no step of ``x`` after its own; by default the
+            receptive field is symmetric.
 
     Attributes:
-        in_channels: channels of ``x``.
-        out_channels: channels of the output.
-        context_channels: channels of the context.
+        in_channels: Channels of ``x``.
+        out_channels: Channels of the output.
+        context_channels: Channels of the context.
 
     Raises:
         ValueError: ``kernel_size`` is even.
@@ -83,7 +83,9 @@ class WaveNet(nn.Module):
         self.residual_skip = nn.ModuleList()
         for i in range(layers):
             dilation = 2 ** (i % (cycle or layers))
-            dilated = Padded(channels, 2 * channels, kernel_size, dilation=dilation, causal=causal)
+            dilated = PaddedConv1d(
+                channels, 2 * channels, kernel_size, dilation=dilation, causal=causal
+            )
             self.dilated.append(normalised(dilated))
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
             self.residual_skip.append(normalised(Pointwise(channels, outputs)))
@@ -113,28 +115,30 @@ class WaveNet(nn.Module):
         return self.end(total)
 
     def fused(self) -> nn.Module:
-        """What takes the place of a copy on a GPU: few operators."""
+        """The same network for a GPU, in few operators; it uses this one up, which is a copy."""
         return FusedWaveNet(self)
 
     def stage(self, ratio: int) -> Stage:
-        r"""The network as a stage of a stream, with that many steps for each row of the context.
+        r"""The network as a stage of a stream.
 
-        Each skip goes through ``end`` by itself,
-        :math:`(\sum_i g_i S_i) E = \sum_i g_i (S_i E)`. So a layer's rows are its hidden channels,
-        and beside them the parameters as far as its predecessors have made them: fewer columns
-        than there are skips.
+        Each skip is multiplied by ``end`` on its own,
+        :math:`(\sum_i g_i S_i) E = \sum_i g_i (S_i E)`. So the rows of a layer are its hidden
+        channels and the sum of parameters so far, which has fewer columns than the skips.
+
+        Args:
+            ratio: Steps for each row of the context.
         """
         channels = self.channels
-        end, end_bias = pointwise(self.end)
+        end, end_bias = as_matrix(self.end)
         builder = GatedBuilder(self.start, self.condition, ratio, parameters=len(end_bias))
         for module, residual_skip in zip(self.dilated, self.residual_skip, strict=True):
-            dilated = cast(Padded, module)
-            weight, bias = pointwise(residual_skip)
+            dilated = cast(PaddedConv1d, module)
+            weight, bias = as_matrix(residual_skip)
             taps = Taps(dilated, builder.scale, builder.like)
             builder.add(
                 dilated.window(),
                 taps,
-                folded(dilated)[1],
+                as_taps(dilated)[1],
                 torch.cat([weight[:, :-channels], weight[:, -channels:] @ end], 1),
                 torch.cat([bias[:-channels], bias[-channels:] @ end]),
             )
@@ -144,9 +148,9 @@ class WaveNet(nn.Module):
 class Pointwise(nn.Conv1d):
     """A convolution of kernel size 1.
 
-    On a CPU, where nothing is differentiated, it is computed as the matrix product that it is,
-    which takes half the time of a convolution at the sizes of one utterance. A GPU rounds the two
-    otherwise, and what one encodes the other would not decode.
+    On a CPU without gradients it is computed as a matrix product, which takes half the time of a
+    convolution at the sizes of one utterance. A GPU rounds the two differently, so a latent of the
+    one would not decode exactly with the other.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
@@ -159,33 +163,33 @@ class Pointwise(nn.Conv1d):
         return torch.baddbmm(self.bias[:, None], weight, x)
 
     def constant(self) -> nn.Module:
-        """What takes its place where it is traced."""
+        """The same map for tracing."""
         return Product(self)
 
     def fused(self) -> nn.Module:
-        """What takes its place on a GPU."""
+        """The same map for a GPU."""
         return FusedProduct(self)
 
 
 def normalised(convolution: nn.Conv1d) -> nn.Module:
-    """A convolution with weight norm, of one class with all others of its kind.
+    """A convolution with weight norm, whose class is shared by all of its kind.
 
-    torch makes a class anew for every parametrised module, all alike; to its compiler modules of
-    different classes are different programs, and it would compile each WaveNet of a flow anew. Nor
-    can objects of such classes be pickled. torch's ``remove_parametrizations`` gives one module its
-    plain class back, and leaves the others as they are.
+    torch creates a new class for every parametrised module. Its compiler treats modules of
+    different classes as different programs, so it would compile each WaveNet of a flow again.
+    Objects of such classes cannot be pickled either. torch's ``remove_parametrizations`` restores
+    the plain class of one module, and leaves the others as they are.
     """
     plain = type(convolution)
     module = weight_norm(convolution)
-    module._load_state_dict_pre_hooks.clear()  # of the old names, which the class knows, too
+    module._load_state_dict_pre_hooks.clear()  # the class loads the old names itself
     module.__class__ = _NORMALISED[plain]
     return module
 
 
 class _Shared(type):
-    """The class of shared classes. torch puts a property into the class of a module when it
-    parametrises a tensor of it, and takes it out when it removes that: here it is a property of
-    each module's own, which stays.
+    """The metaclass of shared classes. torch adds a property to a module's class when it
+    parametrises a tensor, and deletes it when it removes the parametrisation. Here the property
+    stays, and looks at each module.
     """
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -197,7 +201,7 @@ class _Shared(type):
 
 
 def _parametrised(name: str) -> property:
-    """A tensor that is computed where the module says so, and else a plain one."""
+    """A tensor that is computed if the module parametrises it, and plain otherwise."""
 
     def read(module: Any) -> Tensor:
         if name in module.parametrizations:
@@ -216,12 +220,12 @@ def _parametrised(name: str) -> property:
 def _load_any_spelling(
     module: nn.Conv1d, state: dict[str, Tensor], prefix: str, *rest: Any
 ) -> None:
-    """Load a weight by torch's names of today or before, or as one tensor without weight norm."""
+    """Load a weight by torch's current or former names, or as one tensor without weight norm."""
     g, v = (f"{prefix}weight_{part}" for part in "gv")
     if f"{prefix}weight" in state:
         weight = state.pop(f"{prefix}weight")
         norm = torch.linalg.vector_norm(weight.double(), dim=(1, 2), keepdim=True)
-        # a row of zeros has a direction all the same, or the weight would be 0 / 0
+        # a row of zeros needs some direction, or the weight would be 0 / 0
         state[g], state[v] = norm.to(weight), torch.where(norm == 0, 1, weight)
     if g in state and v in state:
         for number, name in enumerate((g, v)):
@@ -240,14 +244,14 @@ def _with_norm(plain: type[nn.Conv1d]) -> type[nn.Module]:
     return kind
 
 
-NormalisedPadded = _with_norm(Padded)
+NormalisedPaddedConv1d = _with_norm(PaddedConv1d)
 NormalisedPointwise = _with_norm(Pointwise)
 
 _NORMALISED: dict[type[nn.Module], type[nn.Module]] = {
-    Padded: NormalisedPadded,
+    PaddedConv1d: NormalisedPaddedConv1d,
     Pointwise: NormalisedPointwise,
 }
-"""The class with weight norm of a class without."""
+"""The class with weight norm for each class without."""
 
 
 def gated(activation: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""The pieces that a layer builds its stage of a stream from."""
+"""The pieces that layers build their streaming stages from."""

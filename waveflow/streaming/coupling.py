@@ -1,4 +1,4 @@
-"""Frozen couplings: what is kept waits for its parameters, then the rest moves."""
+"""Stages of couplings: the input is delayed until the conditioner's output for it exists."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from waveflow.streaming.linear import Linear
-from waveflow.streaming.rows import Line, Push, Queue, Stage
+from waveflow.streaming.linear import LinearStage
+from waveflow.streaming.rows import DelayLine, PushFunction, SharedBuffer, Stage
 
 Move = Callable[[Tensor, Tensor], Tensor]
-"""Rows (steps, channels) and their parameters (steps, n) -> rows."""
+"""Rows (steps, channels) and their parameters (steps, n) -> rows (steps, channels)."""
 
 
 class RowPartition(Protocol):
-    """A split of rows into what is kept and what is moved."""
+    """A split of rows into the part that a coupling keeps and the part that it moves."""
 
     def split_rows(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Both parts of (steps, channels), of which the first row is that step of the signal."""
+        """Split (steps, channels) into both parts.
+
+        Args:
+            rows: The rows, (steps, channels).
+            step: Number of the first row in the signal.
+        """
         ...
 
     def merge_rows(self, kept: Tensor, moved: Tensor, step: int) -> Tensor:
@@ -27,13 +32,13 @@ class RowPartition(Protocol):
         ...
 
 
-class Moving:
-    """A :class:`waveflow.bijections.Coupling` one way, (steps, channels) -> likewise.
+class CouplingStage:
+    """A :class:`waveflow.bijections.Coupling` in one direction, (steps, channels) -> same shape.
 
     Args:
-        partition: of channels.
-        conditioner: the frozen network.
-        move: how the moved part moves.
+        partition: The partition of the channels.
+        conditioner: The stage of the conditioner.
+        move: The map of the moved part.
     """
 
     def __init__(self, partition: RowPartition, conditioner: Stage, move: Move):
@@ -41,45 +46,47 @@ class Moving:
         self._conditioner = conditioner
         self._move = move
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         read = self._conditioner.begin(context)
-        waiting = Queue()
-        come = gone = 0
+        waiting = DelayLine()
+        received = emitted = 0
 
         def push(rows: Tensor, last: bool) -> Tensor:
-            nonlocal come, gone
+            nonlocal received, emitted
             waiting.push(rows)
-            kept, _ = self._partition.split_rows(rows, come)
+            kept, _ = self._partition.split_rows(rows, received)
+            received += len(rows)
             parameters = read(kept, last)
-            kept, moved = self._partition.split_rows(waiting.take(len(parameters)), gone)
-            moved = self._move(moved, parameters)
-            come, gone = come + len(rows), gone + len(parameters)
-            return self._partition.merge_rows(kept, moved, gone - len(parameters))
+            rows, first = waiting.take(len(parameters)), emitted
+            emitted += len(parameters)
+            kept, moved = self._partition.split_rows(rows, first)
+            return self._partition.merge_rows(kept, self._move(moved, parameters), first)
 
         return push
 
-    def ready(self, steps: int) -> int:
-        return self._conditioner.ready(steps)
+    def outputs_after(self, steps: int) -> int:
+        return self._conditioner.outputs_after(steps)
 
-    def needs(self, step: int) -> int:
-        return self._conditioner.needs(step)
+    def first_input_of(self, step: int) -> int:
+        return self._conditioner.first_input_of(step)
 
 
-class ContextMoving:
-    """A :class:`waveflow.bijections.ContextAffine` one way.
+class ContextAffineStage:
+    """A :class:`waveflow.bijections.ContextAffine` in one direction.
 
     Args:
-        parameters: of the context's rows; None if these are parameters.
-        move: how the data moves.
-        ratio: steps for each row of the context.
+        parameters: The map from rows of the context to parameters; None if the context is the
+            parameters.
+        move: The map of the data.
+        ratio: Steps for each row of the context.
     """
 
-    def __init__(self, parameters: Linear | None, move: Move, ratio: int):
+    def __init__(self, parameters: LinearStage | None, move: Move, ratio: int):
         self._parameters = parameters
         self._move = move
         self._ratio = ratio
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         reader = context.reader(self._ratio)
 
         def push(rows: Tensor, last: bool) -> Tensor:
@@ -87,28 +94,29 @@ class ContextMoving:
 
         return push
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step
 
 
-class Early:
-    """A :class:`waveflow.bijections.EarlyOutput` one way: early channels wait for the rest.
+class EarlyOutputStage:
+    """A :class:`waveflow.bijections.EarlyOutput` in one direction: early channels wait for the
+    others.
 
     Args:
-        channels: how many leave early.
-        rest: what the others go through.
+        channels: Number of early channels.
+        rest: The stage of the other channels.
     """
 
     def __init__(self, channels: int, rest: Stage):
         self._channels = channels
         self._rest = rest
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         rest = self._rest.begin(context)
-        waiting = Queue()
+        waiting = DelayLine()
 
         def push(rows: Tensor, last: bool) -> Tensor:
             waiting.push(rows[:, : self._channels])
@@ -117,8 +125,8 @@ class Early:
 
         return push
 
-    def ready(self, steps: int) -> int:
-        return self._rest.ready(steps)
+    def outputs_after(self, steps: int) -> int:
+        return self._rest.outputs_after(steps)
 
-    def needs(self, step: int) -> int:
-        return self._rest.needs(step)
+    def first_input_of(self, step: int) -> int:
+        return self._rest.first_input_of(step)

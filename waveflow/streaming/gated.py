@@ -1,38 +1,39 @@
-"""Networks of gated layers, steered by a context, as stages that rows are pushed through."""
+"""Stages of networks of gated layers that are conditioned on a context."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from waveflow.streaming.linear import Linear
+from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.products import add_product, product
-from waveflow.streaming.rows import Line, Push
-from waveflow.streaming.taps import Weighing, Window
-from waveflow.streaming.weights import baked, pointwise
+from waveflow.streaming.rows import PushFunction, SharedBuffer
+from waveflow.streaming.taps import ConvolutionTaps, Window
+from waveflow.streaming.weights import as_matrix, to_constant
 
 
 class GatedBuilder:
-    r"""Gathers gated layers, and moves what can be moved out of their way.
+    r"""Collects gated layers, and folds constants out of them.
 
-    - A gate is :math:`\tanh a\;\sigma(b) = 2\,(\sigma(2a) - \tfrac12)\,\sigma(b)`: its twos go into
-      the weights before and behind it, and one sigmoid, which is quicker than a tanh, does for
-      both.
-    - Biases of what is added to the rows are left out of them. With
-      :math:`\tilde h = h - \beta` in their place, the zeros round a signal are rows of
-      :math:`-\beta`, and what :math:`\beta` gives in a convolution is part of its bias.
+    - A gate is :math:`\tanh a\;\sigma(b) = 2\,(\sigma(2a) - \tfrac12)\,\sigma(b)`. The factors of 2
+      are folded into the weights before and after it. One sigmoid, which is faster than a tanh,
+      then computes both factors.
+    - The rows leave out the biases of the updates. They are :math:`\tilde h = h - \beta` in place
+      of :math:`h`. The zeros before and after a signal become rows of :math:`-\beta`, and the
+      convolution of the constant :math:`\beta` becomes part of the bias.
 
     Args:
-        start: the convolution of kernel size 1 that makes hidden channels of the data.
-        condition: the one that makes every layer's share of the context.
-        ratio: steps for each row of the context.
-        parameters: how many go along with the hidden channels.
+        start: The convolution of kernel size 1 from the data to the hidden channels.
+        condition: The convolution of kernel size 1 from the context to the conditions of all
+            layers.
+        ratio: Steps for each row of the context.
+        parameters: Number of parameter channels that the rows carry beside the hidden channels.
     """
 
     def __init__(self, start: nn.Module, condition: nn.Module, ratio: int, *, parameters: int):
         self.like = next(start.parameters()).detach()
-        self._start, bias = pointwise(start)
-        self._condition = pointwise(condition)
+        self._start, bias = as_matrix(start)
+        self._condition = as_matrix(condition)
         self._ratio = ratio
         self._layers: list[_Layer] = []
         self._channels = len(bias)
@@ -41,42 +42,55 @@ class GatedBuilder:
         self.scale[: self._channels] = 2
 
     def add(
-        self, window: Window, taps: Weighing, bias: Tensor, update: Tensor, update_bias: Tensor
+        self,
+        window: Window,
+        taps: ConvolutionTaps,
+        bias: Tensor,
+        update: Tensor,
+        update_bias: Tensor,
     ) -> None:
-        """A layer: ``taps`` scaled already, all else as in the network."""
+        """Add a layer.
+
+        Args:
+            window: The receptive field of the dilated convolution.
+            taps: The dilated convolution, scaled by ``scale``.
+            bias: The bias of that convolution, not scaled, (2 * channels,).
+            update: The matrix from the gate to the update of the rows, (channels, n).
+            update_bias: The bias of the update, (n,).
+        """
         first = 2 * self._channels * len(self._layers)
         weight, condition_bias = (
             part[..., first : first + 2 * self._channels] for part in self._condition
         )
         bias = (condition_bias + bias) * self.scale
         bias = bias + taps.of_constant(self._missing[: self._channels])
-        condition = Linear(weight * self.scale, bias, self.like)
-        edge = baked(-self._missing, self.like)
-        update = baked(2 * update, self.like)
+        condition = LinearStage(weight * self.scale, bias, self.like)
+        edge = to_constant(-self._missing, self.like)
+        update = to_constant(2 * update, self.like)
         self._layers.append(_Layer(window, taps, condition, edge, update, self._ratio))
         self._missing = self._missing[-len(update_bias) :] + update_bias
 
-    def with_end(self, end: Tensor, bias: Tensor) -> Conditioner:
-        """All of it, with a matrix at the end."""
-        last = Linear(end, bias + self._missing @ end, self.like)
-        start = baked(self._start, self.like)
-        return Conditioner(start, start.new_zeros(self._channels), self._layers, last)
+    def with_end(self, end: Tensor, bias: Tensor) -> GatedStage:
+        """The stage of all layers, with an affine map of the last rows at the end."""
+        last = LinearStage(end, bias + self._missing @ end, self.like)
+        start = to_constant(self._start, self.like)
+        return GatedStage(start, start.new_zeros(self._channels), self._layers, last)
 
-    def with_bias(self, bias: Tensor) -> Conditioner:
-        """All of it; the last rows are the parameters but for a bias, which they start with."""
-        start = baked(self._start, self.like)
+    def with_bias(self, bias: Tensor) -> GatedStage:
+        """The stage of all layers. The last rows are the parameters, which start as ``bias``."""
+        start = to_constant(self._start, self.like)
         first = torch.cat([bias.new_zeros(self._channels), bias + self._missing])
-        return Conditioner(start, baked(first, self.like), self._layers, None)
+        return GatedStage(start, to_constant(first, self.like), self._layers, None)
 
 
 class _Layer:
-    """A gated layer over rows of hidden channels, and of what goes along with them."""
+    """A gated layer over rows of hidden channels and parameter channels."""
 
     def __init__(
         self,
         window: Window,
-        taps: Weighing,
-        condition: Linear,
+        taps: ConvolutionTaps,
+        condition: LinearStage,
         edge: Tensor,
         update: Tensor,
         ratio: int,
@@ -88,38 +102,38 @@ class _Layer:
         self._update = update
         self._ratio = ratio
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         reader = context.reader(self._ratio)
-        channels, going_on = self._update.shape
+        channels, updated = self._update.shape
 
         def work(seen: Tensor, steps: int) -> Tensor:
             activation = reader.take(steps, self._condition)
             self._taps.add_to(activation, seen[:, :channels])
             filtered, gate = activation.sigmoid_().split(channels, 1)
             gated = filtered.sub_(0.5) * gate
-            rows = seen[self.window.past : self.window.past + steps, -going_on:]
+            rows = seen[self.window.past : self.window.past + steps, -updated:]
             return product(rows, gated, self._update)
 
         return self.window.begin(self._edge, work)
 
 
-class Conditioner:
-    """The stage: rows (steps, in channels) -> parameters (steps, out channels).
+class GatedStage:
+    """A gated network: rows (steps, in channels) -> parameters (steps, out channels).
 
     Args:
-        start: (in, channels).
-        bias: (channels + parameters,), what the rows are before anything is added to them.
-        layers: the gated layers.
-        end: what makes parameters of the last rows, if these are not parameters already.
+        start: The matrix from the data to the hidden channels, (in, channels).
+        bias: The initial rows, before any update, (channels + parameters,).
+        layers: The gated layers.
+        end: The map from the last rows to parameters; None if the last rows are the parameters.
     """
 
-    def __init__(self, start: Tensor, bias: Tensor, layers: list[_Layer], end: Linear | None):
+    def __init__(self, start: Tensor, bias: Tensor, layers: list[_Layer], end: LinearStage | None):
         self._start = start
         self._bias = bias
         self._layers = layers
         self._end = end
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         layers = [layer.begin(context) for layer in self._layers]
         channels = self._start.shape[1]
 
@@ -132,10 +146,10 @@ class Conditioner:
 
         return push
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         for layer in self._layers:
-            steps = layer.window.ready(steps)
+            steps = layer.window.outputs_after(steps)
         return steps
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step - sum(layer.window.past for layer in self._layers)

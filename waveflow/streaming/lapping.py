@@ -1,44 +1,45 @@
-"""The lapped transform as stages: samples round the blocks' boundaries rotate, blocks transform."""
+"""Stages of the squeezes: blocks of samples, and the rotations of the lapped transform."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from waveflow.streaming.rows import Line, Push, joined
-from waveflow.streaming.weights import baked
+from waveflow.streaming.rows import PushFunction, SharedBuffer, joined
+from waveflow.streaming.weights import to_constant
 
 
-class Rotation:
-    """The rotation round every inner boundary of blocks, audio (samples,) -> (samples,).
+class LappedRotationStage:
+    """The rotations around the inner boundaries of blocks, audio (samples,) -> (samples,).
 
-    The first half block and the last pass as they are. See :class:`waveflow.bijections.Lapped`.
+    The first and the last half block stay as they are. See
+    :class:`waveflow.bijections.LappedTransform`.
 
     Args:
-        cos: of the angles, by distance from the boundary, (samples a block / 2,); float64.
-        sin: of the angles, by distance from the boundary, (samples a block / 2,); float64; its
-            opposite for the inverse.
-        like: a tensor, for precision and device.
+        cos: Cosines of the angles, by distance from the boundary, (groups / 2,); float64.
+        sin: Sines of the angles, by distance from the boundary, (groups / 2,); float64. The
+            inverse has the opposite sign.
+        like: A tensor with the precision and device of the result.
     """
 
     def __init__(self, cos: Tensor, sin: Tensor, like: Tensor):
-        self._cos, self._sin = baked(cos, like), baked(sin, like)
+        self._cos, self._sin = to_constant(cos, like), to_constant(sin, like)
         self._groups = 2 * len(cos)
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         half = self._groups // 2
         held: Tensor | None = None
-        begun = False
+        is_first = True
 
         def push(samples: Tensor, last: bool) -> Tensor:
-            nonlocal held, begun
+            nonlocal held, is_first
             samples = joined(held, samples)
             done = []
-            if not begun and len(samples) >= half:
-                begun = True
+            if is_first and len(samples) >= half:
+                is_first = False
                 done.append(samples[:half])
                 samples = samples[half:]
-            whole = len(samples) // self._groups * self._groups if begun else 0
+            whole = 0 if is_first else len(samples) // self._groups * self._groups
             done.append(self._rotate(samples[:whole].view(-1, self._groups)).flatten())
             held = samples[whole:]
             return torch.cat([*done, held] if last else done)
@@ -54,21 +55,21 @@ class Rotation:
         torch.addcmul(self._cos * after, self._sin, before, out=rotated[:, half:])
         return rotated
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         half = self._groups // 2
         return 0 if steps < half else half + (steps - half) // self._groups * self._groups
 
-    def needs(self, step: int) -> int:
-        return self.ready(step)  # the start of the block round the boundary
+    def first_input_of(self, step: int) -> int:
+        return self.outputs_after(step)  # the start of the block around the boundary
 
 
-class Blocks:
-    """Audio (samples,) -> whole blocks of it, (steps, groups)."""
+class SqueezeStage:
+    """Audio (samples,) -> its whole blocks, (steps, groups)."""
 
     def __init__(self, groups: int):
         self._groups = groups
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         held: Tensor | None = None
 
         def push(samples: Tensor, last: bool) -> Tensor:
@@ -80,24 +81,24 @@ class Blocks:
 
         return push
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps // self._groups
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step * self._groups
 
 
-class Samples:
+class UnsqueezeStage:
     """Blocks (steps, groups) -> audio (samples,)."""
 
     def __init__(self, groups: int):
         self._groups = groups
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         return lambda rows, last: rows.reshape(-1)
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps * self._groups
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step // self._groups

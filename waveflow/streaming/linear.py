@@ -1,4 +1,4 @@
-"""Affine maps of each row: all that is linear and follows one another is one matrix."""
+"""Affine maps of each row; neighbouring ones are merged into one matrix."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from waveflow.streaming.products import product
-from waveflow.streaming.rows import Line, Push, Stage
-from waveflow.streaming.weights import baked
+from waveflow.streaming.rows import PushFunction, SharedBuffer, Stage
+from waveflow.streaming.weights import to_constant
 
 
-class Linear:
-    r"""Every row by itself: :math:`y = x W + b`.
+class LinearStage:
+    r"""An affine map of each row: :math:`y = x W + b`.
 
     Args:
-        weight: (in, out), or (channels,) for a diagonal; float64.
-        bias: (out,), float64.
-        like: a tensor, for the precision and device of what is run.
+        weight: The matrix (in, out), or its diagonal (channels,); float64.
+        bias: The bias (out,), float64.
+        like: A tensor with the precision and device of the computation.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, like: Tensor):
-        self._weight, self._bias = baked(weight, like), baked(bias, like)
+        self._weight, self._bias = to_constant(weight, like), to_constant(bias, like)
 
     def __call__(self, rows: Tensor) -> Tensor:
         """(steps, in) -> (steps, out)."""
@@ -30,20 +30,20 @@ class Linear:
             return torch.addcmul(self._bias, rows, self._weight)
         return product(self._bias, rows, self._weight)
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         return lambda rows, last: self(rows)
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         return step
 
-    def then(self, other: Linear) -> Linear:
-        """One map that is this, then the other."""
+    def then(self, other: LinearStage) -> LinearStage:
+        """One map that applies this one, then the other."""
         first, second = self._matrix(), other._matrix()
         bias = self._bias.double() @ second + other._bias
-        return Linear(first @ second, bias, self._weight)
+        return LinearStage(first @ second, bias, self._weight)
 
     def _matrix(self) -> Tensor:
         weight = self._weight.double()
@@ -51,10 +51,10 @@ class Linear:
 
 
 def merged(stages: Sequence[Stage]) -> list[Stage]:
-    """The same with neighbouring linear maps made one."""
+    """The same stages, with neighbouring affine maps merged into one."""
     result: list[Stage] = []
     for stage in stages:
-        if result and isinstance(stage, Linear) and isinstance(result[-1], Linear):
+        if result and isinstance(stage, LinearStage) and isinstance(result[-1], LinearStage):
             result[-1] = result[-1].then(stage)
         else:
             result.append(stage)

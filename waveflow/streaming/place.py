@@ -1,4 +1,4 @@
-"""Where on the way from latent to audio a stage stands."""
+"""The rates at a place between latent and audio."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Place:
-    """Where on the way from latent to audio a stage stands.
+    """The rates at the place between latent and audio where a stage stands.
 
     Attributes:
-        step: samples of audio for each step there.
-        context_row: samples of audio for each row of the context.
-        like: a tensor, for precision and device.
+        step: Samples of audio for each step at this place.
+        context_row: Samples of audio for each row of the context.
+        like: A tensor with the precision and device of the computation.
     """
 
     step: int
@@ -27,5 +27,5 @@ class Place:
         return self.context_row // self.step
 
     def of_step(self, step: int) -> Place:
-        """The place where each step is so many samples."""
+        """The place where each step is ``step`` samples."""
         return replace(self, step=step)

@@ -1,4 +1,4 @@
-"""Matrix products of rows that do not depend on how many rows come at a time."""
+"""Matrix products whose rows do not depend on the number of rows."""
 
 from __future__ import annotations
 
@@ -8,35 +8,36 @@ from torch.nn import functional
 
 
 def product(total: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
-    """``total + rows @ weight``, each row of it the same bits however many there are.
+    """``total + rows @ weight``; each row has the same bits for any number of rows.
 
-    A library of matrix products takes other ways, which round otherwise, for a few rows than for
-    many. Where each row is to be the same in a stream as in the whole, few are made more.
+    BLAS uses different kernels for few rows and for many, and they round differently. A stream
+    must give the same rows as the whole signal, so few rows are padded to many.
 
     Args:
-        total: (steps, out) or (out,).
-        rows: (steps, in).
-        weight: (in, out).
+        total: What the product is added to, (steps, out) or (out,).
+        rows: The rows, (steps, in).
+        weight: The matrix, (in, out).
     """
-    missing = missing_rows(rows)
-    if not missing:
+    padding = padding_rows(rows)
+    if not padding:
         return torch.addmm(total, rows, weight)
     if total.dim() == 2:
-        total = functional.pad(total, (0, 0, 0, missing))
-    return torch.addmm(total, functional.pad(rows, (0, 0, 0, missing)), weight)[: len(rows)]
+        total = functional.pad(total, (0, 0, 0, padding))
+    return torch.addmm(total, functional.pad(rows, (0, 0, 0, padding)), weight)[: len(rows)]
 
 
 def add_product(total: Tensor, rows: Tensor, weight: Tensor) -> None:
-    """Add ``rows @ weight`` to ``total``, likewise."""
-    if missing_rows(rows):
+    """Add ``rows @ weight`` to ``total`` in place, with the same bits as ``product``."""
+    if padding_rows(rows):
         total.copy_(product(total, rows, weight))
     else:
         torch.addmm(total, rows, weight, out=total)
 
 
-def missing_rows(rows: Tensor) -> int:
-    """How many rows more it takes for a product to go the way of many: none for none, and none on
-    a GPU, where no number of rows makes sure of it.
+def padding_rows(rows: Tensor) -> int:
+    """Rows of padding that BLAS needs to use its kernel for many rows.
+
+    0 for an empty input, and on a GPU, where no number of rows guarantees the same kernel.
     """
     if not len(rows) or rows.device.type != "cpu":
         return 0

@@ -1,9 +1,10 @@
-"""Signals on their way through a stream: rows of channels, one a step, earlier ones first.
+"""Streams of rows: a signal is a tensor (steps, channels), and stages process it in pieces.
 
-A stage of a stream is entered by ``begin``, which gives it a state of its own and returns the
-function that pushes rows through it: ``push(rows, last) -> rows``. It returns what the rows so far
-decide, which may be fewer steps, or none yet; with ``last`` the signal ends, and all that was held
-back comes out. A whole signal in one push is the plain computation; there is no other code for it.
+``begin`` of a stage makes a new state and returns a function ``push(rows, last) -> rows``. Each
+call takes the next rows of the input, and returns the next rows of the output as far as the input
+so far determines them. There may be fewer of these, or none yet. ``last`` ends the signal, and the
+remaining rows come out. A whole signal in one push is the plain computation; there is no other
+code for it.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-Push = Callable[[Tensor, bool], Tensor]
-"""Rows (steps, channels), or audio (samples,), and whether they are the last -> likewise."""
+PushFunction = Callable[[Tensor, bool], Tensor]
+"""Rows (steps, channels) or audio (samples,), and whether they are the last -> rows or audio."""
 
 
 class Stage(Protocol):
     """A part of a frozen vocoder that rows can be pushed through."""
 
-    def begin(self, context: Line) -> Push:
-        """A fresh start; ``context`` is where the context of the rows can be read."""
+    def begin(self, context: SharedBuffer) -> PushFunction:
+        """Start a signal; the context of its rows is read from ``context``."""
         ...
 
-    def ready(self, steps: int) -> int:
-        """How many steps have come out when ``steps`` have gone in, and more will follow."""
+    def outputs_after(self, steps: int) -> int:
+        """Number of steps of output after ``steps`` of input, if more will follow."""
         ...
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         """The first step of the input that a step of the output depends on, far from the start."""
         ...
 
@@ -38,14 +39,14 @@ class ContextStage(Stage, Protocol):
     """A context network as a stage from mel rows (frames, n_mels) to context rows.
 
     Attributes:
-        rate: context rows for each frame.
+        rate: Context rows for each frame.
     """
 
     rate: int
 
 
 def form_of(network: object, name: str, *given: Any) -> Any:
-    """What the method of that name makes of a network: ``network.name(*given)``.
+    """A form of a network, made by its method of that name: ``network.name(*given)``.
 
     Raises:
         TypeError: the network has no such method.
@@ -58,13 +59,13 @@ def form_of(network: object, name: str, *given: Any) -> Any:
     return make(*given)
 
 
-class Stages:
-    """Stages one behind the other."""
+class SequentialStage:
+    """Stages one after another."""
 
     def __init__(self, stages: Sequence[Stage]):
         self.stages = stages
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         pushes = [stage.begin(context) for stage in self.stages]
 
         def push(rows: Tensor, last: bool) -> Tensor:
@@ -74,19 +75,21 @@ class Stages:
 
         return push
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         for stage in self.stages:
-            steps = stage.ready(steps)
+            steps = stage.outputs_after(steps)
         return steps
 
-    def needs(self, step: int) -> int:
+    def first_input_of(self, step: int) -> int:
         for stage in reversed(self.stages):
-            step = stage.needs(step)
+            step = stage.first_input_of(step)
         return step
 
 
-class Line:
-    """A signal that several readers read, each at its own pace; what all have read is dropped."""
+class SharedBuffer:
+    """A signal for several readers, each with its own position; rows that all have read are
+    dropped.
+    """
 
     def __init__(self) -> None:
         self._rows: Tensor | None = None
@@ -104,7 +107,7 @@ class Line:
         self._start = needed
 
     def reader(self, ratio: int = 1) -> Reader:
-        """A reader that makes ``ratio`` steps for each row."""
+        """A new reader, which repeats each row for ``ratio`` steps."""
         reader = Reader(self, ratio)
         self._readers.append(reader)
         return reader
@@ -112,15 +115,15 @@ class Line:
     def between(self, first: int, stop: int) -> Tensor:
         """Rows by their numbers since the start of the signal."""
         if self._rows is None:
-            raise ValueError("expected rows to read; none have come")
+            raise ValueError("expected rows to read; got none yet")
         return self._rows[first - self._start : stop - self._start]
 
 
 class Reader:
-    """A position in a :class:`Line`, counted in steps of which each row makes ``ratio``."""
+    """A position in a :class:`SharedBuffer`, in steps; each row lasts ``ratio`` steps."""
 
-    def __init__(self, line: Line, ratio: int):
-        self._line = line
+    def __init__(self, buffer: SharedBuffer, ratio: int):
+        self._buffer = buffer
         self._ratio = ratio
         self._position = 0
 
@@ -130,11 +133,11 @@ class Reader:
         return self._position // self._ratio
 
     def take(self, steps: int, transform: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """The next steps of the rows, each row repeated; a new tensor if they are transformed.
+        """The next steps, each row repeated; a new tensor if there is a transform.
 
         Args:
-            steps: how many; the rows must have come.
-            transform: (rows, channels) -> (rows, channels), of each row on its own.
+            steps: Number of steps; their rows must be in the buffer.
+            transform: A map of each row, (rows, channels) -> (rows, channels).
 
         Returns:
             (steps, channels).
@@ -146,11 +149,11 @@ class Reader:
         return repeated.flatten(0, 1)[skipped : skipped + steps]
 
     def take_apart(self, steps: int, transform: Callable[[Tensor], Tensor]) -> Tensor:
-        """The next steps of rows that hold their steps side by side.
+        """The next steps, where a row holds its steps side by side.
 
         Args:
-            steps: how many; the rows must have come.
-            transform: (rows, channels) -> (rows, ratio * parameters), of each row on its own.
+            steps: Number of steps; their rows must be in the buffer.
+            transform: A map of each row, (rows, channels) -> (rows, ratio * parameters).
 
         Returns:
             (steps, parameters).
@@ -159,16 +162,16 @@ class Reader:
         return rows.view(len(rows) * self._ratio, -1)[skipped : skipped + steps]
 
     def _rows(self, steps: int, transform: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, int]:
-        """The rows of the next steps, and how many steps of the first of them are past."""
+        """The rows of the next steps, and the number of steps of the first row that were taken."""
         start, stop = self._position, self._position + steps
         first = self.next_row
-        rows = self._line.between(first, -(-stop // self._ratio))
+        rows = self._buffer.between(first, -(-stop // self._ratio))
         self._position = stop
         return rows if transform is None else transform(rows), start - first * self._ratio
 
 
-class Queue:
-    """Rows that wait for what belongs to them."""
+class DelayLine:
+    """Rows that wait until the output that belongs to them exists; first in, first out."""
 
     def __init__(self) -> None:
         self._rows: Tensor | None = None
@@ -178,13 +181,13 @@ class Queue:
         self._rows = joined(self._rows, rows)
 
     def take(self, steps: int) -> Tensor:
-        """The first ``steps`` rows, which must have come; they leave."""
+        """Remove and return the first ``steps`` rows."""
         if self._rows is None:
-            raise ValueError("expected rows to take; none have come")
+            raise ValueError("expected rows to take; got none yet")
         taken, self._rows = self._rows[:steps], self._rows[steps:]
         return taken
 
 
 def joined(held: Tensor | None, rows: Tensor) -> Tensor:
-    """What was held back, if anything, then the new rows."""
+    """The rows that were held back, if any, then the new ones."""
     return rows if held is None or not len(held) else torch.cat([held, rows])

@@ -1,4 +1,4 @@
-"""Convolutions over rows, and what a chunk of rows leaves to the next."""
+"""Convolutions over rows, which carry the last rows of a piece over to the next."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.streaming.products import add_product
-from waveflow.streaming.rows import Push
-from waveflow.streaming.weights import baked, folded
+from waveflow.streaming.rows import PushFunction
+from waveflow.streaming.weights import as_taps, to_constant
 
 
 @dataclass(frozen=True)
 class Window:
-    """How far a convolution sees: of (past + steps + future) rows it makes ``steps``."""
+    """The receptive field of a convolution: (past + steps + future) rows give ``steps`` rows.
+
+    Attributes:
+        past: Number of rows before a step that it sees.
+        future: Number of rows after a step that it sees.
+    """
 
     past: int
     future: int
@@ -24,11 +29,11 @@ class Window:
     def begin(
         self, edge: Tensor, work: Callable[[Tensor, int], Tensor]
     ) -> Callable[[Tensor, bool], Tensor]:
-        """Push rows through ``work``; each push sees what earlier ones have left.
+        """A function that pushes rows through ``work``, and carries ``past`` rows over.
 
         Args:
-            edge: (channels,), the row that stands before the first and after the last.
-            work: (past + steps + future rows, steps) -> (steps, ...).
+            edge: The row before the first and after the last, (channels,).
+            work: The convolution, (past + steps + future rows, steps) -> (steps, ...).
         """
         held = edge.expand(self.past, -1)
         after = edge.expand(self.future, -1)
@@ -42,20 +47,20 @@ class Window:
 
         return push
 
-    def ready(self, steps: int) -> int:
-        """How many steps have come out when ``steps`` have gone in, and more will follow."""
+    def outputs_after(self, steps: int) -> int:
+        """Number of steps of output after ``steps`` of input, if more will follow."""
         return max(steps - self.future, 0)
 
 
-class Weighing(Protocol):
-    """A convolution without its bias, as :class:`Window` shows it rows."""
+class ConvolutionTaps(Protocol):
+    """A convolution without its bias, over the rows of a :class:`Window`."""
 
     def add_to(self, total: Tensor, seen: Tensor) -> None:
-        """Add to (steps, out) what (past + steps + future, in) rows give."""
+        """Add to (steps, out) the convolution of (past + steps + future, in) rows."""
         ...
 
     def of_constant(self, row: Tensor) -> Tensor:
-        """What a signal gives that is the same (in,) at every step: (out,), float64."""
+        """The output (out,) for a signal that is ``row`` (in,) at every step; float64."""
         ...
 
 
@@ -63,18 +68,18 @@ class Taps:
     r"""A dilated convolution as a sum of matrix products,
     :math:`y_t = \sum_k x_{t - \text{past} + k d}\, W_k`.
 
-    The rows that a tap weighs are a slice of the signal, so nothing is gathered or reordered, and
-    the products run at the speed of large matrices.
+    The rows of a tap are a slice of the signal, so nothing is gathered or reordered, and the
+    products run at the speed of large matrices.
 
     Args:
-        convolution: the convolution.
-        scale: factor of each output channel, (out,).
-        like: a tensor, for precision and device.
+        convolution: The convolution.
+        scale: Factor of each output channel, (out,).
+        like: A tensor with the precision and device of the computation.
     """
 
     def __init__(self, convolution: nn.Conv1d, scale: Tensor, like: Tensor):
-        weights, _ = folded(convolution)
-        self._weights = [baked(weight * scale, like) for weight in weights]
+        weights, _ = as_taps(convolution)
+        self._weights = [to_constant(weight * scale, like) for weight in weights]
         self._dilation = convolution.dilation[0]
 
     def add_to(self, total: Tensor, seen: Tensor) -> None:
@@ -90,15 +95,15 @@ class SeparableTaps:
     """A depthwise convolution, then a matrix.
 
     Args:
-        convolution: the depthwise convolution.
-        matrix: (in, out), float64, scaled already.
-        like: a tensor, for precision and device.
+        convolution: The depthwise convolution.
+        matrix: The scaled matrix, (in, out), float64.
+        like: A tensor with the precision and device of the computation.
     """
 
     def __init__(self, convolution: nn.Conv1d, matrix: Tensor, like: Tensor):
-        weights = folded(convolution)[0][:, 0]
-        self._weights = [baked(weight, like) for weight in weights]
-        self._matrix = baked(matrix, like)
+        weights = as_taps(convolution)[0][:, 0]
+        self._weights = [to_constant(weight, like) for weight in weights]
+        self._matrix = to_constant(matrix, like)
         self._dilation = convolution.dilation[0]
 
     def add_to(self, total: Tensor, seen: Tensor) -> None:
@@ -113,20 +118,20 @@ class SeparableTaps:
 
 
 class Convolution:
-    """A convolution with its bias, as a stage of a network.
+    """A convolution with its bias over rows, with zeros before and after the signal.
 
     Args:
-        convolution: the convolution, which the zeros round a signal are part of.
-        window: how far it sees.
+        convolution: The convolution.
+        window: Its receptive field.
     """
 
     def __init__(self, convolution: nn.Conv1d, window: Window):
         like = convolution.weight
-        bias = folded(convolution)[1]
+        bias = as_taps(convolution)[1]
         self.window = window
         self.edge = like.new_zeros(convolution.in_channels)
         self._taps = Taps(convolution, torch.ones_like(bias), like)
-        self._bias = baked(bias, like)
+        self._bias = to_constant(bias, like)
 
     def __call__(self, seen: Tensor, steps: int) -> Tensor:
         """(past + steps + future, in) -> (steps, out)."""
@@ -134,6 +139,6 @@ class Convolution:
         self._taps.add_to(total, seen)
         return total
 
-    def begin(self) -> Push:
-        """A fresh start."""
+    def begin(self) -> PushFunction:
+        """Start a signal."""
         return self.window.begin(self.edge, self)

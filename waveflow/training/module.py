@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from waveflow.bijections import ActNorm, Chain, Coupling, Reversible
-from waveflow.bijections.kept import Known
+from waveflow.bijections.cached import CachedScalar
 from waveflow.nets import Bounded
 from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.vocoder import Vocoder
@@ -33,7 +33,7 @@ class MovingAverage(AveragedModel):
     def __init__(self, model: Vocoder, *, decay: float):
         super().__init__(model)
         self.decay = decay
-        self._count = Known()
+        self._count = CachedScalar()
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
@@ -75,7 +75,7 @@ class LikelihoodTraining(lightning.LightningModule):
         self.register_buffer("skipped_in_a_row", torch.tensor(0))
         self.register_buffer("rate_scale", torch.tensor(1.0, dtype=torch.float32))
         self._numbers = {
-            name: Known() for name in ("skipped_steps", "skipped_in_a_row", "rate_scale")
+            name: CachedScalar() for name in ("skipped_steps", "skipped_in_a_row", "rate_scale")
         }
 
     @property

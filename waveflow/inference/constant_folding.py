@@ -1,4 +1,4 @@
-"""Copies of modules in which every constant is computed beforehand."""
+"""Constant folding: copies of modules in which every constant is computed beforehand."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 
-def folded(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """A copy without weight norm, with forms of modules in their place.
+def fold_constants(module: nn.Module, form: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """A copy without weight norm, in which each module is replaced by a form of it.
 
     Args:
-        module: any.
-        form: what takes the place of a module, such as :func:`constant` or :func:`fused`; it may
-            use the module up.
+        module: Any module.
+        form: The function that returns the form of a module, such as :func:`constant` or
+            :func:`fused`; it may use the module up.
     """
     return _replaced(copy.deepcopy(module), form)
 
 
 def constant(module: nn.Module) -> nn.Module:
-    """What takes the place of a module where it is traced: what its method ``constant`` makes."""
-    return _made("constant", module)
+    """The form of a module for tracing: the result of its method ``constant``, if it has one."""
+    return _form("constant", module)
 
 
 def fused(module: nn.Module) -> nn.Module:
-    """Likewise on a GPU, in few operators: what its method ``fused`` makes."""
-    return _made("fused", module)
+    """The form of a module for a GPU: the result of its method ``fused``, if it has one."""
+    return _form("fused", module)
 
 
-def _made(name: str, module: nn.Module) -> nn.Module:
+def _form(name: str, module: nn.Module) -> nn.Module:
     make: Any = getattr(module, name, None)
     return module if make is None else make()
 

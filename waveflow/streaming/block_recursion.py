@@ -7,20 +7,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from waveflow.streaming.rows import Line, Push, joined
+from waveflow.streaming.rows import PushFunction, SharedBuffer, joined
 
 
-class Blockwise:
-    """Whole blocks of samples, each from what came before it, (samples,) -> (samples,).
+class BlockRecursionStage:
+    """Whole blocks of samples, each computed from those before it, (samples,) -> (samples,).
 
     Its state is the last few hundred samples.
 
     Args:
-        read: the parameters of a frame's blocks, (frames, channels) -> (frames, blocks * n).
-        blocks: blocks of a frame.
-        block: samples of a block.
-        advance: samples (1, time), parameters (1, blocks, n) and past (1, memory) -> (1, time).
-        silence: the past of the first sample, (memory,).
+        read: The network of rows of the context, (frames, channels) -> (frames, blocks * n).
+        blocks: Number of blocks in a frame.
+        block: Number of samples in a block.
+        advance: The recursion: samples (1, time), parameters (1, blocks, n) and past
+            (1, memory) -> (1, time).
+        silence: The past of the first sample, (memory,).
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Blockwise:
         self._read, self._blocks, self._block = read, blocks, block
         self._advance, self._silence = advance, silence
 
-    def begin(self, context: Line) -> Push:
+    def begin(self, context: SharedBuffer) -> PushFunction:
         reader = context.reader(self._blocks)
         past, held = self._silence, self._silence[:0]
 
@@ -52,8 +53,8 @@ class Blockwise:
 
         return push
 
-    def ready(self, steps: int) -> int:
+    def outputs_after(self, steps: int) -> int:
         return steps // self._block * self._block
 
-    def needs(self, step: int) -> int:
-        return 0  # a recursion forgets nothing
+    def first_input_of(self, step: int) -> int:
+        return 0  # a recursion depends on all earlier samples
