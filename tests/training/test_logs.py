@@ -23,7 +23,9 @@ def config(config):
     return replace(
         config,
         optimizer=replace(config.optimizer, max_steps=8),
-        run=replace(config.run, log_every=1, loggers=("tensorboard", "csv", "wandb")),
+        run=replace(
+            config.run, log_every=1, audio_clips=1, loggers=("tensorboard", "csv", "wandb")
+        ),
     )
 
 
