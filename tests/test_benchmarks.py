@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import WARM_PYTHON
+
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "train.py"
 GPU = ROOT / "benchmarks" / "gpu.sh"
@@ -20,7 +22,7 @@ SMALLEST = "--model lapflow --channels 16 --layers 1 --flows 6 --batch 1 --sampl
 def test_training_is_measured(tmp_path):
     figures = tmp_path / "figures.json"
     options = f"{SMALLEST} --device cpu --threads 1 --reversible off,on --repeats 2 --profile"
-    command = [sys.executable, SCRIPT, *options.split(), "--json", figures]
+    command = [WARM_PYTHON, SCRIPT, *options.split(), "--json", figures]
     shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
     rows = json.loads(figures.read_text())["rows"]
     assert [row["reversible"] for row in rows] == ["off", "on"]

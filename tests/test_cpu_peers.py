@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.warm import WARM_PYTHON
 from waveflow.pretrained.hub import bundled
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -24,7 +25,7 @@ PUBLISHED = {"HiFi-GAN V1": 13.92, "HiFi-GAN V2": 0.92, "HiFi-GAN V3": 1.46}  # 
 def test_all_are_measured_in_one_run(tmp_path):
     figures = tmp_path / "figures.json"
     options = "--seconds 0.2 --rounds 1 --threads 1 --json"
-    command = [sys.executable, SCRIPT, *options.split(), figures]
+    command = [WARM_PYTHON, SCRIPT, *options.split(), figures]
     shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
     rows = {row.pop("vocoder"): row for row in json.loads(figures.read_text())["rows"]}
     own = [key for name in bundled() for key in (f"waveflow {name}", f"{name}, plain")]
@@ -56,7 +57,7 @@ def test_what_is_missing_is_told(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_no_gpu_is_told():
-    command = [sys.executable, BENCHMARKS / "gpu_peers.py"]
+    command = [WARM_PYTHON, BENCHMARKS / "gpu_peers.py"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 2
     assert "expected a CUDA device; torch sees none" in result.stderr

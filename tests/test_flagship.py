@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+
+from tests.warm import WARM_PYTHON
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def run(short_repository):
 
     def run(script, *arguments):
         done = subprocess.run(
-            [sys.executable, short_repository / "benchmarks" / script, *map(str, arguments)],
+            [WARM_PYTHON, short_repository / "benchmarks" / script, *map(str, arguments)],
             check=True,
             capture_output=True,
             text=True,

@@ -22,6 +22,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
+from tests.warm import WARM_PROGRAMS
 from waveflow.training.config import TrainingConfig
 from waveflow.training.crops import Batches
 
@@ -43,22 +44,36 @@ prepare = load("prepare")
 results = load("results")
 
 
-def start(*arguments, script=RECIPE / "train.sh", **environment):
+def start(*arguments, script, **environment):
+    """train.sh with the programs of PATH, among them an interpreter that has imported already."""
+    path = os.pathsep.join([str(WARM_PROGRAMS), os.environ["PATH"]])
     return subprocess.Popen(
         [script, *map(str, arguments)],
-        env=ALONE | environment,
+        env=ALONE | {"PATH": path} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def train(*arguments, code=0, **environment):
+def lines_of(*arguments, code=0, **options):
     """What train.sh prints, in lines."""
-    with start(*arguments, **environment) as process:
+    with start(*arguments, **options) as process:
         printed = process.communicate(timeout=300)[0]
     assert process.returncode == code, printed
     return printed.splitlines()
+
+
+@pytest.fixture(scope="module")
+def script(short_repository):
+    """train.sh of a repository without an environment of its own."""
+    return short_repository / "recipes" / "ljspeech" / "train.sh"
+
+
+@pytest.fixture(scope="module")
+def train(script):
+    """What train.sh prints, in lines."""
+    return partial(lines_of, script=script)
 
 
 def row(run):
@@ -76,7 +91,7 @@ def wait_for(true, *, seconds=120):
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(tmp_path_factory, train):
     """A run of the recipe on the clips of the repository, from nothing to its results."""
     run = tmp_path_factory.mktemp("recipe") / "run"
     return run, train("--smoke", "--out", run)
@@ -98,7 +113,7 @@ class Test_train_sh:
         assert printed[-1] == str(run / "listen" / "index.html")
         assert page.count("<audio") == 2 * len((run / "split" / "test.txt").read_text().split())
 
-    def test_skips_what_is_done(self, smoke):
+    def test_skips_what_is_done(self, smoke, train):
         run, _ = smoke
         before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
         begin = time.monotonic()
@@ -106,20 +121,20 @@ class Test_train_sh:
         assert time.monotonic() - begin < 10
         assert before == {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()}
 
-    def test_does_again_what_lost_its_output(self, smoke):
+    def test_does_again_what_lost_its_output(self, smoke, train):
         run, _ = smoke
         (run / "evaluation.json").unlink()
         lines = [line for line in train("--smoke", "--out", run) if line.startswith("==")]
         done = [f"== {name}: done before" for name in STAGES[:4]]
         assert lines == [*done, "== evaluate", "== table", "== page"]
 
-    def test_another_seed_is_another_run(self, smoke):
+    def test_another_seed_is_another_run(self, smoke, train):
         run, _ = smoke
         (*_, last) = train("--smoke", "--out", run, "--seed", 7, code=1)
         assert "seed" in last
         assert train("--smoke", "--out", run)[3] == "== train: done before"
 
-    def test_goes_on_after_the_time_limit(self, smoke, tmp_path):
+    def test_goes_on_after_the_time_limit(self, smoke, tmp_path, train, script):
         """With another seed, so that its results are seen to be its own."""
         options = ["--smoke", "--out", tmp_path, "--seed", 7, "--max-steps", 2]
         lines = train(*options, "--max-time", "00:00:00")
@@ -130,7 +145,9 @@ class Test_train_sh:
         )
         assert not (tmp_path / "stages" / "train").exists()
         assert not (tmp_path / "evaluation.json").exists()
-        with start(*options) as process:  # what follows training, the first run has shown
+        with start(
+            *options, script=script
+        ) as process:  # what follows training, the first run has shown
             wait_for((tmp_path / "stages" / "train").exists)
             process.send_signal(signal.SIGTERM)
             lines = process.communicate(timeout=60)[0].splitlines()
@@ -139,8 +156,8 @@ class Test_train_sh:
         weights = [load_file(run / "model" / "model.safetensors") for run in (tmp_path, smoke[0])]
         assert any(not torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
-    def test_SIGTERM_saves_the_run(self, tmp_path):  # noqa: N802
-        with start("--smoke", "--out", tmp_path, "--max-steps", 100_000) as process:
+    def test_SIGTERM_saves_the_run(self, tmp_path, script):  # noqa: N802
+        with start("--smoke", "--out", tmp_path, "--max-steps", 100_000, script=script) as process:
             wait_for(lambda: list(tmp_path.glob("model/*.safetensors")))
             process.send_signal(signal.SIGTERM)
             printed = process.communicate(timeout=60)[0]
@@ -150,8 +167,8 @@ class Test_train_sh:
         assert not (tmp_path / "stages" / "train").exists()
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-    def test_signals_end_other_stages_at_once(self, number, code, tmp_path):
-        with start("--smoke", "--out", tmp_path, RANK="1") as process:
+    def test_signals_end_other_stages_at_once(self, number, code, tmp_path, script):
+        with start("--smoke", "--out", tmp_path, RANK="1", script=script) as process:
             wait_for((tmp_path / "stages").is_dir)
             time.sleep(0.5)
             assert process.poll() is None  # it waits for the split of rank 0
@@ -160,7 +177,7 @@ class Test_train_sh:
         assert process.returncode == code
 
     @pytest.mark.parametrize("variable", ["RANK", "SLURM_PROCID", "NODE_RANK"])
-    def test_of_many_processes_only_one_does_the_other_stages(self, variable, smoke):
+    def test_of_many_processes_only_one_does_the_other_stages(self, variable, smoke, train):
         lines = train("--smoke", "--out", smoke[0], **{variable: "1"})
         assert lines == ["== train: done before"]
 
@@ -187,22 +204,23 @@ class Test_train_sh:
         environment = {"CUDA_VISIBLE_DEVICES": "0", "PYTHONPATH": path} if seen else {}
         script = tmp_path / "repository" / "recipes" / "ljspeech"
         script.parent.mkdir(parents=True)
-        for path in (".venv", "data", "waveflow"):
+        for path in ("data", "waveflow"):
             if (ROOT / path).exists():
                 (script.parents[1] / path).symlink_to(ROOT / path)
         shutil.copytree(RECIPE, script)
-        lines = train("--data", corpus, *options, code=1, script=script / "train.sh", **environment)
+        command = ["--data", corpus, *options]
+        lines = lines_of(*command, code=1, script=script / "train.sh", **environment)
         assert lines[-1].startswith("prepare.py: error"), lines
         told = [line for line in lines if line.startswith("recipe: ")]
         assert bool(told) == recipe.endswith("_gpu")
         assert [path.name for path in (script.parents[1] / "runs").iterdir()] == [recipe]
 
-    def test_begins_with_the_weights_of_a_model(self, tmp_path):
+    def test_begins_with_the_weights_of_a_model(self, tmp_path, train):
         options = ["--smoke", "--out", tmp_path / "run", "--max-steps", 1, "--device", "cpu"]
         lines = train(*options, "--init-from", tmp_path / "nobody", code=1)
         assert "nobody" in lines[-1]
 
-    def test_has_help(self):
+    def test_has_help(self, train):
         text = "\n".join(train("--help"))
         options = "data root config out split init-from device devices nodes max-time max-steps"
         for option in [*options.split(), "seed"]:
@@ -222,7 +240,7 @@ class Test_train_sh:
             (["--smoke", "--data", "."], "both"),
         ],
     )
-    def test_refuses_wrong_options_in_one_line(self, arguments, told):
+    def test_refuses_wrong_options_in_one_line(self, arguments, told, train):
         (line,) = train(*arguments, code=2)
         assert line.startswith("train.sh: error: ")
         assert told in line
@@ -283,7 +301,7 @@ class Test_verify:
         with pytest.raises(ValueError, match="1 bad clips: LJ045-0047"):
             prepare.verify(tmp_path)
 
-    def test_ends_train_sh_with_its_one_line(self, corpus, tmp_path):
+    def test_ends_train_sh_with_its_one_line(self, corpus, tmp_path, train):
         cut(corpus / "wavs" / "LJ002-0011.wav")
         lines = train("--data", corpus, "--out", tmp_path / "run", code=1)
         assert lines[-1].startswith(f"prepare.py: error: {corpus}: expected whole recordings")

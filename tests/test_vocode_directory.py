@@ -15,6 +15,7 @@ import soundfile
 import torch
 
 from tests.conftest import CLIPS
+from tests.warm import WARM_PYTHON
 from waveflow import LogMel, MelConfig
 from waveflow.audio import read_audio, write_audio
 from waveflow.audio.mel_file import mel_frames, open_mel, read_mel, write_mel
@@ -160,7 +161,7 @@ def test_a_terminated_run_leaves_whole_files_and_goes_on(model, tmp_path):
     (tmp_path / "mels").mkdir()
     np.save(tmp_path / "mels" / "long.npy", frames)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "waveflow", "vocode", tmp_path / "mels", "-o", out]
+    command = [WARM_PYTHON, "-m", "waveflow", "vocode", tmp_path / "mels", "-o", out]
     process = subprocess.Popen([*map(str, command), "--model", model, "--device", "cpu"])
     end = time.monotonic() + 60
     while not any(size > 10_000 for size in map(len, contents(out).values())):

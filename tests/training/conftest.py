@@ -13,7 +13,7 @@ from waveflow.training.corpus import load_clips
 
 @pytest.fixture
 def config():
-    """The smoke recipe, every twentieth clip held out; it logs figures, but neither sound nor images."""
+    """The smoke recipe, every twentieth clip held out; it logs figures alone."""
     recipe = TrainingConfig.from_yaml(ROOT / "recipes" / "ljspeech" / "smoke.yaml")
     return replace(
         recipe,

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from tests.warm import WARM_PYTHON
 from waveflow.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +28,14 @@ def command(config, out, *options, data=CLIPS):
 
 
 def start(config, out, *options, data=CLIPS, launcher=(), start_new_session=False, **environment):
-    """``waveflow train`` as a process of its own, one thread each."""
+    """``waveflow train`` as a process of its own, one thread each.
+
+    In a new session the interpreter is a new one as well: a signal to all reaches what it starts.
+    """
+    python = sys.executable if start_new_session else WARM_PYTHON
     words = command(config, out, *options, data=data)
     return subprocess.Popen(
-        [*map(str, launcher or [sys.executable]), "-m", "waveflow", *words],
+        [*map(str, launcher or [python]), "-m", "waveflow", *words],
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,30 +10,32 @@ import signal
 import socket
 import sys
 import threading
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec
+
+PRELOADED = [
+    "torch",
+    "librosa.filters",
+    "lightning.pytorch",
+    "matplotlib.pyplot",
+    "soundfile",
+    "waveflow.cli",
+    "waveflow.evaluation",
+    "waveflow.training.run",
+]
+"""What the processes of tests import."""
 
 # A fork has but one thread, so that none may begin with an import: these begin some.
 os.environ |= {"OPENBLAS_NUM_THREADS": "1"}
 found = find_spec("onnxruntime")  # torchmetrics imports it; it is there, but not executed
-sys.modules["onnxruntime"] = module_from_spec(found)
-sys.modules["onnxruntime"].InferenceSession = object
-
-import torch
-
-# what the processes of tests import
-import librosa.filters
-import lightning.pytorch
-import matplotlib.pyplot
-import soundfile
-import waveflow.cli
-import waveflow.evaluation
-import waveflow.training.run
-
-del sys.modules["onnxruntime"]
+if found:
+    sys.modules["onnxruntime"] = module_from_spec(found)
+    sys.modules["onnxruntime"].InferenceSession = object
+for name in PRELOADED:
+    import_module(name)
+sys.modules.pop("onnxruntime", None)
 
 OWN = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-
-
 RANKS = {"RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"}
 """Lightning reads these when it is imported."""
 
@@ -76,7 +78,9 @@ def become(request, files):
         signal.signal(number, signal.SIG_IGN)
     sys.executable = request["executable"]
     multiprocessing.set_executable(sys.executable)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
+    sys.modules["torch"].set_num_threads(
+        int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    )
     sys.stdin, sys.stdout, sys.stderr = streams = [
         open(number, mode, buffering=buffering, closefd=False, errors=errors)
         for number, mode, buffering, errors in (
