@@ -212,7 +212,12 @@ def run_config():
         data=replace(config.data, validation_list=None, exclude_list=None),
         optimizer=replace(config.optimizer, max_steps=8, patience=2),
         run=replace(
-            config.run, validate_every=4, checkpoint_every=2, log_every=1, loggers=("tensorboard",)
+            config.run,
+            validate_every=4,
+            checkpoint_every=2,
+            log_every=1,
+            audio_clips=0,
+            loggers=("csv",),
         ),
     )
 
@@ -222,11 +227,11 @@ class Test_a_run:
     @pytest.mark.parametrize(
         "values",
         [
-            {},
+            {"run.audio_clips": 1, "run.loggers": ["tensorboard"]},
             {"compute.precision": "bf16-mixed", "data.on_device": True},
             {"compute.reversible": True, "compute.accumulate": 2},
         ],
-        ids=["plain", "bf16, on the device", "reversible, in parts"],
+        ids=["with sound and pictures", "bf16, on the device", "reversible, in parts"],
     )
     def test_learns_validates_and_resumes(self, run_config, tmp_path, values, gpu):
         config = run_config.override(values)
@@ -266,14 +271,14 @@ class Test_a_run:
 
         watch("training_step"), watch("validation_step")
         before = torch.backends.cudnn.benchmark
-        config = run_config.override({"run.audio_clips": 0, "optimizer.max_steps": 6})
+        config = run_config.override({"optimizer.max_steps": 6})
         train(config, data=CORPUS, out=tmp_path / "run", device="cuda")
         assert seen == {"training_step": {True}, "validation_step": {False}}
         assert torch.backends.cudnn.benchmark == before
 
     def test_says_that_it_compiles(self, run_config, tmp_path, monkeypatch, capfd, gpu):
         monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **options: None)
-        values = {"run.audio_clips": 0, "optimizer.max_steps": 1, "compute.compile": "default"}
+        values = {"optimizer.max_steps": 1, "compute.compile": "default"}
         train(run_config.override(values), data=CORPUS, out=tmp_path / "run", device="cuda")
         first, *_ = capfd.readouterr().err.splitlines()
         assert "compiling the conditioners (compute.compile: default)" in first
@@ -291,7 +296,6 @@ class Test_a_run:
                 "run.checkpoint_every": 100,
                 "run.validate_every": 100,
                 "data.on_device": True,
-                "run.audio_clips": 0,
             }
         )
         waits = []
