@@ -10,7 +10,7 @@ import torch
 from tests.conftest import CLIPS
 from waveflow.audio import read_audio
 from waveflow.evaluation import NoSpeechError, f0_error, pitch, voicing_f1
-from waveflow.evaluation.memory import Memory
+from waveflow.evaluation.cache import MeasureCache
 from waveflow.evaluation.pitch import Pitch, pitch_error, score_pitch, track_pitch, voicing_score
 
 
@@ -74,7 +74,7 @@ def test_of_a_recording_identity_is_perfect_and_tracked_once(monkeypatch):
         return track_pitch(audio, rate)
 
     monkeypatch.setattr(pitch, "track_pitch", tracking)
-    monkeypatch.setattr(pitch, "_memory", Memory())
+    monkeypatch.setattr(pitch, "_cache", MeasureCache())
     assert score_pitch(audio, audio, 22050) == (0, 1)
     assert score_pitch(audio, audio, 22050) == (0, 1)
     assert len(tracked) == 3

@@ -46,7 +46,7 @@ def files_below(
         OSError: a folder cannot be read.
     """
     folder = as_path(folder)
-    found: list[Path] = []
+    files: list[Path] = []
     left_out: dict[str, list[Path]] = defaultdict(list)
     reached = {os.path.realpath(but)} if but is not None else set()
     waiting: list[Path] = [folder]
@@ -69,15 +69,15 @@ def files_below(
             elif _is_hidden(path.name):
                 continue
             elif suffix in suffixes and (path.is_file() or path.is_symlink()):
-                found.append(path)
+                files.append(path)
             elif suffix in _OTHER_SOUNDS:
                 left_out["files in unsupported formats"].append(path)
             elif path.is_symlink() and not path.exists():
                 left_out["broken links"].append(path)
     if left_out:
-        told = [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in left_out.items()]
-        warnings.warn(f"{folder}: left out {'; '.join(told)}", stacklevel=2)
-    return sorted(found)
+        reasons = [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in left_out.items()]
+        warnings.warn(f"{folder}: left out {'; '.join(reasons)}", stacklevel=2)
+    return sorted(files)
 
 
 def _is_hidden(name: str) -> bool:

@@ -21,7 +21,7 @@ from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.io.yaml import read_yaml
 from waveflow.training.adversarial import AdversarialTraining
-from waveflow.training.callbacks import Autotune, KeepRun, StopInTime, deadline
+from waveflow.training.callbacks import Autotune, CheckpointCallback, StopCallback, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_step,
@@ -146,9 +146,9 @@ def train(
     torch.manual_seed(config.run.seed)
     module = _module(config, start)  # first, because it fails early
     corpus = Corpus(data, config)
-    stop = StopInTime(end)
+    stop = StopCallback(end)
     with warnings.catch_warnings():
-        _hush()
+        _hide_messages()
         trainer = lightning.Trainer(
             max_steps=config.optimizer.max_steps,
             accelerator={"cuda": "gpu"}.get(device, device),
@@ -160,12 +160,12 @@ def train(
             plugins=[SafeCheckpointIO()],
             logger=make_loggers(config.run.loggers, out, step=step),
             callbacks=[
-                KeepRun(
+                CheckpointCallback(
                     Recovery(
                         checkpoints,
                         patience=config.optimizer.patience,
                         backoff=config.optimizer.backoff,
-                        look_every=config.run.log_every,
+                        check_every=config.run.log_every,
                     ),
                     out / MODEL_FOLDER,
                     every=config.run.checkpoint_every,
@@ -261,7 +261,7 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple
     ]
 
 
-def _hush() -> None:
+def _hide_messages() -> None:
     """Hide messages of Lightning that do not apply here."""
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
