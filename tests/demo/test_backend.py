@@ -58,7 +58,7 @@ class Test_vocode:
         assert sound.nats == pytest.approx(nats_per_sample(vocoder, recording), abs=1e-4)
         assert sound.times_real_time > 1
         assert sound.mel_distance < 0.3
-        assert sound.asked.shape == sound.made.shape
+        assert sound.input_mel.shape == sound.output_mel.shape
 
     def test_the_denoiser_is_the_librarys(self, backend):
         plain = vocode_recording(backend, CLIP, OPTIONS)

@@ -86,7 +86,7 @@ def test_silence_noise_and_other_shapes():
     for metric in (f0_error, voicing_f1):
         with pytest.raises(NoSpeechError, match="silence"):
             metric(tone, torch.zeros_like(tone), 22050)
-        with pytest.raises(ValueError, match="one shape"):
+        with pytest.raises(ValueError, match="the same shape"):
             metric(tone, tone[1:], 22050)
         with pytest.raises(NoSpeechError, match="voiced"):
             metric(noise, tone, 22050)

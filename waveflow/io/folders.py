@@ -52,14 +52,13 @@ def files_below(
     waiting: list[Path] = [folder]
     links: list[Path] = []
     while waiting or links:
-        here = (
-            waiting.pop() if waiting else links.pop(0)
-        )  # links last, so that a folder keeps its real path
-        place = os.path.realpath(here)
-        if place in reached or (here != folder and _leads_back(here, place)):
+        # links last, so that a folder keeps its real path
+        current = waiting.pop() if waiting else links.pop(0)
+        target = os.path.realpath(current)
+        if target in reached or (current != folder and _leads_back(current, target)):
             continue
-        reached.add(place)
-        for path in sorted(map(here.joinpath, os.listdir(here))):
+        reached.add(target)
+        for path in sorted(map(current.joinpath, os.listdir(current))):
             suffix = path.suffix.lower()
             if os.path.isdir(path):
                 if not _is_hidden(path.name):
@@ -84,9 +83,9 @@ def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
-def _leads_back(link: Path, place: str) -> bool:
+def _leads_back(link: Path, target: str) -> bool:
     """Whether a link leads to a folder that contains it."""
-    return link.is_symlink() and link.parent.resolve().is_relative_to(place)
+    return link.is_symlink() and link.parent.resolve().is_relative_to(target)
 
 
 def _has_files(folder: Path, suffixes: tuple[str, ...]) -> bool:

@@ -137,8 +137,8 @@ def train(
         raise ValueError(f"{out}: expected a run to resume; got no checkpoint")
     if (out / RUN_FILE).is_file():
         # missing fields of an older run have their defaults
-        then = TrainingConfig.from_dict(read_yaml(out / RUN_FILE))
-        _require_same_run(then.to_dict(), config.to_dict())
+        before = TrainingConfig.from_dict(read_yaml(out / RUN_FILE))
+        _require_same_run(before.to_dict(), config.to_dict())
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     start = None
     if config.run.init_from is not None and checkpoint is None:
@@ -225,13 +225,15 @@ def _read_start(config: TrainingConfig) -> Vocoder:
         ValueError: its model or mel does not fit.
     """
     start = Vocoder.from_pretrained(str(config.run.init_from))
-    here, there = config.vocoder.to_dict(), start.config.to_dict()
+    recipe, given = config.vocoder.to_dict(), start.config.to_dict()
     if start.config.mel != config.mel or not config.model.grows_from(start.config.model):
         sections = ("model", "mel")
-        different = _differences(there, {section: here[section] for section in sections})
+        different = _differences(given, {section: recipe[section] for section in sections})
         raise ValueError(
             f"{config.run.init_from}: expected a model that fits the recipe; it differs in "
-            + "; ".join(f"{key}: {there!r} there, {here!r} here" for key, there, here in different)
+            + "; ".join(
+                f"{key}: {theirs!r} there, {ours!r} here" for key, theirs, ours in different
+            )
         )
     return start
 
