@@ -147,7 +147,7 @@ def renamed(**former: tuple[str, Mapping[str, Any]]) -> Callable[[_Section], _Se
                     del values[former[old][0]]
             values, faults = _by_todays_names(section, values)
             if faults:
-                raise ValueError(section._told + "; ".join(faults))
+                raise ValueError(section._prefix + "; ".join(faults))
             make(self, *args, **values)
 
         section.former = former
