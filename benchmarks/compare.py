@@ -28,7 +28,7 @@ from steps import Step
 
 from waveflow import Vocoder
 from waveflow.evaluation import evaluate
-from waveflow.evaluation.arithmetic import gmacs_per_second
+from waveflow.evaluation.flops import gmacs_per_second
 from waveflow.io.atomic import write_atomically
 from waveflow.io.markdown import markdown_table, written
 from waveflow.io.text import read_json

@@ -17,7 +17,7 @@ import peers
 import torch
 import train
 
-from waveflow.evaluation.machine import describe
+from waveflow.evaluation.peak import describe_machine
 from waveflow.io.atomic import write_atomically
 from waveflow.io.markdown import table_of_figures
 from waveflow.io.text import read_json
@@ -39,7 +39,7 @@ def environment(device: str) -> dict[str, Any]:
     found = {name: version(name) for name in PACKAGES}
     cuda = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
     return {
-        "machine": describe(device),
+        "machine": describe_machine(device),
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": os.cpu_count(),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from waveflow.bijections.lapped import dct4
 from waveflow.evaluation.bench.turns import in_turns
-from waveflow.evaluation.machine import elapsed
+from waveflow.evaluation.peak import elapsed
 from waveflow.io.markdown import markdown_table
 
 SAMPLES = 256 * 688  # eight seconds at 22 050 Hz

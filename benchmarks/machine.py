@@ -6,14 +6,14 @@ import argparse
 
 import torch
 
-from waveflow.evaluation.machine import DTYPES, describe, matmul_peak, seconds
+from waveflow.evaluation.peak import DTYPES, describe_machine, matmul_peak, median_seconds
 
 
 def copy_bandwidth(device: str) -> float:
     """Bytes/s read and written together while half a gigabyte is copied."""
     source = torch.ones(2**27, device=device)
     target = torch.empty_like(source)
-    return 2 * 4 * source.numel() / seconds(lambda: target.copy_(source), device)
+    return 2 * 4 * source.numel() / median_seconds(lambda: target.copy_(source), device)
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(describe(options.device))
+    print(describe_machine(options.device))
     bandwidth = copy_bandwidth(options.device)
     print(f"copy: {bandwidth / 1e9:.1f} GB/s")
     for precision in DTYPES:

@@ -41,11 +41,11 @@ from torch.nn.functional import leaky_relu
 from waveflow import Vocoder, VocoderConfig
 from waveflow.audio.mel import MelConfig
 from waveflow.config import WaveGlowConfig
-from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.bench.engines import plain
 from waveflow.evaluation.bench.turns import in_turns, speeds
 from waveflow.evaluation.bench.worker import mel_of_noise
-from waveflow.evaluation.machine import describe, elapsed, matmul_peak
+from waveflow.evaluation.flops import gmacs_per_second
+from waveflow.evaluation.peak import describe_machine, elapsed, matmul_peak
 from waveflow.io.markdown import table_of_figures
 from waveflow.pretrained.hub import bundled
 
@@ -233,7 +233,7 @@ def run(description: str, **defaults: Any) -> None:
         slow = [*waveglow(options), others[0]]  # Vocos, to compare with
         rows += compare(slow, min(options.rounds, WAVEGLOW_ROUNDS), options.device)[0][:-1]
     packages = ", ".join(f"{name} {version(name)}" for name in ("vocos", "transformers"))
-    machine = f"{describe(options.device)}, {packages}"
+    machine = f"{describe_machine(options.device)}, {packages}"
     print(
         f"{machine}; fp32 matrix product {peak / 1e9:.0f} GFLOP/s; "
         f"{options.batch} × {options.seconds:g} s, {options.rounds} rounds\n"

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from waveflow.evaluation.machine import synchronize
+from waveflow.evaluation.peak import synchronize
 from waveflow.io.markdown import markdown_table
 from waveflow.training.config import ComputeConfig, TrainingConfig
 from waveflow.training.module import LikelihoodTraining

@@ -23,7 +23,7 @@ from steps import Step, model_flop, peak_memory, profile_step
 
 from waveflow.devices import DEVICES, choose_device
 from waveflow.evaluation.bench.turns import fresh_process, in_turns
-from waveflow.evaluation.machine import describe, elapsed, matmul_peak
+from waveflow.evaluation.peak import describe_machine, elapsed, matmul_peak
 from waveflow.io.markdown import table_of_figures
 from waveflow.training.config import ComputeConfig, TrainingConfig
 
@@ -134,13 +134,15 @@ def main() -> None:
         peaks = {precision: max(before[precision], after[precision]) for precision in before}
         for row, config, measured in zip(rows, configs, times, strict=True):
             row.update(rates(config, [1000 * took for took in measured], peaks[row["precision"]]))
-    print(f"{describe(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n")
+    print(f"{describe_machine(device)}; copies {copy_bandwidth(device) / 1e9:.1f} GB/s\n")
     print(table_of_figures(rows, COLUMNS))
     if options.profile:
         for config in configs:
             print(f"\n{describe_variant(config)}\n\n{profile_step(Step(config, device))}")
     if options.json:
-        options.json.write_text(json.dumps({"machine": describe(device), "rows": rows}, indent=1))
+        options.json.write_text(
+            json.dumps({"machine": describe_machine(device), "rows": rows}, indent=1)
+        )
 
 
 def _options() -> argparse.Namespace:

@@ -39,7 +39,7 @@ from waveflow.inference.whole_consistency import few_operators
 from waveflow.nets import WaveNet
 from waveflow.nets.bounded import Bounded
 from waveflow.precision import exact_convolutions
-from waveflow.training.callbacks import StopInTime
+from waveflow.training.callbacks import StopCallback
 from waveflow.training.config import TrainingConfig
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.run import train
@@ -299,14 +299,14 @@ class Test_a_run:
             }
         )
         waits = []
-        on_step = StopInTime.on_step
+        on_step = StopCallback.on_step
 
         def look(self, *args):
             waits.append(Counter(gpu.waits))
             gpu.clear()
             on_step(self, *args)
 
-        monkeypatch.setattr(StopInTime, "on_step", look)
+        monkeypatch.setattr(StopCallback, "on_step", look)
         train(config, data=CORPUS, out=tmp_path / "run", device="cuda")
         for seen in waits[2:-1]:
             synthesised = {line for line in seen if line.startswith("long_term.py")}

@@ -115,7 +115,7 @@ def test_a_process_that_dies_is_told_in_a_line(busy):
     os.kill(children(process.pid)[0], signal.SIGKILL)
     assert process.wait(30) == 1
     (line,) = process.stderr.read().splitlines()
-    assert line.startswith("waveflow: error: expected processes that last; one has died")
+    assert line.startswith("waveflow: error: expected all processes to finish; one has died")
 
 
 @linux

@@ -20,6 +20,9 @@ MOVED = {
 """Modules, with all below them, by their former names."""
 RENAMED = {
     "waveflow.bijections": {"Lapped": "LappedTransform", "Polyphase": "Squeeze"},
+    "waveflow.demo": {"Studio": "Backend"},
+    "waveflow.evaluation": {"Recorded": "RecordingScore"},
+    "waveflow.evaluation.bench.memory": {"Memory": "PeakMemory"},
     "waveflow.nets": {"Padded": "PaddedConv1d"},
 }
 """Names in modules by their former names."""

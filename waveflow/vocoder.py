@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from waveflow.audio.check import check_mel, warn_of_doubt
+from waveflow.audio.check import check_mel, warn_if_implausible
 from waveflow.audio.consistency import MelConsistency
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.checks import floating, tensor, whole, whole_numbers
@@ -19,10 +19,10 @@ from waveflow.inference.staleness import StalenessCheck
 from waveflow.noise import checked_seed
 from waveflow.precision import full_precision, in_single, single_or_better, uncompiled
 from waveflow.pretrained.limits import require_affordable
-from waveflow.pretrained.mixin import Saved
+from waveflow.pretrained.mixin import PretrainedMixin
 
 
-class Vocoder(Saved):
+class Vocoder(PretrainedMixin):
     """A mel front end, a context network and a flow, used in both directions.
 
     ``vocoder(mel)`` is sound, ``vocoder.log_prob(audio)`` its exact log-likelihood. Audio is
@@ -114,7 +114,7 @@ class Vocoder(Saved):
         engine = self.engine()
         audio = engine.like.new_zeros(len(parts), mel.shape[-1] * self.config.mel.hop_length)
         for part in parts if mel_config is None else []:
-            warn_of_doubt(part, self._log_mel)
+            warn_if_implausible(part, self._log_mel)
         for example, sound in engine.each(parts, synthesis, seed=seed, chunk=chunk):
             audio[example, : len(sound)] = sound
         return audio

@@ -104,5 +104,5 @@ def test_nothing_voiced_is_told():
         band_periodicity(tone, 0 * tone, RATE)
     with pytest.raises(NoSpeechError, match="voiced"):
         band_periodicity(0.1 * noise(len(tone)), tone, RATE)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         band_periodicity(tone, tone[1:], RATE)

@@ -15,7 +15,7 @@ from waveflow.cli import main
 from waveflow.evaluation import gmacs_per_second
 from waveflow.evaluation.bench import Case, Plan, Stream, Unavailable, worker
 from waveflow.evaluation.bench.engines import counted, synthesis_of
-from waveflow.evaluation.bench.memory import RESET, Memory
+from waveflow.evaluation.bench.memory import RESET, PeakMemory
 
 LINUX = RESET.exists()
 
@@ -98,7 +98,7 @@ def test_memory_is_the_peak_and_forgets_earlier_ones():
 
     touch(300)
     for megabytes in (200, 100):
-        with Memory("cpu") as grown:
+        with PeakMemory("cpu") as grown:
             touch(megabytes)
         assert grown.bytes == pytest.approx(1e6 * megabytes, abs=1e7)
 

@@ -91,9 +91,9 @@ def test_silence_and_snippets_have_no_score(metric, speech):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_other_shapes_and_nan_are_refused(metric, speech):
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         metric(speech, speech[1:], 22050)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         metric(speech[None], speech[None], 22050)
     with pytest.raises(ValueError, match="finite"):
         metric(speech, speech * float("nan"), 22050)

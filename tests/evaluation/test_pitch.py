@@ -10,7 +10,7 @@ import torch
 from tests.conftest import CLIPS
 from waveflow.audio import read_audio
 from waveflow.evaluation import NoSpeechError, f0_error, pitch, voicing_f1
-from waveflow.evaluation.memory import Memory
+from waveflow.evaluation.cache import MeasureCache
 from waveflow.evaluation.pitch import Pitch, pitch_error, score_pitch, track_pitch, voicing_score
 
 
@@ -74,7 +74,7 @@ def test_of_a_recording_identity_is_perfect_and_tracked_once(monkeypatch):
         return track_pitch(audio, rate)
 
     monkeypatch.setattr(pitch, "track_pitch", tracking)
-    monkeypatch.setattr(pitch, "_memory", Memory())
+    monkeypatch.setattr(pitch, "_cache", MeasureCache())
     assert score_pitch(audio, audio, 22050) == (0, 1)
     assert score_pitch(audio, audio, 22050) == (0, 1)
     assert len(tracked) == 3
@@ -86,7 +86,7 @@ def test_silence_noise_and_other_shapes():
     for metric in (f0_error, voicing_f1):
         with pytest.raises(NoSpeechError, match="silence"):
             metric(tone, torch.zeros_like(tone), 22050)
-        with pytest.raises(ValueError, match="one shape"):
+        with pytest.raises(ValueError, match="the same shape"):
             metric(tone, tone[1:], 22050)
         with pytest.raises(NoSpeechError, match="voiced"):
             metric(noise, tone, 22050)

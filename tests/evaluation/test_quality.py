@@ -13,7 +13,7 @@ from tests.conftest import CLIPS
 from waveflow.audio import read_audio, resample, write_audio
 from waveflow.evaluation import (
     NoSpeechError,
-    Recorded,
+    RecordingScore,
     Report,
     crepe_score,
     distill_mos,
@@ -83,7 +83,7 @@ def test_scores_of_a_pair_and_of_silence(clip, hiss):
     assert found["dnsmos"] == recorded.dnsmos
     assert found["band_periodicity"] == recorded.band_periodicity
     silent = quality_scores(0 * clip, 0 * clip, RATE)
-    assert silent.pop("recorded") == Recorded()
+    assert silent.pop("recorded") == RecordingScore()
     assert set(silent.values()) == {None}
     for judge in (distill_mos, dnsmos):
         with pytest.raises(NoSpeechError, match="silence"):
@@ -111,7 +111,7 @@ def test_reports_and_tables_have_the_judges(vocoder, clip, tmp_path, monkeypatch
         "crepe_pitch_error": 20.0,
         "crepe_voicing_f1": 0.9,
         "band_periodicity": (0.9, 0.7, 0.5, -0.012, None),
-        "recorded": Recorded(4.25, 3.25, (0.95, 0.8, 0.6, 0.5, 0.3)),
+        "recorded": RecordingScore(4.25, 3.25, (0.95, 0.8, 0.6, 0.5, 0.3)),
     }
     monkeypatch.setattr("waveflow.evaluation.scoring.quality_scores", lambda *_: found)
     write_audio(tmp_path / "clip.wav", clip, RATE)

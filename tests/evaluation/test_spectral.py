@@ -51,7 +51,7 @@ class Test_each:
             metric(recording, torch.zeros_like(recording), 22050)
         with pytest.raises(NoSpeechError, match="samples"):
             metric(recording[9000:9300], recording[9000:9300], 22050)
-        with pytest.raises(ValueError, match="one shape"):
+        with pytest.raises(ValueError, match="the same shape"):
             metric(recording, recording[1:], 22050)
         with pytest.raises(ValueError, match="finite"):
             metric(recording, recording * math.nan, 22050)

@@ -14,7 +14,7 @@ from tests.interop import reference_forms as forms
 from tests.interop.reference_forms import WEIGHTS
 from tests.interop.test_nvidia import CHANNELS, FLOWS, GOLDEN, GROUPS
 from waveflow import Vocoder
-from waveflow.cli import convert, main
+from waveflow.cli import import_checkpoint, main
 from waveflow.interop import importing
 from waveflow.interop.comparing import compare
 from waveflow.interop.families import FAMILIES
@@ -152,7 +152,7 @@ def test_prefixes_and_places(family, tmp_path, capsys):
 
 
 def test_families_are_those_of_the_command():
-    assert tuple(FAMILIES) == convert._FAMILIES
+    assert tuple(FAMILIES) == import_checkpoint._FAMILIES
 
 
 def old_encode(weights, audio, mel):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from waveflow.interop.archives import read_archive
+from waveflow.interop.nemo_archive import read_archive
 from waveflow.io import budget
 from waveflow.io.npz import require_bounded
 from waveflow.io.torch_files.tensors import Storages

@@ -23,7 +23,7 @@ from waveflow.evaluation import evaluate, read_recording
 from waveflow.evaluation.page import write_page
 from waveflow.export.onnx import export_onnx, export_torch
 from waveflow.interop.checkpoint import open_checkpoint
-from waveflow.interop.importing import _appearing, import_checkpoint
+from waveflow.interop.importing import _atomic_folder, import_checkpoint
 from waveflow.io.atomic import atomic_path, remove_leftovers, write_atomically
 from waveflow.io.text import read_json
 from waveflow.training.clips import Clip
@@ -91,7 +91,7 @@ def test_names_of_folders_too(kind, vocoder, tmp_path):
     name = long_name("", "japanese")
     FOLDERS[kind][0](tmp_path / name, vocoder)
     assert os.listdir(tmp_path) == [name]
-    with _appearing(tmp_path / name[1:]) as temporary:
+    with _atomic_folder(tmp_path / name[1:]) as temporary:
         assert temporary.parent == tmp_path
         assert temporary.name.startswith(".")
         (temporary / "config.yaml").touch()
@@ -161,7 +161,7 @@ def test_so_is_a_file_in_a_folder(kind, vocoder, tmp_path):
         write(tmp_path / "x", vocoder)
     assert caught.value.filename == str(tmp_path / "x" / first)
     with full_disk(), pytest.raises(OSError, match="too large") as caught:
-        with _appearing(tmp_path / "y") as temporary:
+        with _atomic_folder(tmp_path / "y") as temporary:
             vocoder.save_pretrained(temporary)
     assert caught.value.filename == str(tmp_path / "y" / "model.safetensors")
     assert sorted(os.listdir(tmp_path)) == ["x"]

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, default_collate
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.noise import uniform_noise
 from waveflow.training.clips import Clip, MemoryClips
-from waveflow.training.crops import Bank, Batches, Crops, Places
-from waveflow.training.data import Share
+from waveflow.training.crops import Batches, CropPositions, Crops, DeviceCorpus
+from waveflow.training.data import RankSampler
 
 
 class InGroups(MemoryClips):
@@ -87,13 +87,13 @@ def test_a_batch_that_does_not_divide_is_refused():
 
 @pytest.mark.parametrize(("size", "devices"), [(5, 1), (5, 2), (2, 5)])
 def test_validation_clips_are_shared_once_and_nobody_is_left_out(size, devices):
-    shares = [list(Share(size, rank=rank, devices=devices)) for rank in range(devices)]
+    shares = [list(RankSampler(size, rank=rank, devices=devices)) for rank in range(devices)]
     assert all(shares)
     assert sorted(i for share in shares for i in share if i < size) == list(range(size))
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-@pytest.mark.parametrize("kind", [lambda crops: crops, Places], ids=["crops", "places"])
+@pytest.mark.parametrize("kind", [lambda crops: crops, CropPositions], ids=["crops", "positions"])
 def test_workers_of_every_start_method_draw_the_same(clips, kind, method):
     few = MemoryClips(clips.clips[:2], hop_length=256)
     dataset = kind(Crops(few, segment_frames=16, seed=3))
@@ -108,12 +108,12 @@ def test_workers_of_every_start_method_draw_the_same(clips, kind, method):
         torch.testing.assert_close(batch, default_collate(pair), rtol=0, atol=0)
 
 
-def test_a_bank_cuts_the_same_crops(clips):
+def test_a_device_corpus_cuts_the_same_crops(clips):
     crops = Crops(clips, segment_frames=16, seed=3)
-    places = Places(crops)
-    bank = Bank(list(clips.clips), crops, device=torch.device("cpu"))
+    positions = CropPositions(crops)
+    corpus = DeviceCorpus(list(clips.clips), crops, device=torch.device("cpu"))
     numbers = [0, 5, 77, 3]
-    audio, mel = bank.cut(torch.stack([places[number] for number in numbers]))
+    audio, mel = corpus.cut(torch.stack([positions[number] for number in numbers]))
     assert torch.equal(audio, torch.stack([crops[number][0] for number in numbers]))
     assert torch.equal(mel, torch.stack([crops[number][1] for number in numbers]))
 

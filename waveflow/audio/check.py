@@ -65,7 +65,7 @@ ENOUGH = 128
 """Fewest frames for which these statistics are meaningful."""
 
 
-def doubt(mel: Tensor, log_mel: LogMel) -> str | None:
+def diagnose_mel(mel: Tensor, log_mel: LogMel) -> str | None:
     """The reason why a mel is implausible although :func:`check_mel` accepts it, or None.
 
     Args:
@@ -91,14 +91,14 @@ def doubt(mel: Tensor, log_mel: LogMel) -> str | None:
     return None
 
 
-def warn_of_doubt(mel: Tensor, log_mel: LogMel, *, stacklevel: int = 2) -> None:
-    """Warn with :class:`MelWarning` if :func:`doubt` finds the mel implausible.
+def warn_if_implausible(mel: Tensor, log_mel: LogMel, *, stacklevel: int = 2) -> None:
+    """Warn with :class:`MelWarning` if :func:`diagnose_mel` finds the mel implausible.
 
     Args:
         mel: the mel, (n_mels, frames), natural log.
         log_mel: front end of its declared convention.
         stacklevel: ``stacklevel`` of ``warnings.warn``, counted from the caller of this function.
     """
-    reason = doubt(mel, log_mel)
+    reason = diagnose_mel(mel, log_mel)
     if reason is not None:
         warnings.warn(reason, MelWarning, stacklevel=stacklevel + 1)

@@ -137,15 +137,15 @@ def open_whole(file: BinaryIO) -> View:
     samples = _samples(view)
     if samples is None:
         return view
-    there = max(view.size - samples.place, 0)
+    available = max(view.size - samples.place, 0)
     if _is_open(samples, view):
         place, form = samples.field
-        length = min(there + samples.counted, 2 ** (8 * struct.calcsize(form)) - 1)
+        length = min(available + samples.counted, 2 ** (8 * struct.calcsize(form)) - 1)
         view.replaced = {place: struct.pack(form, length)}
-    elif samples.length > there:
+    elif samples.length > available:
         raise ValueError(
             f"expected {samples.length} bytes of samples according to its header; "
-            f"got {there}: the file was cut short"
+            f"got {available}: the file was cut short"
         )
     return view
 
@@ -217,8 +217,8 @@ def _is_open(samples: Samples, view: View) -> bool:
     """
     place, length, whole = samples.place, samples.length, samples.whole
     if length == 0:
-        nothing_told = whole is not None and (whole + 8 <= place or _is_made_up(whole))
-        return nothing_told or not _CHUNK_NAME.match(view.at(place, 4))
+        whole_unknown = whole is not None and (whole + 8 <= place or _is_made_up(whole))
+        return whole_unknown or not _CHUNK_NAME.match(view.at(place, 4))
     if length <= view.size - place or length < _LARGE:
         return False
     contradicts = whole is not None and whole + 8 < place + length

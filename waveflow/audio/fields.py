@@ -85,7 +85,7 @@ class Section:
 
     section: ClassVar[str]
     former: ClassVar[Mapping[str, tuple[str, Mapping[str, Any]]]] = {}
-    _told: ClassVar[str] = ""
+    _prefix: ClassVar[str] = ""
     _least: ClassVar[str] = "of {} or more"
 
     def __post_init__(self) -> None:
@@ -108,11 +108,11 @@ class Section:
             if wanted is not None:
                 faults[one.name] = f"expected {path} {wanted}; got {value!r}"
         for name, method in _relations(own).items():
-            told = None if faults.keys() & method.names else method(self)
-            if told is not None:
-                faults[name] = told
+            fault = None if faults.keys() & method.names else method(self)
+            if fault is not None:
+                faults[name] = fault
         if faults:
-            raise ValueError(self._told + "; ".join(faults.values()))
+            raise ValueError(self._prefix + "; ".join(faults.values()))
 
     def _wanted(self, value: float, limits: Range) -> str | None:
         """The expectation that a number out of range violates."""
@@ -147,7 +147,7 @@ def renamed(**former: tuple[str, Mapping[str, Any]]) -> Callable[[_Section], _Se
                     del values[former[old][0]]
             values, faults = _by_todays_names(section, values)
             if faults:
-                raise ValueError(section._told + "; ".join(faults))
+                raise ValueError(section._prefix + "; ".join(faults))
             make(self, *args, **values)
 
         section.former = former
@@ -247,19 +247,19 @@ def plain_fields(section: Any, values: Any) -> dict[str, Any]:
 @cache
 def _relations(section: Any) -> dict[str, Any]:
     """The methods marked as :func:`relation`, by name."""
-    found = {name: getattr(section, name) for name in dir(section)}
-    return {name: method for name, method in found.items() if hasattr(method, "names")}
+    attributes = {name: getattr(section, name) for name in dir(section)}
+    return {name: method for name, method in attributes.items() if hasattr(method, "names")}
 
 
 @cache
 def _kinds(section: Any) -> dict[Field[Any], tuple[Any, ...]]:
     """The types that the value of each field may have."""
     hints = get_type_hints(section)
-    found = {}
+    kinds = {}
     for one in fields(section):
         hint = hints[one.name]
-        found[one] = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    return found
+        kinds[one] = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return kinds
 
 
 def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:

@@ -46,7 +46,7 @@ class MelConfig(Section):
     """
 
     section: ClassVar[str] = "mel"
-    _told: ClassVar[str] = "mel: "
+    _prefix: ClassVar[str] = "mel: "
     _least: ClassVar[str] = ">= {}"
     sample_rate: int = number(22050, 0, 10_000_000, above=True)
     n_fft: int = number(1024, 0, 2**20, above=True)

@@ -220,7 +220,7 @@ def _stored_shape(path: Path) -> tuple[int, ...]:
 def _reason(error: Exception) -> str:
     """The fault of a mel file, without the parsers' advice to trust it."""
     text = str(error).strip() or type(error).__name__
-    told_of_objects = "pickle" in text or "Python objects" in text
-    if isinstance(error, UnpicklingError | KeyError) or told_of_objects:
+    mentions_objects = "pickle" in text or "Python objects" in text
+    if isinstance(error, UnpicklingError | KeyError) or mentions_objects:
         return "a damaged file, or a file of objects, which are not read because they can run code"
     return text.splitlines()[0]

@@ -1,4 +1,4 @@
-"""Spectrograms as pictures, each on a canvas of its own, so that threads can draw at once."""
+"""Pictures of spectrograms; each has its own canvas, so threads can draw at the same time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#7f8594"
-"""Of labels: readable on a light and on a dark ground."""
+"""Colour of labels, readable on a light and on a dark background."""
 SOFTEST, LOUDEST = -60.0, 30.0
-"""Levels in dB that are drawn darkest and brightest."""
+"""Levels in dB with the darkest and the brightest colour."""
 
 
 def levels(audio: Tensor, hop_length: int) -> Tensor:
     """Levels in dB of a narrow-band spectrogram, (time,) -> (513, frames).
 
     Args:
-        audio: (time,).
-        hop_length: samples from frame to frame.
+        audio: audio, (time,).
+        hop_length: samples from one frame to the next.
     """
     window = torch.hann_window(1024, dtype=torch.float32, device=audio.device)
     spectrum = torch.stft(
@@ -33,11 +33,11 @@ def levels(audio: Tensor, hop_length: int) -> Tensor:
 
 
 def draw_spectrogram(axis: Axes, audio: Tensor, sample_rate: int) -> None:
-    """Draw the levels of (time,) audio: kHz over seconds, harmonics as lines."""
+    """Draw the narrow-band spectrogram of audio (time,), in kHz over seconds."""
     shown = levels(audio, max(128, len(audio) // 1000))
     extent = (0.0, len(audio) / sample_rate, 0.0, sample_rate / 2000)
-    how = {"vmin": SOFTEST, "vmax": LOUDEST, "cmap": "magma"}
-    axis.imshow(shown.cpu().numpy(), origin="lower", aspect="auto", extent=extent, **how)  # type: ignore[arg-type]
+    scale = {"vmin": SOFTEST, "vmax": LOUDEST, "cmap": "magma"}
+    axis.imshow(shown.cpu().numpy(), origin="lower", aspect="auto", extent=extent, **scale)  # type: ignore[arg-type]
 
 
 def new_axes(
@@ -46,9 +46,9 @@ def new_axes(
     """A figure with one pair of axes, without pyplot and its global state.
 
     Args:
-        size: inches across and down.
-        place: of the axes in the figure: left, bottom, width and height, from 0 to 1.
-        extra: of this package, that installs matplotlib.
+        size: width and height of the figure in inches.
+        place: left, bottom, width and height of the axes, as fractions of the figure.
+        extra: extra of this package that installs matplotlib, for the error.
 
     Raises:
         ImportError: matplotlib is missing; says how to install it.
@@ -64,7 +64,7 @@ def new_axes(
 
 
 def quieten(axis: Axes) -> None:
-    """Leave out the frame and the ground."""
+    """Remove the frame and the background of axes."""
     axis.set_facecolor("none")
     axis.tick_params(colors=INK, labelsize=10)
     axis.spines[:].set_visible(False)
@@ -78,7 +78,7 @@ def spectrogram(
     place: tuple[float, float, float, float] = (0.1, 0.2, 0.89, 0.78),
     extra: str = "evaluate",
 ) -> bytes:
-    """A PNG of (time,) audio: level in dB over seconds and kHz, its labels readable on any ground.
+    """The spectrogram of audio (time,) as PNG, in kHz over seconds, on a transparent background.
 
     Arguments and errors are those of :func:`new_axes`.
     """
@@ -90,7 +90,7 @@ def spectrogram(
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a file that is written quickly."""
+    """A figure as PNG, compressed lightly for speed."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=140, transparent=True, pil_kwargs={"compress_level": 1})
     return file.getvalue()

@@ -130,7 +130,7 @@ class _Target:
         try:
             while written < len(content) and self.error is None:
                 written += self._file.write(memoryview(content)[written:])
-        except BaseException as error:  # KeyboardInterrupt, too
+        except BaseException as error:  # including KeyboardInterrupt
             self.error = error
         return written
 

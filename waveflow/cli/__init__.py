@@ -2,7 +2,7 @@
 
 Every command is a module of this package and a line in the table of ``waveflow/cli/commands.py``.
 ``waveflow COMMAND --help`` prints the module's docstring and ``waveflow --help`` its ``SUMMARY``;
-``describe`` adds the arguments of the command, and ``work`` runs it. ``work`` imports the heavy
+``add_arguments`` adds the arguments of the command, and ``run`` runs it. ``run`` imports the heavy
 modules, so ``--help`` is quick and only ``train`` needs Lightning.
 """
 

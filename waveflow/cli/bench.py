@@ -42,7 +42,7 @@ from waveflow.devices import choose_device
 SUMMARY = "measure speed, latency and memory of synthesis on this machine"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     add_model(parser)
     add_device(parser)
@@ -86,7 +86,7 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="also write all figures to this file")
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Print the tables, and write the figures to ``--json``; the result is the exit code."""
     if arguments.json is not None and not Path(arguments.json).parent.is_dir():
         raise FileNotFoundError(f"--json: expected the folder of {arguments.json} to exist")
@@ -110,12 +110,12 @@ def work(arguments: Namespace) -> int:
         memory=not arguments.no_memory,
     )
     Vocoder.from_pretrained(plan.model)  # reports a faulty model at once
-    found = bench(plan, progress=True)
+    results = bench(plan, progress=True)
     if arguments.json is not None:
-        figures = {"model": plan.model, "device": plan.device, **found}
+        figures = {"model": plan.model, "device": plan.device, **results}
         write_atomically(arguments.json, f"{json.dumps(figures, indent=1)}\n".encode())
-    (deliver if arguments.json is None else report)(to_markdown(found))
-    return 0 if found["rows"] else 1
+    (deliver if arguments.json is None else report)(to_markdown(results))
+    return 0 if results["rows"] else 1
 
 
 def _several(kind: Callable[[str], Any]) -> Callable[[Any], list[Any]]:

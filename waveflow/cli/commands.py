@@ -12,10 +12,10 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from waveflow.cli import (
     bench,
-    convert,
     demo,
     evaluate,
     export,
+    import_checkpoint,
     info,
     mel,
     score,
@@ -26,11 +26,11 @@ from waveflow.cli import (
 from waveflow.cli.messages import (
     EXPECTED,
     deliver,
-    give_up_stdout,
+    discard_stdout,
+    report_error,
     say,
     show_warning,
     standard_streams,
-    tell,
 )
 from waveflow.io.signals import raise_when_interrupted
 from waveflow.version import __version__
@@ -41,10 +41,10 @@ class Command(Protocol):
 
     SUMMARY: str
 
-    def describe(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the arguments."""
 
-    def work(self, arguments: Namespace) -> int:
+    def run(self, arguments: Namespace) -> int:
         """Run the command; the result is the exit code.
 
         Raises:
@@ -61,7 +61,7 @@ COMMANDS: dict[str, Command] = {
     "train": train,
     "shard": shard,
     "export": export,
-    "import": convert,
+    "import": import_checkpoint,
     "info": info,
     "demo": demo,
 }
@@ -72,9 +72,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     with standard_streams(), warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
-            return _work(argv)
+            return _run(argv)
         except BrokenPipeError:
-            give_up_stdout()
+            discard_stdout()
             return 141
         except ArgumentError as error:
             text = str(error)
@@ -83,11 +83,11 @@ def run(argv: Sequence[str] | None = None) -> int:
             say(f"error: {text} (see waveflow --help)")
             return 2
         except EXPECTED as error:
-            tell(error)
+            report_error(error)
             return 1
 
 
-def _work(argv: Sequence[str] | None) -> int:
+def _run(argv: Sequence[str] | None) -> int:
     chosen = _parser().parse_args(argv)
     arguments = chosen[chosen.command]
     for name, value in vars(arguments).items():
@@ -98,7 +98,7 @@ def _work(argv: Sequence[str] | None) -> int:
         import waveflow.vocoder  # noqa: F401, the slowest import, which every command needs
 
         raise_when_interrupted()
-    return COMMANDS[chosen.command].work(arguments)
+    return COMMANDS[chosen.command].run(arguments)
 
 
 class _Parser(ArgumentParser):
@@ -127,6 +127,6 @@ def _parser() -> ArgumentParser:
     commands = parser.add_subcommands(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         subparser = _Parser(description=(command.__doc__ or "").rstrip(), **style)
-        command.describe(subparser)
+        command.add_arguments(subparser)
         commands.add_subcommand(name, subparser, help=command.SUMMARY)
     return parser

@@ -20,7 +20,7 @@ from waveflow.cli.messages import say
 SUMMARY = "serve a page in the browser to vocode on"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "--model",
@@ -56,7 +56,7 @@ def describe(parser: ArgumentParser) -> None:
     )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Serve until interrupted; the result is the exit code."""
     from waveflow.demo.serve import serve
 

@@ -32,7 +32,7 @@ from waveflow.io.signals import loading
 SUMMARY = "measure likelihood, quality, pitch and speed on recordings"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "files", nargs="+", metavar="FOLDER_OR_FILE", help="recordings, or folders of them"
@@ -65,7 +65,7 @@ def describe(parser: ArgumentParser) -> None:
     add_synthesis(parser)
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Print the table, and write ``--out`` and ``--page``; the result is the exit code."""
     paths = choose_clips([Path(file) for file in arguments.files], arguments.split)
     if arguments.out is not None:

@@ -32,7 +32,7 @@ SUMMARY = "export a model as an ONNX file or a torch program"
 _SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("format", choices=tuple(_SUFFIXES), metavar="FORMAT", help="onnx or torch")
     parser.add_argument(
@@ -59,7 +59,7 @@ def describe(parser: ArgumentParser) -> None:
     )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Write the file; the result is the exit code."""
     suffix = _SUFFIXES[arguments.format]
     out = Path(arguments.out)

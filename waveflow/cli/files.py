@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PosixPath
 from typing import TypeVar
 
-from waveflow.cli.messages import EXPECTED, Undelivered, delivering, tell
+from waveflow.cli.messages import EXPECTED, Undelivered, delivering, report_error
 from waveflow.io.folders import files_below
 from waveflow.io.pipes import copy_bounded
 
@@ -22,23 +22,23 @@ PIPE = "-"
 Other = TypeVar("Other")
 
 
-class Stand(PosixPath):
+class PipeCopy(PosixPath):
     """A temporary file with the content of a pipe; messages show the name of the pipe."""
 
-    told: str
+    pipe: str
 
     @classmethod
-    def of(cls, pipe: Path, folder: str, suffix: str) -> Stand:
+    def of(cls, pipe: Path, folder: str, suffix: str) -> PipeCopy:
         """The temporary file for a pipe, in an existing folder."""
         made = cls(folder, f"pipe{suffix}")
-        made.told = str(pipe)
+        made.pipe = str(pipe)
         return made
 
     def __fspath__(self) -> str:
         return super().__str__()
 
     def __str__(self) -> str:
-        return getattr(self, "told", super().__str__())
+        return getattr(self, "pipe", super().__str__())
 
 
 def is_pipe(file: Path) -> bool:
@@ -47,7 +47,7 @@ def is_pipe(file: Path) -> bool:
 
 
 @contextmanager
-def settled(file: Path) -> Iterator[Path]:
+def regular_file(file: Path) -> Iterator[Path]:
     """An input as a file that can be read repeatedly and in any order; a pipe is copied to one.
 
     If the input is a mel, the suffix of the copy is that of its format.
@@ -61,7 +61,7 @@ def settled(file: Path) -> Iterator[Path]:
         yield file
         return
     with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
-        copy = Stand.of(file, folder, file.suffix)
+        copy = PipeCopy.of(file, folder, file.suffix)
         with copy.open("wb") as target:
             if str(file) != PIPE:
                 with file.open("rb") as source:
@@ -70,7 +70,7 @@ def settled(file: Path) -> Iterator[Path]:
                 raise ValueError(f"{file}: expected a sound or a mel on stdin; it is closed")
             else:
                 copy_bounded(sys.stdin.buffer, target, file)
-        named = Stand.of(file, folder, _suffix_of_mel(copy) or file.suffix)
+        named = PipeCopy.of(file, folder, _suffix_of_mel(copy) or file.suffix)
         os.replace(copy, named)
         yield named
 
@@ -90,7 +90,7 @@ def _suffix_of_mel(file: Path) -> str | None:
 
 
 @contextmanager
-def delivered(output: Path, suffix: str) -> Iterator[Path]:
+def output_file(output: Path, suffix: str) -> Iterator[Path]:
     """The path to write an output to; its folder is created.
 
     For stdout the path is a temporary file, which is copied to stdout at the end.
@@ -104,7 +104,7 @@ def delivered(output: Path, suffix: str) -> Iterator[Path]:
         yield output
         return
     with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
-        file = Stand.of(output, folder, suffix)
+        file = PipeCopy.of(output, folder, suffix)
         yield file
         with file.open("rb") as written, delivering():
             shutil.copyfileobj(written, sys.stdout.buffer)
@@ -122,10 +122,10 @@ def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict
         ValueError: a folder has no such files, or is ``out`` itself.
         OSError: a folder that cannot be read.
     """
-    found: dict[Path, Path] = {}
+    files: dict[Path, Path] = {}
     for source in sources:
         if not source.is_dir():
-            found[source] = _place(source)
+            files[source] = _relative(source)
             continue
         target = Path(out).absolute().resolve()
         if target == source.resolve():
@@ -133,11 +133,11 @@ def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict
         inside = files_below(source, suffixes, but=target)
         if not inside:
             raise ValueError(f"{source}: expected files ending in {', '.join(suffixes)}; got none")
-        found |= {file: file.relative_to(source) for file in inside}
-    return found
+        files |= {file: file.relative_to(source) for file in inside}
+    return files
 
 
-def _place(file: Path) -> Path:
+def _relative(file: Path) -> Path:
     """The path of a file below a folder of outputs."""
     return Path("stdin") if str(file) == PIPE else Path(file.name)
 
@@ -180,10 +180,10 @@ def plan_outputs(
 def _identity(path: Path) -> tuple[int, int] | None:
     """The device and inode of a file, the same for all its names; None if there is no file."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def _name_outputs(
@@ -199,8 +199,8 @@ def _name_outputs(
     if is_folder:
         if target.exists() and not target.is_dir():
             raise ValueError(f"--out: expected a folder, or a file ending in {kinds}; got {out}")
-        places = names or [_place(file) for file in files]
-        return [target / place.parent / f"{place.stem}{suffixes[0]}" for place in places]
+        paths = names or [_relative(file) for file in files]
+        return [target / path.parent / f"{path.stem}{suffixes[0]}" for path in paths]
     if target.suffix.lower() not in suffixes:
         raise ValueError(
             f"--out: expected a file ending in {kinds}, or a folder (end the name of a new folder "
@@ -213,7 +213,9 @@ def _name_outputs(
     return [target]
 
 
-def each(files: list[Path], work: Callable[[Path, Other], None], others: Sequence[Other]) -> int:
+def for_each_file(
+    files: list[Path], work: Callable[[Path, Other], None], others: Sequence[Other]
+) -> int:
     """Call ``work`` on every file and its companion in ``others``.
 
     A file that fails is reported, and the others are still processed. The result is the exit code:
@@ -229,7 +231,7 @@ def each(files: list[Path], work: Callable[[Path, Other], None], others: Sequenc
         except (BrokenPipeError, Undelivered):
             raise
         except EXPECTED as error:
-            tell(error, file)
+            report_error(error, file)
             failed = True
     return int(failed)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SUMMARY = "show versions, bundled models, and the figures of a model"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "model",
@@ -37,7 +37,7 @@ def describe(parser: ArgumentParser) -> None:
     )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Print the description; the result is the exit code."""
     import torch
 

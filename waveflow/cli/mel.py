@@ -23,13 +23,13 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_model, add_out, load_vocoder
-from waveflow.cli.files import delivered, each, plan_outputs, settled
+from waveflow.cli.files import for_each_file, output_file, plan_outputs, regular_file
 from waveflow.io.folders import MELS
 
 SUMMARY = "compute mel spectrograms from recordings"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     add_out(parser, "file (.npz, .npy, .pt) of a single FILE, or folder for <stem>.npz of each")
@@ -41,7 +41,7 @@ def describe(parser: ArgumentParser) -> None:
     )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Write the mel of every file; the result is the exit code."""
     import torch
 
@@ -61,10 +61,10 @@ def work(arguments: Namespace) -> int:
     log_mel = LogMel(written.front_end)
 
     def make(file: Path, output: Path) -> None:
-        with settled(file) as recording:
+        with regular_file(file) as recording:
             audio = read_audio_pieces(recording, log_mel.config.sample_rate)
             mel = written.write(torch.cat(list(mel_pieces(audio, log_mel)), dim=1))
-        with delivered(output, suffixes[0]) as path:
+        with output_file(output, suffixes[0]) as path:
             write_mel(path, mel, written.front_end)
 
-    return each(files, make, outputs)
+    return for_each_file(files, make, outputs)

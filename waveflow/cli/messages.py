@@ -39,7 +39,7 @@ def delivering() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        give_up_stdout()
+        discard_stdout()
         raise Undelivered(error.errno, error.strerror, "stdout") from None
 
 
@@ -56,7 +56,7 @@ def report(text: str) -> None:
             say(f"warning: {error.filename}: {error.strerror}")
 
 
-def tell(error: Exception, file: Path | None = None) -> None:
+def report_error(error: Exception, file: Path | None = None) -> None:
     """Print one line about an error on stderr, with the name of its file.
 
     Args:
@@ -95,7 +95,7 @@ def say(text: str) -> None:
     tqdm.write(f"waveflow: {' '.join(text.split())}", file=sys.stderr)
 
 
-def give_up_stdout() -> None:
+def discard_stdout() -> None:
     """Redirect stdout to the null device, so that Python does not report it at exit."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,7 +122,7 @@ def standard_streams() -> Iterator[None]:
         sys.stdout = open(1, "w", closefd=False)
     if sys.stderr is None or sys.stderr is sys.__stderr__:
         sys.stderr = TextIOWrapper(
-            BufferedWriter(_Careless(2, "w", closefd=False)),
+            BufferedWriter(_Discarding(2, "w", closefd=False)),
             encoding=getattr(sys.stderr, "encoding", None),
             errors="backslashreplace",
             line_buffering=True,
@@ -133,7 +133,7 @@ def standard_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-class _Careless(FileIO):
+class _Discarding(FileIO):
     """A file that discards what it cannot write."""
 
     def write(self, content: Any) -> int:

@@ -18,21 +18,21 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, load_vocoder
-from waveflow.cli.files import each, settled
+from waveflow.cli.files import for_each_file, regular_file
 from waveflow.cli.messages import deliver
 from waveflow.devices import choose_device
 
 SUMMARY = "compute the exact log-likelihood of recordings"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings, or - for stdin")
     add_model(parser)
     add_device(parser)
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Print the scores of every file; the result is the exit code."""
     from waveflow.audio import LogMel
     from waveflow.evaluation import nats_per_sample, read_recording
@@ -42,8 +42,8 @@ def work(arguments: Namespace) -> int:
     log_mel = LogMel(vocoder.config.mel)
 
     def score(file: Path, name: str) -> None:
-        with settled(file) as settled_file:
-            recording = read_recording(settled_file, log_mel)
+        with regular_file(file) as path:
+            recording = read_recording(path, log_mel)
         nats = nats_per_sample(vocoder, recording)
         scores = {
             "file": name,
@@ -53,4 +53,4 @@ def work(arguments: Namespace) -> int:
         }
         deliver(json.dumps(scores))
 
-    return each([Path(file) for file in arguments.files], score, arguments.files)
+    return for_each_file([Path(file) for file in arguments.files], score, arguments.files)

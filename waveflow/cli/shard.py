@@ -22,7 +22,7 @@ from waveflow.cli.messages import report
 SUMMARY = "write a corpus that is too large for memory or disk as shards"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "config", metavar="CONFIG.yaml", help="recipe; its mel and data.mels are used"
@@ -40,7 +40,7 @@ def describe(parser: ArgumentParser) -> None:
     )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Write the shards and print their content; the result is the exit code."""
     from random import Random
 

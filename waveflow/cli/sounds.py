@@ -13,12 +13,12 @@ import soundfile
 import torch
 from torch import Tensor
 
-from waveflow.audio.check import check_mel, warn_of_doubt
+from waveflow.audio.check import check_mel, warn_if_implausible
 from waveflow.audio.mel import LogMel
 from waveflow.audio.mel_file import MelSlices, mel_frames, open_mel
 from waveflow.audio.reading import NoSound, read_audio_pieces
 from waveflow.audio.writing import write_audio_pieces
-from waveflow.cli.files import delivered, is_pipe, settled
+from waveflow.cli.files import is_pipe, output_file, regular_file
 from waveflow.inference.denoiser import Denoiser
 from waveflow.inference.mel import SLICE, mel_pieces
 from waveflow.interop.mels import convention, converter, lag
@@ -88,13 +88,13 @@ class SoundMaker:
         Raises:
             ValueError, OSError: the file is not a valid input, or its sound cannot be written.
         """
-        with settled(sound.file) as file:
+        with regular_file(sound.file) as file:
             is_mel = file.suffix.lower() in MELS
             mel = self._slices(file) if is_mel else self._mel_of_recording(file)
-            pieces = self._told(self._stream(mel), progress)
+            pieces = self._reporting(self._stream(mel), progress)
             if self._source is not None and is_mel:
                 pieces = _earlier(pieces, lag(self._source, self.config))
-            with delivered(sound.output, WRITABLE[0]) as output:
+            with output_file(sound.output, WRITABLE[0]) as output:
                 write_audio_pieces(output, pieces, self.config.sample_rate)
 
     def measured(self, sound: Sound) -> Sound:
@@ -131,20 +131,21 @@ class SoundMaker:
             audio = self._denoiser.stream(audio, strength=self.synthesis.denoise)
         return audio
 
-    def _told(
+    def _reporting(
         self, pieces: Iterator[Tensor], progress: Callable[[float], object]
     ) -> Iterator[Tensor]:
+        """The pieces on the CPU, with ``progress`` called after each."""
         for piece in pieces:
             yield piece.cpu()
             progress(len(piece) / self.config.sample_rate)
 
     def _slices(self, file: Path) -> Iterator[Tensor]:
         """The mel in a file, checked as far as possible."""
-        mel = self._understood(open_mel(file, frames_first=self._frames_first))
+        mel = self._convert(open_mel(file, frames_first=self._frames_first))
         for part in mel.slices(SLICE) if mel.frames else [mel.take(0, 0)]:
             check_mel(part[None], self._log_mel)
         if mel.config is None:
-            warn_of_doubt(mel.take(0, min(mel.frames, SLICE)), self._log_mel)
+            warn_if_implausible(mel.take(0, min(mel.frames, SLICE)), self._log_mel)
         return mel.slices(SLICE)
 
     def _mel_of_recording(self, file: Path) -> Iterator[Tensor]:
@@ -170,7 +171,7 @@ class SoundMaker:
     def _frames_first(self) -> bool:
         return self._source is not None and self._source.frames_first
 
-    def _understood(self, mel: MelSlices) -> MelSlices:
+    def _convert(self, mel: MelSlices) -> MelSlices:
         """A mel, converted from its declared convention to the model's."""
         if self._source is None:
             if mel.config is not None:

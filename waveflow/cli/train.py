@@ -27,7 +27,7 @@ from waveflow.io.signals import loading
 SUMMARY = "train a model, or resume its training"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("config", metavar="CONFIG.yaml", help="recipe: model, data, optimizer")
     parser.add_argument("--data", required=True, metavar="DIR", help="recordings or shards")
@@ -75,7 +75,7 @@ def describe(parser: ArgumentParser) -> None:
         )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Train, and print how the run ended; the result is the exit code."""
     from waveflow.training.config import TrainingConfig
 

@@ -50,7 +50,7 @@ from waveflow.cli.files import (
     is_pipe,
     plan_outputs,
 )
-from waveflow.cli.messages import EXPECTED, say, show_warning, tell
+from waveflow.cli.messages import EXPECTED, report_error, say, show_warning
 from waveflow.devices import choose_device
 from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 from waveflow.io.signals import sigterm_interrupts
@@ -63,7 +63,7 @@ SUMMARY = "synthesise speech from mel spectrograms or recordings"
 _BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument(
         "files",
@@ -98,18 +98,18 @@ def describe(parser: ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Write the sound of every file; the result is the exit code."""
     sources = [Path(file) for file in arguments.files]
     single = len(sources) == 1 and not sources[0].is_dir()
     with sigterm_interrupts():
-        pairs, there = _plan(sources, arguments, keep=not (single or arguments.overwrite))
+        pairs, skipped = _plan(sources, arguments, keep=not (single or arguments.overwrite))
         if not pairs:
-            _say_skipped(there)
+            _say_skipped(skipped)
             return 0
         device = choose_device(arguments.device)
-        if there:
-            _say_skipped(there)
+        if skipped:
+            _say_skipped(skipped)
         return int(not _make(pairs, arguments, device, threads=None if single else 1))
 
 
@@ -191,7 +191,7 @@ def _one(maker: SoundMaker, progress: Callable[[float], object], sound: Sound) -
     except BrokenPipeError:
         raise
     except EXPECTED as error:
-        tell(error, sound.file)
+        report_error(error, sound.file)
         return False
     return True
 

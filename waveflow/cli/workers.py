@@ -1,4 +1,4 @@
-"""Items shared among processes, each with a device: whoever has done one takes the next."""
+"""Process items in several processes, each with a device; a free process takes the next item."""
 
 from __future__ import annotations
 
@@ -20,60 +20,61 @@ import torch
 from waveflow.io.signals import INTERRUPTED
 
 Item = TypeVar("Item")
-Work = Callable[[Item], bool]
+Task = Callable[[Item], bool]
 
 _GRACE = 20.0
-"""Seconds that processes have to clean up before they are killed."""
+"""Seconds for processes to clean up before they are killed."""
 
 
 def share(
-    prepare: Callable[[str], Work[Item]],
+    prepare: Callable[[str], Task[Item]],
     items: Sequence[Item],
     device: str,
     devices: int,
     *,
     done: Callable[[Item], object],
 ) -> bool:
-    """Do all items, in their order; on the CPU each process computes with one thread.
+    """Process all items in order; on the CPU, each process computes with one thread.
 
     Args:
-        prepare: makes, in a process and for its device, what does an item and tells whether it
-            could; can be pickled, as the items can.
-        items: what to do; the costliest first, so that all processes end at about the same time.
+        prepare: called in each process with its device; returns the function that processes an item
+            and returns whether it succeeded. It must be picklable.
+        items: items to process, picklable; put the longest first, so that all processes end at
+            about the same time.
         device: ``cpu`` or ``cuda``.
-        devices: how many.
-        done: called with each item, after it succeeds or fails.
+        devices: number of processes.
+        done: called with each item after it succeeds or fails.
 
     Returns:
-        Whether all items could be done.
+        Whether all items succeeded.
 
     Raises:
-        ValueError: more CUDA devices than there are.
+        ValueError: there are fewer CUDA devices than ``devices``.
         ChildProcessError: a process has died.
-        KeyboardInterrupt: Ctrl-C, or SIGTERM; the processes are stopped first.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the processes are stopped first.
     """
     if device == "cuda" and devices > torch.cuda.device_count():
         raise ValueError(
             f"expected {torch.cuda.device_count()} CUDA devices at most; got {devices}"
         )
     spawn = multiprocessing.get_context("spawn")
-    places = spawn.SimpleQueue()
+    names = spawn.SimpleQueue()
     for number in range(devices):
-        places.put(f"cuda:{number}" if device == "cuda" else device)
+        names.put(f"cuda:{number}" if device == "cuda" else device)
     others = {*multiprocessing.active_children()}
     count = min(devices, len(items))
-    pool = ProcessPoolExecutor(count, spawn, initializer=_begin, initargs=(prepare, places))
+    pool = ProcessPoolExecutor(count, spawn, initializer=_begin, initargs=(prepare, names))
     results = []
     try:
-        with _ctrl_c_waits():  # the processes never hear it: the main one tells them
+        with _sigint_blocked():  # inherited: only this process handles Ctrl-C and ends the others
             futures = {pool.submit(_do, item): item for item in items}
         for future in as_completed(futures):
             results.append(future.result())
             done(futures[future])
     except BrokenProcessPool:
         raise ChildProcessError(
-            "expected processes that last; one has died, perhaps for want of memory: the same "
-            "command resumes with the missing files"
+            "expected all processes to finish; one has died, perhaps because memory ran out: the "
+            "same command resumes with the missing files"
         ) from None
     finally:
         if len(results) < len(items):
@@ -83,8 +84,8 @@ def share(
 
 
 @contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C is heard at the end; a process that is started meanwhile never hears it."""
+def _sigint_blocked() -> Iterator[None]:
+    """Delay Ctrl-C to the end of the block; processes started in it inherit the block for good."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -93,7 +94,7 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def _end(processes: set[BaseProcess]) -> None:
-    """Let processes clean up and end, as this one is about to."""
+    """Make processes clean up and end, before this one does."""
     for process in processes:
         process.terminate()
     end = time.monotonic() + _GRACE
@@ -102,37 +103,37 @@ def _end(processes: set[BaseProcess]) -> None:
         process.kill()
 
 
-# in the processes
+# run in the started processes
 
-_work: Work[Any]
+_task: Task[Any]
 _busy = _leaving = False
 
 
-def _begin(prepare: Callable[[str], Work[Any]], places: Any) -> None:
-    global _work
+def _begin(prepare: Callable[[str], Task[Any]], devices: Any) -> None:
+    global _task
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, _leave)
-    device = places.get()
+    device = devices.get()
     if device == "cpu":
         torch.set_num_threads(1)
-    _work = prepare(device)
+    _task = prepare(device)
 
 
 def _do(item: Any) -> bool:
     global _busy
     _busy = True
     try:
-        return _work(item)
+        return _task(item)
     finally:
         _busy = False
-        if _leaving:  # the unfinished file is removed by now, even if the interrupt got lost
+        if _leaving:  # the unfinished file has been removed, even if the interrupt was lost
             os._exit(INTERRUPTED)
 
 
 def _leave(*_: object) -> None:
     global _leaving
     _leaving = True
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing disturbs the cleaning up
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # do not interrupt the clean-up
     if not _busy:
         os._exit(INTERRUPTED)
     raise KeyboardInterrupt

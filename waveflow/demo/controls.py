@@ -13,8 +13,8 @@ from gradio.utils import get_upload_folder
 from torch import Tensor
 
 from waveflow.audio.writing import write_audio
-from waveflow.demo.errors import told
-from waveflow.demo.studio import Studio
+from waveflow.demo.backend import Backend
+from waveflow.demo.errors import report_errors
 from waveflow.demo.texts import examples
 
 EMPTY = '<div class="wf-empty">{}</div>'
@@ -60,16 +60,16 @@ def results(name: str, tab: str, hint: str) -> tuple[gr.Audio, gr.HTML, gr.HTML]
     return sound, report, pictures
 
 
-def model_choice(studio: Studio) -> gr.Dropdown:
-    """A control to choose one of the studio's vocoders."""
-    return gr.Dropdown(studio.names, value=studio.names[0], label="Model", filterable=False)
+def model_choice(backend: Backend) -> gr.Dropdown:
+    """A control to choose one of the backend's vocoders."""
+    return gr.Dropdown(backend.names, value=backend.names[0], label="Model", filterable=False)
 
 
-def iterations(studio: Studio, value: int, info: str) -> gr.Slider:
+def iterations(backend: Backend, value: int, info: str) -> gr.Slider:
     """A control for the number of iterations of mel consistency."""
     return gr.Slider(
         0,
-        studio.limits.consistency,
+        backend.limits.consistency,
         value=value,
         step=1,
         precision=0,
@@ -80,36 +80,36 @@ def iterations(studio: Studio, value: int, info: str) -> gr.Slider:
 
 def clips(inputs: list[gr.Audio]) -> None:
     """Example recordings from the repository; none if only the package is installed."""
-    found = [str(path) for path in examples()]
-    if not found:
+    paths = [str(path) for path in examples()]
+    if not paths:
         return
     count = len(inputs)
-    rows = [(found * 2)[at : at + count] for at in range(0, len(found), count)]
+    rows = [(paths * 2)[at : at + count] for at in range(0, len(paths), count)]
     labels = [" and ".join(Path(path).stem for path in row) for row in rows]
     gr.Examples(rows, inputs, example_labels=labels, label="Examples")
 
 
 def answer(
-    studio: Studio,
+    backend: Backend,
     button: gr.Button,
     work: Callable[..., Any],
     inputs: list[gr.components.Component],
     outputs: list[gr.components.Component],
     name: str,
 ) -> None:
-    """Make a button run ``work`` in the studio's pool."""
+    """Make a button run ``work`` in the backend's pool."""
 
     def respond(*values: Any) -> Any:
-        return studio.run(partial(work, *values))
+        return backend.run(partial(work, *values))
 
     respond.__name__ = name
     button.click(
-        told(respond),
+        report_errors(respond),
         inputs,
         outputs,
         api_name=name,
-        concurrency_limit=studio.workers,
-        concurrency_id="studio",
+        concurrency_limit=backend.workers,
+        concurrency_id="backend",
         show_progress="minimal",
         show_progress_on=outputs[1],
     )

@@ -20,7 +20,7 @@ LOG = logging.getLogger("waveflow.demo")
 EXPECTED = (ValueError, OSError, ImportError)
 
 
-def told(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def report_errors(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Wrap a function so that the page shows its errors in one line.
 
     Errors that the visitor can fix are shown without the paths of the server. Other errors are

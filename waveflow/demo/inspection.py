@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.quantise import dequantise, fixed_noise, quantise
+from waveflow.demo.backend import Backend
 from waveflow.demo.reading import read_upload
-from waveflow.demo.studio import Studio
 from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.vocoder import Vocoder
 
@@ -40,15 +40,15 @@ class Inspection:
     damaged: tuple[float, float] | None
 
 
-def inspect_recording(studio: Studio, model: str, path: str | None, damage: str) -> Inspection:
+def inspect_recording(backend: Backend, model: str, path: str | None, damage: str) -> Inspection:
     """The local likelihood of an upload, after damage to its middle second if requested.
 
     Raises:
         ValueError: the upload is not valid, or the damage is unknown.
     """
-    vocoder = studio.vocoder(model)
+    vocoder = backend.vocoder(model)
     config = vocoder.config.mel
-    audio = read_upload(path, studio.log_mel(model), studio.limits).audio
+    audio = read_upload(path, backend.log_mel(model), backend.limits).audio
     span = None
     if damage != UNDAMAGED:
         if damage not in DAMAGES:

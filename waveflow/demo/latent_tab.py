@@ -8,17 +8,22 @@ from typing import Any
 import gradio as gr
 
 from waveflow.demo import controls, markup
+from waveflow.demo.backend import Backend
+from waveflow.demo.latent_edits import (
+    LatentEdit,
+    edit_band,
+    interpolate_recordings,
+    move_along_direction,
+)
 from waveflow.demo.pictures import sound_picture
-from waveflow.demo.studio import Studio
 from waveflow.demo.texts import examples
-from waveflow.demo.walks import Walk, walk_along, walk_band, walk_between
 from waveflow.io.folders import SOUNDS
 
 SCALE, SWAP = "scale it", "take it from B"
 RECORDINGS = list(SOUNDS)
 
 
-def add(studio: Studio) -> None:
+def add(backend: Backend) -> None:
     """Add the tab to the page."""
     gr.Markdown(
         "A flow turns a recording into *latents* and back without loss. Latents are as many "
@@ -33,45 +38,44 @@ def add(studio: Studio) -> None:
             other = controls.recording("Recording B", "latent-b")
             controls.clips([one, other])
         with gr.Column(min_width=300):
-            model = controls.model_choice(studio)
+            model = controls.model_choice(backend)
             consistency = controls.iterations(
-                studio, 0, "0: the flow alone, exact; more iterations undo part of the change"
+                backend, 0, "0: the flow alone, exact; more iterations undo part of the change"
             )
-            walks = _walks()
+            between, band, along = _edit_controls()
     result, report, pictures = controls.results(
         "Where the walk ends", "latent", "Choose recordings and a walk."
     )
     outputs = [result, report, pictures]
     shared = [model, consistency, one]
-    between, band, along = walks
     controls.answer(
-        studio,
+        backend,
         between[0],
-        partial(respond_between, studio),
+        partial(respond_between, backend),
         [*shared, other, *between[1:]],
         outputs,
         "interpolate",
     )
     controls.answer(
-        studio,
+        backend,
         band[0],
-        partial(respond_band, studio),
+        partial(respond_band, backend),
         [*shared, other, *band[1:]],
         outputs,
         "band",
     )
     controls.answer(
-        studio,
+        backend,
         along[0],
-        partial(respond_along, studio),
+        partial(respond_along, backend),
         [*shared, *along[1:]],
         outputs,
         "direction",
     )
 
 
-def _walks() -> tuple[list[Any], list[Any], list[Any]]:
-    """One tab for each walk, with its button and its controls."""
+def _edit_controls() -> tuple[list[Any], list[Any], list[Any]]:
+    """One tab for each kind of change, with its button and its controls."""
     with gr.Tabs():
         with gr.Tab("Between A and B", id="between"):
             fraction = gr.Slider(
@@ -96,10 +100,10 @@ def _walks() -> tuple[list[Any], list[Any], list[Any]]:
                     )
                     for name in ("from", "to")
                 ]
-            found = [str(path) for path in examples()]
-            if len(found) > 3:
+            clips = [str(path) for path in examples()]
+            if len(clips) > 3:
                 gr.Examples(
-                    [[found[:2], found[2:4]]],
+                    [[clips[:2], clips[2:4]]],
                     groups,
                     label="Example",
                     example_labels=["two and two"],
@@ -110,14 +114,14 @@ def _walks() -> tuple[list[Any], list[Any], list[Any]]:
 
 
 def respond_between(
-    studio: Studio, model: str, consistency: float, one: str, other: str, fraction: float
+    backend: Backend, model: str, consistency: float, one: str, other: str, fraction: float
 ) -> tuple[str, str, str]:
-    """The results of a walk from A to B, for the page."""
-    return _shown(walk_between(studio, model, one, other, fraction, int(consistency)))
+    """The results of an interpolation from A to B, for the page."""
+    return _shown(interpolate_recordings(backend, model, one, other, fraction, int(consistency)))
 
 
 def respond_band(
-    studio: Studio,
+    backend: Backend,
     model: str,
     consistency: float,
     one: str,
@@ -132,11 +136,11 @@ def respond_band(
         raise ValueError(f"expected a band from low to high; got {low:g} to {high:g} %")
     band = (low / 100, high / 100)
     scaling = factor if action == SCALE else None
-    return _shown(walk_band(studio, model, one, other, band, scaling, int(consistency)))
+    return _shown(edit_band(backend, model, one, other, band, scaling, int(consistency)))
 
 
 def respond_along(
-    studio: Studio,
+    backend: Backend,
     model: str,
     consistency: float,
     one: str,
@@ -144,28 +148,30 @@ def respond_along(
     other: list[str] | None,
     amount: float,
 ) -> tuple[str, str, str]:
-    """The results of a walk along a direction, for the page."""
-    return _shown(walk_along(studio, model, one, (group, other), amount, int(consistency)))
+    """The results of a move along a direction, for the page."""
+    return _shown(
+        move_along_direction(backend, model, one, (group, other), amount, int(consistency))
+    )
 
 
-def _shown(walk: Walk) -> tuple[str, str, str]:
-    change = (walk.audio - walk.start).square().mean().sqrt()
+def _shown(edit: LatentEdit) -> tuple[str, str, str]:
+    change = (edit.audio - edit.original).square().mean().sqrt()
     figures = [
-        (f"{len(walk.audio) / walk.sample_rate:.1f}", "seconds"),
-        (f"{walk.deviation:.3f}", "deviation of latent"),
+        (f"{len(edit.audio) / edit.sample_rate:.1f}", "seconds"),
+        (f"{edit.deviation:.3f}", "deviation of latent"),
         (f"{20 * change.clamp_min(1e-6).log10():.0f}".replace("-", "−"), "dB change"),
     ]
-    draw = partial(sound_picture, sample_rate=walk.sample_rate)
+    draw = partial(sound_picture, sample_rate=edit.sample_rate)
     pictures = markup.pictures(
         [
-            (draw(walk.start), "Recording A", "Spectrogram of recording A"),
-            (draw(walk.audio), "Where the walk ends", f"Spectrogram of the result: {walk.note}"),
+            (draw(edit.original), "Recording A", "Spectrogram of recording A"),
+            (draw(edit.audio), "Where the walk ends", f"Spectrogram of the result: {edit.note}"),
         ]
     )
     small = [
-        f"{walk.note[:1].upper()}{walk.note[1:]}. The deviation of a model's own latents is 1; the "
+        f"{edit.note[:1].upper()}{edit.note[1:]}. The deviation of a model's own latents is 1; the "
         "change is the difference from recording A, in dB of full scale. 1×1 convolutions mix the "
         "channels of the latent, so a band of channels is not a band of frequencies."
     ]
-    sound = controls.playable(walk.audio, walk.sample_rate)
+    sound = controls.playable(edit.audio, edit.sample_rate)
     return sound, markup.tiles(figures) + markup.notes(small), pictures

@@ -7,13 +7,13 @@ from functools import partial
 import gradio as gr
 
 from waveflow.demo import controls, markup
+from waveflow.demo.backend import Backend
 from waveflow.demo.inspection import DAMAGES, UNDAMAGED, Inspection, inspect_recording, smooth
 from waveflow.demo.pictures import curve_picture
-from waveflow.demo.studio import Studio
 from waveflow.evaluation.recording import bits_per_sample
 
 
-def add(studio: Studio) -> None:
+def add(backend: Backend) -> None:
     """Add the tab to the page."""
     gr.Markdown(
         "The exact log-likelihood of a recording is a sum over its frames. **Nats per sample**: "
@@ -27,7 +27,7 @@ def add(studio: Studio) -> None:
         with gr.Column(scale=4, min_width=300):
             audio = controls.recording("Recording", "likelihood-recording")
             controls.clips([audio])
-            model = controls.model_choice(studio)
+            model = controls.model_choice(backend)
             damage = gr.Radio(
                 [UNDAMAGED, *DAMAGES],
                 value=UNDAMAGED,
@@ -44,39 +44,39 @@ def add(studio: Studio) -> None:
             )
 
     controls.answer(
-        studio,
+        backend,
         button,
-        partial(respond, studio),
+        partial(respond, backend),
         [audio, model, damage],
         [sound, report],
         "likelihood",
     )
 
 
-def respond(studio: Studio, audio: str | None, model: str, damage: str) -> tuple[str, str]:
+def respond(backend: Backend, audio: str | None, model: str, damage: str) -> tuple[str, str]:
     """The measured audio and its curves, for the page."""
-    found = inspect_recording(studio, model, audio, damage)
-    return controls.playable(found.audio, found.sample_rate), describe(found)
+    inspection = inspect_recording(backend, model, audio, damage)
+    return controls.playable(inspection.audio, inspection.sample_rate), describe(inspection)
 
 
-def describe(found: Inspection) -> str:
+def describe(inspection: Inspection) -> str:
     """The figures and the picture of an inspection, as HTML."""
-    nats = found.nats.mean().item()
-    surprise = smooth(found.surprise)
-    frame = found.hop_length / found.sample_rate
+    nats = inspection.nats.mean().item()
+    surprise = smooth(inspection.surprise)
+    frame = inspection.hop_length / inspection.sample_rate
     strangest = (surprise.argmax().item() + 0.5) * frame
     figures = [
         (f"{nats:.3f}", "nats/sample"),
         (f"{bits_per_sample(nats):.3f}", "bits/sample"),
-        (f"{found.surprise.mean().item():+.3f}".replace("-", "−"), "mean surprise"),
+        (f"{inspection.surprise.mean().item():+.3f}".replace("-", "−"), "mean surprise"),
         (f"{surprise.max().item():.2f}", f"highest, at {strangest:.1f} s"),
     ]
     picture = curve_picture(
-        found.audio,
-        smooth(found.nats),
+        inspection.audio,
+        smooth(inspection.nats),
         surprise,
-        sample_rate=found.sample_rate,
-        span=found.damaged,
+        sample_rate=inspection.sample_rate,
+        span=inspection.damaged,
     )
     alt = (
         f"Spectrogram with the curve of nats per sample, mean {nats:.2f}, and below it the "
@@ -86,8 +86,8 @@ def describe(found: Inspection) -> str:
         "Curves are running means over a tenth of a second, in nats per sample; the axis of the "
         "surprise is logarithmic beyond ±0.1. The means above are exact."
     ]
-    if found.damaged is not None:
-        start, stop = found.damaged
+    if inspection.damaged is not None:
+        start, stop = inspection.damaged
         small.append(f"Damaged between the dashed lines, {start:.1f} to {stop:.1f} s.")
     caption = "Spectrogram with nats per sample; below, the surprise"
     return markup.tiles(figures) + markup.pictures([(picture, caption, alt)]) + markup.notes(small)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from waveflow.demo import about_tab, latent_tab, likelihood_tab, vocode_tab
-from waveflow.demo.studio import Studio
+from waveflow.demo.backend import Backend
 
 TITLE = "waveflow: speech from mel spectrograms"
 
@@ -15,22 +15,22 @@ HEAD = """\
 likelihood.</p></header>"""
 
 
-def build(studio: Studio) -> gr.Blocks:
-    """Build the page of a studio; ``serve`` serves it."""
+def build(backend: Backend) -> gr.Blocks:
+    """Build the page of a backend; ``serve`` serves it."""
     page = gr.Blocks(
         title=TITLE,
         analytics_enabled=False,
-        delete_cache=(60, studio.limits.kept_seconds),
+        delete_cache=(60, backend.limits.kept_seconds),
     )
     with page:
         head = gr.HTML(HEAD, js_on_load=None)
         with gr.Tabs():
             for name, tab in TABS.items():
                 with gr.Tab(name, id=name.lower()):
-                    tab.add(studio)
+                    tab.add(backend)
     # gradio's folder now holds the examples, which must not be deleted like uploads
     head.keep_in_cache.update(*page.temp_file_sets)
-    page.queue(max_size=studio.limits.queue, default_concurrency_limit=studio.workers)
+    page.queue(max_size=backend.limits.queue, default_concurrency_limit=backend.workers)
     return page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import soundfile
 from torch import Tensor
 
-from waveflow.audio.check import check_mel, doubt
+from waveflow.audio.check import check_mel, diagnose_mel
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.audio.mel_file import mel_frames, read_mel
 from waveflow.demo.limits import Limits
@@ -113,7 +113,7 @@ def converted(
     if source is not None and source != log_mel.config:
         mel = convert(mel, source, log_mel.config)
     check_mel(mel, log_mel)
-    return mel, doubt(mel[0], log_mel)
+    return mel, diagnose_mel(mel[0], log_mel)
 
 
 def conventions() -> list[tuple[str, str]]:

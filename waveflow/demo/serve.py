@@ -57,10 +57,10 @@ def serve(
             from waveflow.demo.style import HEAD, theme
         except ModuleNotFoundError as error:
             raise ImportError(f"the demo needs pip install 'waveflow[demo]' ({error})") from error
-        from waveflow.demo.studio import Studio
+        from waveflow.demo.backend import Backend
 
-        studio = Studio(models, limits=limits, workers=workers)
-        page = build(studio)
+        backend = Backend(models, limits=limits, workers=workers)
+        page = build(backend)
         try:
             _, address, shared = page.launch(
                 server_name=host,
@@ -86,7 +86,7 @@ def serve(
             say("stopped")
         finally:
             page.close(verbose=False)
-            studio.close()
+            backend.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How the page looks, with fonts of the visitor's machine alone."""
+"""The look of the page; it uses only fonts of the visitor's machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MONO = ["ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
 
 
 def theme() -> gr.themes.Base:
-    """Teal on a quiet ground, light or dark as the visitor's system is."""
+    """Teal on a neutral background, light or dark like the visitor's system."""
     return gr.themes.Base(
         primary_hue="teal",
         secondary_hue="teal",
@@ -74,7 +74,7 @@ CSS = """
     font-size: .9rem; }
   .wf-empty { color: var(--body-text-color-subdued); border-radius: 12px; text-align: center;
     border: 1px dashed var(--border-color-primary); padding: 2.2rem 1rem; }
-  .prose { contain: inline-size;  /* a wide table scrolls on its own, and widens nothing */
+  .prose { contain: inline-size;  /* a wide table scrolls by itself and does not widen the page */
     table { display: block; overflow-x: auto; max-width: 100%; font-size: .82rem;
       border: 0 !important; border-collapse: collapse; font-variant-numeric: tabular-nums; }
     tr, thead, tbody { border: 0 !important; }
@@ -100,7 +100,7 @@ CSS = """
 HEAD = f"""
 <style>{CSS}</style>
 <script>
-// icons stand beside a name or inside what has one: nothing for a screen reader to tell
+// every icon has a name beside it, so screen readers skip the icon
 const hide = () => document.querySelectorAll("svg:not([aria-hidden])").forEach(
   (icon) => icon.setAttribute("aria-hidden", "true"));
 new MutationObserver(hide).observe(

@@ -7,19 +7,19 @@ from functools import partial
 import gradio as gr
 
 from waveflow.demo import controls, markup
+from waveflow.demo.backend import Backend
 from waveflow.demo.pictures import mel_picture
 from waveflow.demo.reading import conventions
-from waveflow.demo.studio import Studio
-from waveflow.demo.vocoding import Sound, Wishes, vocode_mel, vocode_recording
+from waveflow.demo.vocoding import Sound, SynthesisOptions, vocode_mel, vocode_recording
 from waveflow.io.folders import MELS
 
 RECORDING, MEL = "a recording", "a mel file"
 DECLARED = "as the file says, or the model's own"
 
 
-def add(studio: Studio) -> None:
+def add(backend: Backend) -> None:
     """Add the tab to the page."""
-    config = studio.vocoder(studio.names[0]).config
+    config = backend.vocoder(backend.names[0]).config
     synthesis, milliseconds = (
         config.synthesis,
         1000 * config.mel.hop_length / config.mel.sample_rate,
@@ -39,7 +39,7 @@ def add(studio: Studio) -> None:
             with gr.Column(visible=False) as from_mel:
                 mel, convention = _mel_controls()
         with gr.Column(min_width=300):
-            model = controls.model_choice(studio)
+            model = controls.model_choice(backend)
             with gr.Row():
                 temperature = gr.Slider(
                     0,
@@ -49,7 +49,7 @@ def add(studio: Studio) -> None:
                     label="Temperature",
                     info="scale of the noise",
                 )
-                consistency = controls.iterations(studio, synthesis.consistency, "iterations")
+                consistency = controls.iterations(backend, synthesis.consistency, "iterations")
             with gr.Row():
                 denoise = gr.Slider(0, 1, value=0, step=0.05, label="Denoiser", info="removes hum")
                 seed = gr.Number(
@@ -75,8 +75,8 @@ def add(studio: Studio) -> None:
     )
 
     def own_defaults(name: str) -> tuple[float | None, int | None]:
-        chosen = studio.vocoder(name).config.synthesis
-        return chosen.temperature, min(chosen.consistency, studio.limits.consistency)
+        chosen = backend.vocoder(name).config.synthesis
+        return chosen.temperature, min(chosen.consistency, backend.limits.consistency)
 
     model.change(
         own_defaults,
@@ -87,9 +87,9 @@ def add(studio: Studio) -> None:
         show_progress="hidden",
     )
     controls.answer(
-        studio,
+        backend,
         button,
-        partial(respond, studio),
+        partial(respond, backend),
         [source, audio, mel, convention, model, temperature, consistency, seed, denoise],
         [result, report, pictures],
         "vocode",
@@ -114,7 +114,7 @@ def _mel_controls() -> tuple[gr.File, gr.Dropdown]:
 
 
 def respond(
-    studio: Studio,
+    backend: Backend,
     source: str,
     audio: str | None,
     mel: str | None,
@@ -126,16 +126,16 @@ def respond(
     denoise: float,
 ) -> tuple[str, str, str]:
     """The sound, its figures and its pictures, for the page."""
-    wishes = Wishes(model, temperature, int(consistency), int(seed or 0), denoise)
+    options = SynthesisOptions(model, temperature, int(consistency), int(seed or 0), denoise)
     if source == RECORDING:
-        sound = vocode_recording(studio, audio, wishes)
+        sound = vocode_recording(backend, audio, options)
     else:
         chosen = None if convention in (None, DECLARED) else convention
-        sound = vocode_mel(studio, mel, wishes, chosen)
+        sound = vocode_mel(backend, mel, options, chosen)
     return (
         controls.playable(sound.audio, sound.sample_rate),
         describe(sound),
-        drawn(studio, sound, wishes),
+        pictures_of(backend, sound, options),
     )
 
 
@@ -159,18 +159,18 @@ def describe(sound: Sound) -> str:
             "log-likelihood given its mel, and an upper bound on the cost to encode its 16-bit "
             "samples."
         )
-    return markup.warning(sound.doubt) + markup.tiles(figures) + markup.notes([" ".join(small)])
+    return markup.warning(sound.warning) + markup.tiles(figures) + markup.notes([" ".join(small)])
 
 
-def drawn(studio: Studio, sound: Sound, wishes: Wishes) -> str:
+def pictures_of(backend: Backend, sound: Sound, options: SynthesisOptions) -> str:
     """Pictures of the two mels of a sound, as HTML."""
-    config = studio.vocoder(wishes.model).config.mel
+    config = backend.vocoder(options.model).config.mel
     draw = partial(mel_picture, sample_rate=config.sample_rate, hop_length=config.hop_length)
-    asked = "the recording" if sound.nats is not None else "the mel file"
+    source = "the recording" if sound.nats is not None else "the mel file"
     about = f"Mel spectrogram, {sound.seconds:.1f} s:"
     return markup.pictures(
         [
-            (draw(sound.asked), f"Input: {asked}", f"{about} the input"),
-            (draw(sound.made), "Output: the vocoded speech", f"{about} the vocoded speech"),
+            (draw(sound.input_mel), f"Input: {source}", f"{about} the input"),
+            (draw(sound.output_mel), "Output: the vocoded speech", f"{about} the vocoded speech"),
         ]
     )

@@ -1,10 +1,10 @@
-"""How good a vocoder is: its exact likelihood, what listeners would say, and its speed."""
+"""Measure a vocoder: exact likelihood, quality, and speed."""
 
-from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.band_periodicity import band_periodicity
 from waveflow.evaluation.baseline import evaluate_baseline, griffin_lim
-from waveflow.evaluation.clip_score import ClipScore, Recorded
+from waveflow.evaluation.clip_score import ClipScore, RecordingScore
 from waveflow.evaluation.crepe import CrepeScore, crepe_score
+from waveflow.evaluation.flops import gmacs_per_second
 from waveflow.evaluation.metrics import (
     NoSpeechError,
     estoi,
@@ -25,13 +25,14 @@ from waveflow.evaluation.spectral import (
 )
 from waveflow.evaluation.tones import PauseTones, pause_tones, tone_prominence
 from waveflow.evaluation.white_noise import evaluate_noise, noise_copy
+from waveflow.moved import former_names
 
 __all__ = [
     "ClipScore",
     "CrepeScore",
     "NoSpeechError",
     "PauseTones",
-    "Recorded",
+    "RecordingScore",
     "Recording",
     "Report",
     "band_periodicity",
@@ -60,3 +61,5 @@ __all__ = [
     "voicing_f1",
     "write_page",
 ]
+
+__getattr__ = former_names(__name__)

@@ -1,4 +1,4 @@
-"""How periodic each band of a voice is: harmonics against noise, from the bass to the hiss."""
+"""Periodicity of a voice in frequency bands: harmonics against noise."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from waveflow.evaluation.metrics import NoSpeechError, check_pair
 from waveflow.evaluation.pitch import reference_pitch
 
 BANDS = ((60, 700), (700, 1400), (1400, 2800), (2800, 5600), (5600, 10500))
-"""Hz, from and to."""
+"""Lower and upper edge of each band, Hz."""
 
 WINDOW = 768 / 22050
-"""Seconds of the Hann window: at 2 to 8 periods of a voice, weighted to its middle."""
+"""Length of the Hann window in seconds: 2 to 8 periods of a voice, weighted to the middle."""
 
 SEARCH = 0.04
-"""How far from the pitch period the best lag is looked for, as a part of it."""
+"""Range of the search for the best lag, as a fraction of the pitch period."""
 
 LOUD = 20.0
-"""dB below the loudest voiced frame of the recording, down to which frames count."""
+"""Voiced frames count if they are at most this many dB below the loudest one of the recording."""
 
-_HOP = 256 / 22050  # seconds, of the pitch track
-_LEAST = 1e-20  # energy of a window; less is silence
+_HOP = 256 / 22050  # seconds per frame of the pitch track
+_LEAST = 1e-20  # energy of a window; smaller values are silence
 
 
 def band_periodicity(
@@ -30,9 +30,9 @@ def band_periodicity(
 ) -> tuple[float | None, ...]:
     r"""Normalised autocorrelation at the pitch period in each of the ``BANDS``, at most 1.
 
-    It hears whether a band is made of harmonics or of noise, which a mel does not say: harmonics
-    of power H in noise of power N give about H / (H + N). It does not hear level or timbre, nor
-    whether what is periodic is pleasant, and it trusts the recording's pitch.
+    It measures whether a band consists of harmonics or of noise, which a mel does not show:
+    harmonics of power H in noise of power N give about H / (H + N). It does not depend on level or
+    timbre, and relies on the recording's pitch.
 
     With :math:`x_b` the signal in band b (a zero-phase FFT filter), :math:`w` a Hann window of 35
     ms around a voiced frame, and T the recording's pitch period there,
@@ -40,18 +40,18 @@ def band_periodicity(
     .. math:: \rho_b = \max_{|k - T| \le T / 25} \frac{\sum_n w_n x_b[n] x_b[n - k]}
               {\sqrt{\sum_n w_n x_b[n]^2 \sum_n w_n x_b[n - k]^2}},
 
-    mean over the voiced frames of the recording that are within 20 dB of its loudest. The search
-    is one for each band, for the pitch moves within a window; chance gives white
-    noise a little more than 0. Lags are whole samples, so the highest bands read low, the more so
-    the lower the sample rate: figures of different rates do not compare there.
+    averaged over the voiced frames of the recording that are within 20 dB of its loudest. Each band
+    has its own search, because the pitch changes within a window. White noise gives slightly more
+    than 0 by chance. Lags are whole samples, so the highest bands read too low, and more so at
+    lower sample rates; do not compare those bands across sample rates.
 
     Args:
-        reference: (time,), the recording; says where there is voice, and of which pitch.
-        degraded: (time,), what is judged; may be the recording itself.
-        sample_rate: of both, Hz.
+        reference: recording, (time,); it gives the voiced frames and their pitch.
+        degraded: audio to judge, (time,); may be the recording itself.
+        sample_rate: sample rate of both, Hz.
 
     Returns:
-        A figure a band; None for a band that does not lie below the Nyquist frequency.
+        One figure per band; None for a band that is not below the Nyquist frequency.
 
     Raises:
         NoSpeechError: one of the two is silent, or the reference has no voiced frame.
@@ -80,16 +80,17 @@ def band_periodicity(
 
 
 def autocorrelation(audio: Tensor, centres: Tensor, periods: Tensor, window: Tensor) -> Tensor:
-    """The largest normalised correlation of windows with those about a period earlier.
+    """The largest normalised correlation of windows with those about one period earlier.
 
     Args:
-        audio: (time,), float64; silence is taken to be around it.
-        centres: of the windows, samples, (frames,) int64.
-        periods: in samples, (frames,); every whole lag within ``SEARCH`` of it is tried.
+        audio: audio, (time,), float64; it is continued by zeros.
+        centres: centres of the windows in samples, (frames,) int64.
+        periods: pitch periods in samples, (frames,); every whole lag within ``SEARCH`` of a period
+            is tried.
         window: weights of the samples, (size,).
 
     Returns:
-        (frames,), from -1 to 1; 0 where there is silence.
+        (frames,), from -1 to 1; 0 in silence.
     """
     first = (periods * (1 - SEARCH)).round().long()
     last = (periods * (1 + SEARCH)).round().long()
@@ -105,7 +106,7 @@ def autocorrelation(audio: Tensor, centres: Tensor, periods: Tensor, window: Ten
 
 
 def _cut(audio: Tensor, centres: Tensor, size: int) -> Tensor:
-    """Windows of (time,) audio, (frames, size)."""
+    """Windows of audio, (time,) -> (frames, size)."""
     before = max(0, int(size // 2 - centres.min()))
     after = max(0, int(centres.max()) + size - len(audio))
     starts = centres + before - size // 2

@@ -1,4 +1,4 @@
-"""What no learning at all gives: Griffin-Lim of the same mel."""
+"""A baseline without learning: Griffin-Lim on the same mel."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from waveflow.evaluation.scoring import score_copy
 ITERATIONS = 32
 
 GRIFFIN_LIM = "Griffin-Lim"
-"""Its name in tables."""
+"""Name of the baseline in tables."""
 
 
 def griffin_lim(mel: Tensor, config: MelConfig, *, seed: int = 0) -> Tensor:
     """The audio of a log-mel, (n_mels, frames) -> (frames * hop_length,), in [-1, 1].
 
-    The least-squares magnitudes of the mel (pseudo-inverse of its filters, nothing below 0), and
-    phases that agree with them after 32 iterations of the fast algorithm from random ones:
-    Perraudin et al., *A fast Griffin-Lim algorithm*, 2013, as librosa has it.
+    The magnitudes are the least-squares solution for the mel (pseudo-inverse of its filters,
+    clipped at 0). The phases are random at first, and improved by 32 iterations of Perraudin et
+    al., *A fast Griffin-Lim algorithm*, 2013, in librosa's implementation.
 
     Args:
-        mel: natural log, (n_mels, frames).
-        config: its convention.
-        seed: of the first phases.
+        mel: mel, natural log, (n_mels, frames).
+        config: convention of the mel.
+        seed: seed of the initial phases.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the mel has another shape.
 
     >>> griffin_lim(torch.full((80, 10), -6.0), MelConfig()).shape
     torch.Size([2560])
     """
     if tensor(mel, "mel").dim() != 2 or mel.shape[0] != config.n_mels or mel.shape[1] < 1:
         raise ValueError(f"expected a mel of ({config.n_mels}, frames); got {tuple(mel.shape)}")
-    from librosa import griffinlim  # imported late: it brings numba along
+    from librosa import griffinlim  # imported late, because it imports numba
 
     magnitude = (_inverse_filters(config) @ mel.double().cpu().exp().numpy()).clip(0)
-    around = -(-config.n_fft // config.hop_length)  # frames beyond the ends, for whole overlaps
+    around = -(-config.n_fft // config.hop_length)  # frames added at the ends
     audio = griffinlim(
         np.pad(magnitude, ((0, 0), (around, around)), mode="edge"),
         n_iter=ITERATIONS,
@@ -73,27 +73,27 @@ def evaluate_baseline(
     quality: bool = False,
     progress: bool = False,
 ) -> Report:
-    """Score Griffin-Lim as :func:`waveflow.evaluation.evaluate` scores a vocoder.
+    """Score Griffin-Lim like :func:`waveflow.evaluation.evaluate` scores a vocoder.
 
     Args:
         paths: sound files, resampled to the mel's rate and cut to whole hops.
-        mel_config: the convention of the mel, which should be that of the vocoder beside it.
-        seed: of the first phases.
-        groups: at multiples of sample rate / groups tones are looked for; None does not look.
-        pitch: track pitch, too.
-        quality: ask the judges of the extra ``quality``, too.
-        progress: show a bar on stderr, if that is a terminal.
+        mel_config: mel convention, that of the vocoder to compare with.
+        seed: seed of the initial phases.
+        groups: tones are measured at multiples of sample rate / groups; None does not measure them.
+        pitch: also track pitch.
+        quality: also compute the figures of the extra ``quality``.
+        progress: show a progress bar on stderr if it is a terminal.
 
     Returns:
-        A report without likelihoods and temperature; its speed is that of one run a clip.
+        A report without likelihoods and temperature; its speed is that of one run per clip.
 
     Raises:
         OSError: a file cannot be opened.
-        ValueError: no file at all, or one that is no usable recording.
+        ValueError: there is no file, or a file is not a usable recording.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
     seed = whole(seed, "seed")
-    _inverse_filters(mel_config)  # once, and not in the first clip's time
+    _inverse_filters(mel_config)  # cached, so that the first clip's time does not include it
     scores = score_copies(
         paths,
         mel_config,
@@ -116,7 +116,7 @@ def score_copies(
     quality: bool,
     progress: bool,
 ) -> tuple[ClipScore, ...]:
-    """The scores of what ``make`` makes, (n_mels, frames) -> (time,) in [-1, 1], once a clip."""
+    """The scores of copies by ``make``, (n_mels, frames) -> (time,) in [-1, 1]; one run each."""
     if quality:
         require_quality()
     scores = []
@@ -142,5 +142,5 @@ def score_copies(
 
 @lru_cache(maxsize=4)
 def _inverse_filters(config: MelConfig) -> np.ndarray:
-    """Mel to magnitudes, (1 + n_fft / 2, n_mels)."""
+    """The matrix from a mel to magnitudes, (1 + n_fft / 2, n_mels)."""
     return np.linalg.pinv(LogMel(config).filters.double().numpy())

@@ -1,4 +1,4 @@
-"""What one recording and its copy gave."""
+"""The figures of one recording and its copy."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from waveflow.evaluation.tones import PauseTones
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What the judges that need no second signal say of a recording, or of several.
+class RecordingScore:
+    """Figures of recordings that need no second signal.
 
     Attributes:
-        distill_mos: predicted opinion.
-        dnsmos: predicted overall opinion.
-        band_periodicity: a figure a band.
+        distill_mos: predicted opinion score.
+        dnsmos: predicted overall opinion score.
+        band_periodicity: one figure per band.
     """
 
     distill_mos: float | None = None
@@ -26,34 +26,34 @@ class Recorded:
 
 @dataclass(frozen=True)
 class ClipScore:
-    """What one recording and its copy synthesis gave; None where there is nothing to judge.
+    """Figures of one recording and its copy synthesis; None if a figure cannot be computed.
 
     Attributes:
-        file: of the recording.
-        samples: judged, at the vocoder's sample rate.
-        seconds: their duration.
+        file: path of the recording.
+        samples: number of samples at the vocoder's sample rate.
+        seconds: duration of these samples.
         nats_per_sample: exact log-likelihood (:func:`waveflow.evaluation.nats_per_sample`); None
-            of a vocoder that has none.
+            for a baseline.
         pesq: wide-band PESQ.
         stoi: STOI.
-        synthesis_seconds: from mel to audio; of a vocoder, median of ``REPEATS`` after a
+        synthesis_seconds: time from mel to audio; for a vocoder, the median of ``REPEATS`` after a
             warm-up.
         pesq_narrowband: narrow-band PESQ.
         estoi: extended STOI.
         mel_cepstral_distortion: MCD-13, dB.
         log_mel_distance: mean absolute difference, nats.
         stft_distance: multi-resolution STFT distance.
-        f0_error: root mean square, cents.
-        voicing_f1: of the voiced frames.
-        distill_mos: predicted opinion (:func:`waveflow.evaluation.distill_mos`).
-        dnsmos: predicted overall opinion (:func:`waveflow.evaluation.dnsmos`).
-        periodicity_error: by CREPE (:func:`waveflow.evaluation.crepe_score`).
-        crepe_pitch_error: by CREPE, cents.
-        crepe_voicing_f1: by CREPE.
-        band_periodicity: a figure a band (:func:`waveflow.evaluation.band_periodicity`).
-        recorded: what judges that need no recording beside say of the recording.
-        tones: of the copy in the recording's pauses, too short to judge a clip by.
-        recorded_tones: of the recording in them.
+        f0_error: root mean square pitch error, cents.
+        voicing_f1: F1 of the voiced frames.
+        distill_mos: predicted opinion score (:func:`waveflow.evaluation.distill_mos`).
+        dnsmos: predicted overall opinion score (:func:`waveflow.evaluation.dnsmos`).
+        periodicity_error: periodicity error by CREPE (:func:`waveflow.evaluation.crepe_score`).
+        crepe_pitch_error: root mean square pitch error by CREPE, cents.
+        crepe_voicing_f1: F1 of the voiced frames by CREPE.
+        band_periodicity: one figure per band (:func:`waveflow.evaluation.band_periodicity`).
+        recorded: figures of the recording that need no second signal.
+        tones: tones of the copy in the recording's pauses; one clip is too short to judge them.
+        recorded_tones: tones of the recording in its pauses.
     """
 
     file: str
@@ -76,28 +76,28 @@ class ClipScore:
     crepe_pitch_error: float | None = None
     crepe_voicing_f1: float | None = None
     band_periodicity: tuple[float | None, ...] | None = None
-    recorded: Recorded | None = None
+    recorded: RecordingScore | None = None
     tones: PauseTones | None = None
     recorded_tones: PauseTones | None = None
 
     @property
     def bits_per_sample(self) -> float | None:
-        """Cost of the 16-bit recording, at most."""
+        """Upper bound on the cost of the 16-bit recording, bits per sample."""
         return None if self.nats_per_sample is None else bits_per_sample(self.nats_per_sample)
 
     @property
     def times_real_time(self) -> float:
-        """Seconds of audio made in one second."""
+        """Seconds of audio per second of synthesis."""
         return self.seconds / self.synthesis_seconds
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> ClipScore:
-        """A score again, of its part of a report's JSON.
+        """Read a score from its part of a report's JSON.
 
         Figures that an older report does not have are None.
 
         Raises:
-            KeyError: a figure is missing that every report has.
+            KeyError: a figure that every report has is missing.
         """
         values = {
             field.name: content[field.name]
@@ -108,11 +108,11 @@ class ClipScore:
             if values.get(name) is not None:
                 values[name] = PauseTones(values[name]["frames"], tuple(values[name]["excess"]))
         if values.get("recorded") is not None:
-            values["recorded"] = Recorded(**_bands(values["recorded"]))
+            values["recorded"] = RecordingScore(**_bands(values["recorded"]))
         return cls(**_bands(values))
 
 
 def _bands(values: dict[str, Any]) -> dict[str, Any]:
-    """With a tuple where JSON has a list."""
+    """The values with a tuple in place of JSON's list."""
     bands = values.get("band_periodicity")
     return values if bands is None else {**values, "band_periodicity": tuple(bands)}

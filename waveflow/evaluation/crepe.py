@@ -1,4 +1,4 @@
-"""Periodicity of a copy beside that of the recording, as a neural pitch tracker hears it."""
+"""Periodicity and pitch of a copy against those of the recording, by a neural pitch tracker."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.sample_rate import resample
-from waveflow.evaluation.memory import Memory
+from waveflow.evaluation.cache import MeasureCache
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 from waveflow.evaluation.opinion import needed
 from waveflow.evaluation.pitch import Pitch, pitch_error, voicing_score
 
 LOWEST, HIGHEST = 50.0, 550.0
-"""Hz, between which pitch is looked for."""
+"""Range of pitch, Hz."""
 
-_RATE, _WINDOW = 16000, 1024  # of CREPE
+_RATE, _WINDOW = 16000, 1024  # CREPE's sample rate and samples of a frame
 _HOP = 256 / 22050  # seconds
-_BATCH = 1024  # frames that are decoded together
-_LEAST = 0.19  # periodicity that CARGAN's hysteresis asks for at least
-_CENTS, _FIRST = 20, 1997.3794084376191  # a bin, and the pitch of bin 0 above 10 Hz
+_BATCH = 1024  # frames per call of the network
+_LEAST = 0.19  # least periodicity of a voiced frame in CARGAN's hysteresis
+_CENTS, _FIRST = 20, 1997.3794084376191  # width of a bin, and pitch of bin 0 above 10 Hz
 
 
 @dataclass(frozen=True)
 class CrepeTrack:
-    """``pitch`` and ``periodicity`` (frames,), 0 to 1, every 256 samples of 22.05 kHz."""
+    """``pitch``, and ``periodicity`` (frames,) from 0 to 1, every 256 samples at 22.05 kHz."""
 
     pitch: Pitch
     periodicity: Tensor
@@ -37,12 +37,12 @@ class CrepeTrack:
 
 @dataclass(frozen=True)
 class CrepeScore:
-    """What two tracks give.
+    """Comparison of two tracks.
 
     Attributes:
         periodicity_error: root mean square over all frames, 0 (identity) to 1.
-        pitch_error: root mean square in cents over frames voiced in both; None where none is.
-        voicing_f1: F1 of the voiced frames, 0 to 1 (identity); None where the recording has none.
+        pitch_error: root mean square in cents over frames voiced in both; None if there are none.
+        voicing_f1: F1 of the voiced frames, 0 to 1 (identity); None if the recording has none.
     """
 
     periodicity_error: float
@@ -51,11 +51,10 @@ class CrepeScore:
 
 
 def crepe_score(reference: Tensor, degraded: Tensor, sample_rate: int) -> CrepeScore:
-    """Periodicity error, pitch error and V/UV F1 by CREPE, as the tables of CARGAN have them.
+    """Periodicity error, pitch error and V/UV F1 by CREPE, as in the tables of CARGAN.
 
-    It hears whether a voice is as periodic as the recording's below 8 kHz, frame by frame, and
-    where its pitch is; it does not hear noise between the harmonics of the upper bands, nor
-    timbre.
+    It measures, frame by frame, whether a voice is as periodic as the recording below 8 kHz, and
+    its pitch. It does not detect noise between the harmonics of the upper bands, or timbre.
 
     Morrison et al., *Chunked autoregressive GAN for conditional waveform synthesis*, 2022,
     https://arxiv.org/abs/2110.10139; Kim et al., *CREPE: a convolutional representation for pitch
@@ -64,9 +63,9 @@ def crepe_score(reference: Tensor, degraded: Tensor, sample_rate: int) -> CrepeS
         sqrt(mean over frames of (p - p')²).
 
     Args:
-        reference: (time,), the recording; its track is remembered.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz; they are resampled to 16 kHz.
+        reference: recording, (time,); its track is cached.
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz; they are resampled to 16 kHz.
 
     Raises:
         ImportError: the package ``torchcrepe`` is missing; says how to install it.
@@ -74,7 +73,7 @@ def crepe_score(reference: Tensor, degraded: Tensor, sample_rate: int) -> CrepeS
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
     check_pair(reference, degraded)
-    ours = _memory.of(reference, sample_rate, track_crepe)
+    ours = _cache.of(reference, sample_rate, track_crepe)
     theirs = track_crepe(degraded, sample_rate)
     error = (ours.periodicity - theirs.periodicity).square().mean().sqrt().item()
     if not ours.pitch.voiced.any():
@@ -85,18 +84,18 @@ def crepe_score(reference: Tensor, degraded: Tensor, sample_rate: int) -> CrepeS
 
 @torch.no_grad()
 def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
-    """Pitch and periodicity of (time,) audio by CREPE's "full" network on the CPU.
+    """Pitch and periodicity of audio (time,) by CREPE's "full" network on the CPU.
 
-    CARGAN's procedure: a hop of 185 samples at 16 kHz with reflected ends, Viterbi decoding from 50
-    to 550 Hz, periodicity 0 below -60 dB of A-weighted loudness, both brought to a hop of 256
-    samples at 22.05 kHz by linear interpolation, voiced by hysteresis (at least 0.19, 0.31
-    somewhere in a voiced stretch, and more far from the mean pitch). One thing differs: the random
-    dither of ±20 cents that the package adds to a pitch is left out, so a figure depends on the
-    audio alone. Takes some four times the duration on one core.
+    The procedure is CARGAN's: a hop of 185 samples at 16 kHz with reflected ends; Viterbi decoding
+    from 50 to 550 Hz; periodicity 0 below -60 dB of A-weighted loudness; linear interpolation to a
+    hop of 256 samples at 22.05 kHz; voicing by hysteresis (at least 0.19, at least 0.31 somewhere
+    in a voiced stretch, and more far from the mean pitch). Unlike the package, it adds no random
+    dither of ±20 cents to the pitch, so a figure depends on the audio alone. It takes about four
+    times the duration on one core.
 
     Raises:
         ImportError: the package ``torchcrepe`` is missing; says how to install it.
-        NoSpeechError: too short for a frame.
+        NoSpeechError: the audio is too short for a frame.
     """
     package = needed("torchcrepe")
     samples = resample(audio.detach().float().cpu(), sample_rate, _RATE)[None]
@@ -110,7 +109,7 @@ def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
     def decode(logits: Tensor) -> tuple[Tensor, Tensor]:
         state = np.random.get_state()
         bins, _ = package.decode.viterbi(logits)
-        np.random.set_state(state)  # its dither is drawn from the global generator
+        np.random.set_state(state)  # the package draws its dither from the global generator
         return bins, _CENTS * bins + _FIRST
 
     cents, periodicity = package.predict(
@@ -134,12 +133,12 @@ def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
 
 
 def _voiced(package: Any, hertz: Tensor, periodicity: Tensor) -> Tensor:
-    """Which frames are voiced by the package's hysteresis, (frames,)."""
+    """Whether each frame is voiced by the package's hysteresis, (frames,)."""
     if not (periodicity >= _LEAST).any():
         return torch.zeros_like(hertz, dtype=torch.bool)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # one voiced frame has no deviation
+        warnings.simplefilter("ignore", RuntimeWarning)  # a single voiced frame has no deviation
         return ~package.threshold.Hysteresis()(hertz[None], periodicity[None])[0].isnan()
 
 
-_memory: Memory[CrepeTrack] = Memory()
+_cache: MeasureCache[CrepeTrack] = MeasureCache()

@@ -1,4 +1,4 @@
-"""The figures of a report, and a table of those most asked for."""
+"""The figures of a report, and a table of the most important ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a report: its attribute, how it is written, and which way is better."""
+    """A figure of a report: attribute, title, number of digits, and which direction is better."""
 
     name: str
     title: str
@@ -24,10 +24,10 @@ class Figure:
     better: Literal["higher", "lower"]
 
     def of(self, scores: object) -> str:
-        """As it stands in a table; a dash where there is none.
+        """The text of the figure in a table; a dash if there is none.
 
         Args:
-            scores: of a clip, a set or recordings; what has no such figure has a dash.
+            scores: score of a clip, report, or score of recordings.
         """
         value = getattr(scores, self.name, None)
         if isinstance(value, tuple):
@@ -64,13 +64,13 @@ FIGURES = (
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of the figures that are known; None if none is."""
+    """The mean of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
 
 def means(rows: Iterable[Sequence[float | None] | None]) -> tuple[float | None, ...] | None:
-    """The mean of each column of the rows that are known; None if none is."""
+    """The mean of each column over the rows that are not None; None if there are none."""
     known = [row for row in rows if row is not None]
     return tuple(map(mean, zip(*known, strict=True))) if known else None
 
@@ -103,12 +103,12 @@ def table(report: Report, baselines: Mapping[str, Report]) -> str:
 
 
 def _tones(report: Report, baselines: Mapping[str, Report]) -> str | None:
-    """A line that says how far tones stand out, of all that were judged."""
+    """A line with the prominence of tones for the vocoder, the recordings and the baselines."""
     if report.tone_prominence is None:
         return None
-    found = {"vocoder": report.tone_prominence, "recordings": report.recorded_tone_prominence}
-    found |= {name: baseline.tone_prominence for name, baseline in baselines.items()}
-    figures = ", ".join(f"{who} {dB:.1f} dB" for who, dB in found.items() if dB is not None)
+    prominences = {"vocoder": report.tone_prominence, "recordings": report.recorded_tone_prominence}
+    prominences |= {name: baseline.tone_prominence for name, baseline in baselines.items()}
+    figures = ", ".join(f"{who} {dB:.1f} dB" for who, dB in prominences.items() if dB is not None)
     return f"tones in {report.pause_seconds:.1f} s of pauses: {figures}"
 
 

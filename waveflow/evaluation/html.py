@@ -1,4 +1,4 @@
-"""HTML by templates, which escape every text that is put into them."""
+"""HTML from templates, which escape all inserted text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 
 def template(package: str, name: str) -> Template:
-    """A template that stands beside the code of a package.
+    """Load a template file from a package.
 
     Args:
-        package: that has it as a file.
-        name: of the file.
+        package: name of the package.
+        name: name of the file.
     """
     return Environment(
         loader=PackageLoader(package, "."),

@@ -1,4 +1,4 @@
-"""Where in a recording its exact log-likelihood comes from."""
+"""The exact log-likelihood of a recording, split into frames."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from waveflow.vocoder import Vocoder
 
 @dataclass(frozen=True)
 class LocalLikelihood:
-    r"""Parts of a log-likelihood, a frame each.
+    r"""A log-likelihood, split into frames.
 
     Attributes:
-        nats: (batch, frames); its sum over the frames is ``vocoder.log_prob``.
-        surprise: (batch, frames), :math:`\tfrac12 \sum (z^2 - 1)` over the latents of the frame:
-            how many nats the frame has less than the vocoder's own draws have on average, given
-            the same scales. Near 0 is what the vocoder expects; far above, stranger than its
-            draws; far below, more ordinary than they are.
+        nats: nats of each frame, (batch, frames); their sum is ``vocoder.log_prob``.
+        surprise: :math:`\tfrac12 \sum (z^2 - 1)` over the latents of each frame, (batch, frames):
+            the nats by which the frame is below the average of the vocoder's own samples, given
+            the same scales. Near 0 is typical; far above 0 is less likely than the vocoder's
+            samples, far below 0 is more likely.
     """
 
     nats: Tensor
@@ -32,32 +32,33 @@ class LocalLikelihood:
 
 @torch.no_grad()
 def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -> LocalLikelihood:
-    r"""The exact log-likelihood of audio, split into frames without a rest.
+    r"""The exact log-likelihood of audio, split into frames without a remainder.
 
     .. math:: \log p(x) = \sum_t \Big( \underbrace{-\tfrac12 \sum_k
         (z_{kt}^2 + \log 2\pi)}_{\text{base density of step } t}
         + \underbrace{\textstyle\sum_i \ell_{it}}_{\text{its share of } \log|\det J|} \Big)
 
-    An elementwise map (of a coupling, or steered by the context alone) has its log-scales at steps,
-    and they are counted there, those of early outputs at their own steps. ActNorm and 1x1
-    convolutions scale every step alike: their log-determinant is spread evenly. An ``Inverse``
-    changes the sign. Each bijection tells (:meth:`waveflow.bijections.Bijection.local_log_det`).
-    Steps are summed to frames of ``hop_length`` samples.
+    An elementwise map (of a coupling, or with parameters from the context alone) has log-scales at
+    steps, and they are counted there; those of early outputs are counted at their own steps.
+    ActNorm and 1x1 convolutions scale all steps equally, so their log-determinant is spread evenly.
+    An ``Inverse`` changes the sign. Each bijection defines its part
+    (:meth:`waveflow.bijections.Bijection.local_log_det`). Steps are summed to frames of
+    ``hop_length`` samples.
 
-    What a part means: how well the vocoder, which has seen the mel, accounts for the sound near
-    that frame. What it does not: the parts are no densities of their own, for each step is
-    transformed by what it sees of its neighbours, and a lapped step sees two hops of its size. A
-    quiet frame has more nats than a loud one, for a density rises as its scale falls;
-    ``surprise`` leaves the scales out. Neither is a measure of quality, nor proof of anything: the
-    mel that is given carries the damage, too, and what is likely need not be good.
+    A part shows how well the vocoder explains the sound near that frame, given the mel. The parts
+    are not densities of their own, because the transformation of a step depends on its neighbours,
+    and a lapped step covers two hops of its size. A quiet frame has more nats than a loud one,
+    because a density grows as its scale shrinks; ``surprise`` leaves the scales out. Neither is a
+    measure of quality: the mel of damaged audio contains the damage, and likely audio need not be
+    good.
 
     Args:
-        vocoder: any.
-        audio: (batch, time), ``time`` a multiple of ``hop_length``.
-        mel: the mel to condition on; by default that of the audio itself.
+        vocoder: the vocoder.
+        audio: audio, (batch, time), with ``time`` a multiple of ``hop_length``.
+        mel: mel to condition on; None is that of the audio.
 
     Raises:
-        ValueError: as ``vocoder.log_prob``.
+        ValueError: as for ``vocoder.log_prob``.
     """
     hop_length = vocoder.config.mel.hop_length
     audio = floating(audio, "audio", "(batch, time)")

@@ -1,4 +1,4 @@
-"""Stand-ins for listeners: PESQ for quality, STOI for intelligibility."""
+"""Perceptual metrics of speech: PESQ for quality, STOI for intelligibility."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from waveflow.checks import tensor, whole
 
 
 class NoSpeechError(ValueError):
-    """A metric of speech was asked about silence, or about too little speech to judge."""
+    """The audio is silent, or has too little speech for a metric."""
 
 
 def pesq_wideband(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
-    """Wide-band PESQ (ITU-T P.862.2), from 1.0 to 4.64: what a listening panel would answer.
+    """Wide-band PESQ (ITU-T P.862.2), from 1.0 to 4.64: a predicted opinion score.
 
     Levels and constant delays are compensated before the comparison.
 
     Args:
-        reference: (time,), the recording.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz; they are resampled to 16 kHz.
+        reference: recording, (time,).
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz; they are resampled to 16 kHz.
 
     Raises:
         ImportError: the package ``pesq`` is missing; says how to install it.
@@ -40,10 +40,10 @@ def pesq_wideband(reference: Tensor, degraded: Tensor, sample_rate: int) -> floa
 
 
 def pesq_narrowband(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
-    """Narrow-band PESQ (ITU-T P.862, mapped by P.862.1), from 1.0 to 4.55: as on a telephone.
+    """Narrow-band PESQ (ITU-T P.862, mapped by P.862.1), from 1.0 to 4.55.
 
-    Hears nothing above 4 kHz. Arguments and errors are those of :func:`pesq_wideband`; the two
-    are resampled to 8 kHz.
+    It ignores everything above 4 kHz, as on a telephone. Arguments and errors are those of
+    :func:`pesq_wideband`; the two are resampled to 8 kHz.
     """
     return _pesq(reference, degraded, sample_rate, rate=8000, mode="nb")
 
@@ -52,23 +52,24 @@ def stoi(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     """Short-time objective intelligibility, at most 1 (identity).
 
     Taal et al., *An algorithm for intelligibility prediction of time-frequency weighted noisy
-    speech*, 2011. Blind to level; a delay counts as damage.
+    speech*, 2011. It does not depend on the level; a delay counts as degradation.
 
     Args:
-        reference: (time,), the recording.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz.
+        reference: recording, (time,).
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz.
 
     Raises:
         ImportError: the package ``pystoi`` is missing; says how to install it.
-        NoSpeechError: silence, or fewer than 30 frames (0.4 s) of the reference are not silent.
+        NoSpeechError: one of the two is silent, or fewer than 30 frames (0.4 s) of the reference
+            are not silent.
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
     return _stoi(reference, degraded, sample_rate, extended=False)
 
 
 def estoi(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
-    """Extended STOI, at most 1 (identity): it compares spectra, too, not only each band in time.
+    """Extended STOI, at most 1 (identity); it also compares spectra, not only each band over time.
 
     Jensen and Taal, *An algorithm for predicting the intelligibility of speech masked by modulated
     noise maskers*, 2016. Arguments and errors are those of :func:`stoi`.
@@ -77,7 +78,7 @@ def estoi(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
 
 
 def check_pair(reference: Tensor, degraded: Tensor) -> None:
-    """Refuse what no metric can compare.
+    """Refuse audio that no metric can compare.
 
     Raises:
         NoSpeechError: one of the two is silent.
@@ -87,7 +88,7 @@ def check_pair(reference: Tensor, degraded: Tensor) -> None:
     tensor(degraded, "degraded audio")
     if reference.dim() != 1 or reference.shape != degraded.shape:
         raise ValueError(
-            f"expected reference and degraded audio of one shape (time,); "
+            f"expected reference and degraded audio of the same shape (time,); "
             f"got {tuple(reference.shape)} and {tuple(degraded.shape)}"
         )
     for name, audio in (("reference", reference), ("degraded", degraded)):
@@ -111,7 +112,7 @@ def _pesq(reference: Tensor, degraded: Tensor, sample_rate: int, *, rate: int, m
         reason = error.args[0].decode() if error.args else type(error).__name__
         raise NoSpeechError(f"PESQ: expected speech; got: {reason}") from None
     if not math.isfinite(score):
-        raise NoSpeechError("PESQ: expected speech; it found none to compare")
+        raise NoSpeechError("PESQ: expected speech; got none that it can compare")
     return score
 
 

@@ -1,4 +1,4 @@
-"""A page to listen to: recordings, copies and their spectrograms side by side."""
+"""An HTML page with recordings, copies and their spectrograms side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from waveflow.audio.mel import LogMel
 from waveflow.audio.pictures import spectrogram
 from waveflow.audio.writing import write_audio
 from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
-from waveflow.evaluation.clip_score import ClipScore, Recorded
+from waveflow.evaluation.clip_score import ClipScore, RecordingScore
 from waveflow.evaluation.figures import FIGURES
 from waveflow.evaluation.html import template
 from waveflow.evaluation.recording import Recording, read_recording
@@ -24,7 +24,7 @@ from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
 
-_LONGEST_STEM = 100  # of a clip's title in names of files, which its number tells apart
+_LONGEST_STEM = 100  # of a title in file names, which a number makes unique
 
 
 def write_page(
@@ -37,23 +37,23 @@ def write_page(
 ) -> Path:
     """Write ``index.html`` beside WAV files and PNG spectrograms of recordings and their copies.
 
-    The page needs no network and no script. Copies are made again, as the report's were: by the
-    same mel, temperature and seed.
+    The page needs no network and no script. Copies are synthesised again with the mel, temperature
+    and seed of the report.
 
     Args:
-        folder: made if missing; what is in it stays, but for files of the same names.
-        report: of the vocoder, by :func:`waveflow.evaluation.evaluate`; its files are read.
-        vocoder: that the report is about.
-        baselines: of the same files, by name; the copies of ``GRIFFIN_LIM`` and ``WHITE_NOISE``
-            stand beside the vocoder's, others are columns of figures alone.
-        most: of the clips, from the first, to have on the page; the table tells of all.
+        folder: folder for the page; created if missing. Existing files of other names stay.
+        report: report of the vocoder by :func:`waveflow.evaluation.evaluate`; its files are read.
+        vocoder: vocoder of the report.
+        baselines: reports of baselines on the same files, by name. The copies of ``GRIFFIN_LIM``
+            and ``WHITE_NOISE`` are on the page; other baselines have only a column of figures.
+        most: largest number of clips on the page, from the first on; the table covers all.
 
     Returns:
         The path of the page.
 
     Raises:
-        OSError: a recording cannot be opened, or the folder not written.
-        ValueError: a report without a temperature, or baselines of other files.
+        OSError: a recording cannot be opened, or the folder cannot be written.
+        ValueError: the report has no temperature, or a baseline has other files.
         ImportError: matplotlib is missing; says how to install it.
     """
     folder = as_path(folder)
@@ -63,7 +63,7 @@ def write_page(
     baselines = dict(baselines or {})
     for name, baseline in baselines.items():
         if [clip.file for clip in baseline.clips] != files:
-            raise ValueError(f"expected a baseline of the same files; got others of {name}")
+            raise ValueError(f"expected baselines of the same files; got other files in {name}")
     folder.mkdir(parents=True, exist_ok=True)
     log_mel = LogMel(vocoder.config.mel).float()
 
@@ -125,8 +125,8 @@ def _mel(vocoder: Vocoder, recording: Recording) -> Tensor:
     return recording.mel[None].to(next(vocoder.parameters()).device)
 
 
-def _recorded(scores: Report | ClipScore) -> list[tuple[str, Recorded]]:
-    """A column of the recordings' own figures, if there are any."""
+def _recorded(scores: Report | ClipScore) -> list[tuple[str, RecordingScore]]:
+    """The column of the recordings' own figures, if there are any."""
     return [] if scores.recorded is None else [("Recording", scores.recorded)]
 
 
@@ -136,7 +136,7 @@ def _write_sound(stem: Path, audio: Tensor, sample_rate: int) -> None:
 
 
 def _figures(columns: Sequence[tuple[str, object]]) -> dict[str, Any]:
-    """A row a figure, a column a vocoder; figures that none of them has are left out."""
+    """A table with a row per figure and a column per vocoder; empty rows are left out."""
     rows = [(figure, [figure.of(scores) for _, scores in columns]) for figure in FIGURES]
     shown = [(figure, cells) for figure, cells in rows if any(cell != "–" for cell in cells)]
     return {"names": [name for name, _ in columns], "rows": shown}

@@ -1,4 +1,4 @@
-"""Pitch of a copy beside that of the recording: how far off, and where there is any."""
+"""Pitch and voicing of a copy against those of the recording."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.sample_rate import resample
-from waveflow.evaluation.memory import Memory
+from waveflow.evaluation.cache import MeasureCache
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 LOWEST, HIGHEST = 65.0, 500.0
-"""Hz, between which pitch is looked for."""
+"""Range of pitch, Hz."""
 
 _RATE = 22050
 _HOP = 256
@@ -22,20 +22,20 @@ _FRAME = 2048
 
 @dataclass(frozen=True)
 class Pitch:
-    """``cents`` (frames,) above 1 Hz, where ``voiced`` (frames,); elsewhere they mean nothing."""
+    """``cents`` (frames,) above 1 Hz, meaningful only where ``voiced`` (frames,) is true."""
 
     cents: Tensor
     voiced: Tensor
 
 
 def track_pitch(audio: Tensor, sample_rate: int) -> Pitch:
-    """The pitch of (time,) audio every 256 samples of 22.05 kHz, to the nearest 10 cents.
+    """The pitch of audio (time,) every 256 samples at 22.05 kHz, to the nearest 10 cents.
 
     Mauch and Dixon, *pYIN: a fundamental frequency estimator using probabilistic threshold
-    distributions*, 2014, as librosa has it, from 65 to 500 Hz, in frames of 2048 samples. Takes
-    about an eighth of the duration.
+    distributions*, 2014, in librosa's implementation, from 65 to 500 Hz, in frames of 2048 samples.
+    It takes about an eighth of the duration.
     """
-    from librosa import pyin  # imported late: it brings numba along
+    from librosa import pyin  # imported late, because it imports numba
 
     samples = resample(audio.detach().double().cpu(), sample_rate, _RATE).numpy()
     hertz, voiced, _ = pyin(
@@ -46,14 +46,14 @@ def track_pitch(audio: Tensor, sample_rate: int) -> Pitch:
 
 
 def f0_error(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
-    """Root mean square error of the pitch in cents, over frames that both call voiced.
+    """Root mean square error of the pitch in cents, over frames that are voiced in both.
 
-    A copy that is an octave off is 1200 cents off; 0 is identity. Blind to level.
+    A copy that is an octave off has 1200 cents; 0 is identity. It does not depend on the level.
 
     Args:
-        reference: (time,), the recording; its track is remembered.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz; they are resampled to 22.05 kHz.
+        reference: recording, (time,); its track is cached.
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz; they are resampled to 22.05 kHz.
 
     Raises:
         NoSpeechError: one of the two is silent, or no frame is voiced in both.
@@ -68,7 +68,7 @@ def voicing_f1(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     """F1 of the copy's voiced frames against the recording's, from 0 to 1 (identity).
 
     The harmonic mean of precision and recall. Arguments and errors are those of
-    :func:`f0_error`, but that a copy without any voiced frame scores 0.
+    :func:`f0_error`, except that a copy without voiced frames scores 0.
     """
     check_pair(reference, degraded)
     ours = reference_pitch(reference, sample_rate)
@@ -78,7 +78,7 @@ def voicing_f1(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
 def score_pitch(
     reference: Tensor, degraded: Tensor, sample_rate: int
 ) -> tuple[float | None, float | None]:
-    """:func:`f0_error` and :func:`voicing_f1` of one tracking; None where there is none."""
+    """:func:`f0_error` and :func:`voicing_f1` from one tracking; None if a figure is undefined."""
     try:
         check_pair(reference, degraded)
         ours = reference_pitch(reference, sample_rate)
@@ -109,9 +109,9 @@ def voicing_score(reference: Pitch, degraded: Pitch) -> float:
     return 2 * both / int(reference.voiced.sum() + degraded.voiced.sum())
 
 
-_memory: Memory[Pitch] = Memory()
+_cache: MeasureCache[Pitch] = MeasureCache()
 
 
 def reference_pitch(audio: Tensor, sample_rate: int) -> Pitch:
-    """:func:`track_pitch` of a reference, remembered for each copy of it."""
-    return _memory.of(audio, sample_rate, track_pitch)
+    """:func:`track_pitch` of a reference, cached for several copies."""
+    return _cache.of(audio, sample_rate, track_pitch)

@@ -1,4 +1,4 @@
-"""The judges of the extra ``quality``, all of a pair at once."""
+"""All figures of the extra ``quality`` for a pair of recording and copy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from waveflow.evaluation.band_periodicity import band_periodicity
-from waveflow.evaluation.clip_score import Recorded
+from waveflow.evaluation.cache import MeasureCache
+from waveflow.evaluation.clip_score import RecordingScore
 from waveflow.evaluation.crepe import crepe_score
-from waveflow.evaluation.memory import Memory
 from waveflow.evaluation.metrics import NoSpeechError
 from waveflow.evaluation.opinion import distill_mos, dnsmos, needed
 
@@ -19,22 +19,22 @@ Result = TypeVar("Result")
 
 
 def require_quality() -> None:
-    """Refuse to begin without the packages of the extra.
+    """Check that the packages of the extra are installed.
 
     Raises:
-        ImportError: one is missing; names the extra.
+        ImportError: a package is missing; names the extra.
     """
     for package in ("distillmos", "speechmos", "onnxruntime", "torchcrepe"):
         needed(package)
 
 
 def quality_scores(reference: Tensor, degraded: Tensor, sample_rate: int) -> dict[str, Any]:
-    """Fields of a :class:`waveflow.evaluation.ClipScore`; None where there is nothing to judge.
+    """Fields of a :class:`waveflow.evaluation.ClipScore`; None if a figure cannot be computed.
 
     Args:
-        reference: (time,), the recording; what is measured of it alone is remembered.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz.
+        reference: recording, (time,); its own figures are cached.
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz.
 
     Raises:
         ImportError: a package is missing; says how to install it.
@@ -48,13 +48,13 @@ def quality_scores(reference: Tensor, degraded: Tensor, sample_rate: int) -> dic
         "crepe_pitch_error": periodicity and periodicity.pitch_error,
         "crepe_voicing_f1": periodicity and periodicity.voicing_f1,
         "band_periodicity": _judged(band_periodicity, reference, degraded, sample_rate),
-        "recorded": _memory.of(reference, sample_rate, _recorded),
+        "recorded": _cache.of(reference, sample_rate, _recorded),
     }
 
 
-def _recorded(audio: Tensor, sample_rate: int) -> Recorded:
+def _recorded(audio: Tensor, sample_rate: int) -> RecordingScore:
     judged = partial(_judged, sample_rate=sample_rate)
-    return Recorded(
+    return RecordingScore(
         judged(distill_mos, audio),
         judged(dnsmos, audio),
         judged(band_periodicity, audio, audio),
@@ -68,4 +68,4 @@ def _judged(judge: Callable[..., Result], *audio: Any, **options: Any) -> Result
         return None
 
 
-_memory: Memory[Recorded] = Memory()
+_cache: MeasureCache[RecordingScore] = MeasureCache()

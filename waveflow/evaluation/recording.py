@@ -1,4 +1,4 @@
-"""A recording as a vocoder sees it: audio and mel in register, and its exact likelihood."""
+"""A recording with its aligned mel, and its exact likelihood."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Recording:
 
 
 def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
-    """Read a sound file at the rate of a front end, cut it to whole hops, and make its mel.
+    """Read a sound file at the rate of a front end, cut it to whole hops, and compute its mel.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: no sound file, or one too short for a mel; names it.
+        ValueError: the file is not a sound file, or is too short for a mel; names it.
     """
     config = log_mel.config
     audio, _ = read_audio(path, sample_rate=config.sample_rate)
@@ -45,7 +45,7 @@ def read_recording(path: str | Path, log_mel: LogMel) -> Recording:
 
 
 def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Recording]:
-    """Recordings to score, for vocoders of a convention; at least one."""
+    """Read recordings with mels of a convention; at least one."""
     log_mel = LogMel(config).float()
     recordings = [read_recording(path, log_mel) for path in paths]
     if not recordings:
@@ -55,10 +55,10 @@ def read_recordings(paths: Iterable[str | Path], config: MelConfig) -> list[Reco
 
 @torch.no_grad()
 def nats_per_sample(vocoder: Vocoder, recording: Recording) -> float:
-    r"""Exact log-likelihood of a recording given its mel, as training's validation measures it.
+    r"""Exact log-likelihood of a recording given its mel, as in the validation of training.
 
-    The audio is rounded to 16 bits and dequantised by uniform noise, which is the same for every
-    recording and every call: the figure depends on the vocoder and the recording alone.
+    The audio is rounded to 16 bits and dequantised by fixed uniform noise, so the figure depends on
+    the vocoder and the recording alone.
 
     Raises:
         ValueError: the likelihood is not finite.
@@ -71,5 +71,5 @@ def nats_per_sample(vocoder: Vocoder, recording: Recording) -> float:
 
 
 def bits_per_sample(nats: float) -> float:
-    """What a 16-bit recording of that many nats per sample costs at most to encode."""
+    """Upper bound on the cost of a 16-bit recording, bits per sample, from its nats per sample."""
     return 15 - nats / math.log(2)

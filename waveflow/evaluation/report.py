@@ -1,4 +1,4 @@
-"""Scores of a set of recordings and their copies, and how they are written."""
+"""Scores of a set of recordings and their copies, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from waveflow.evaluation.clip_score import ClipScore, Recorded
+from waveflow.evaluation.clip_score import ClipScore, RecordingScore
 from waveflow.evaluation.figures import FIGURES, mean, means, table
 from waveflow.evaluation.recording import bits_per_sample
 from waveflow.evaluation.tones import HOP, tone_prominence
@@ -16,7 +16,7 @@ _RUN = ("temperature", "consistency", "seed", "device", "threads")
 
 
 class _Mean:
-    """The mean of a figure over the clips that have it, as an attribute of a report."""
+    """The attribute of a report that is the mean of a figure over the clips that have it."""
 
     def __set_name__(self, owner: type[Report], name: str) -> None:
         self.name = name
@@ -27,19 +27,18 @@ class _Mean:
 
 @dataclass(frozen=True)
 class Report:
-    """Scores of clips and of the set they make up.
+    """Scores of clips and of the whole set.
 
-    A figure of the set is the mean over the clips that have one, but for likelihood, tones and
+    A figure of the set is the mean over the clips that have one, except for likelihood, tones and
     speed, for which the clips are pooled.
 
     Attributes:
-        clips: one score a recording.
-        temperature: of the copy synthesis; None of a vocoder that has none.
-        consistency: iterations that brought it nearer to the mel; None where there are none to
-            choose.
-        seed: of the copy synthesis.
-        device: that the vocoder ran on.
-        threads: that torch had on the CPU.
+        clips: one score per recording.
+        temperature: temperature of the copy synthesis; None for a baseline.
+        consistency: iterations of mel consistency; None if the method has none.
+        seed: seed of the copy synthesis.
+        device: device of the vocoder.
+        threads: number of torch's threads on the CPU.
     """
 
     clips: tuple[ClipScore, ...]
@@ -51,12 +50,12 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """Duration of all the clips."""
+        """Duration of all clips, seconds."""
         return sum(clip.seconds for clip in self.clips)
 
     @property
     def nats_per_sample(self) -> float | None:
-        """All nats over all samples, so that a long clip counts for more."""
+        """Nats of all clips divided by their samples, so a long clip counts more."""
         nats = [
             clip.nats_per_sample * clip.samples
             for clip in self.clips
@@ -66,7 +65,7 @@ class Report:
 
     @property
     def bits_per_sample(self) -> float | None:
-        """All bits over all samples."""
+        """Upper bound on the bits of all clips divided by their samples."""
         return None if self.nats_per_sample is None else bits_per_sample(self.nats_per_sample)
 
     pesq = _Mean()
@@ -80,36 +79,36 @@ class Report:
     mel_cepstral_distortion = _Mean()
     """MCD-13, dB."""
     log_mel_distance = _Mean()
-    """Nats."""
+    """Mean absolute difference of log-mels, nats."""
     stft_distance = _Mean()
     """Multi-resolution STFT distance."""
     f0_error = _Mean()
-    """Cents."""
+    """Root mean square pitch error, cents."""
     voicing_f1 = _Mean()
-    """Of the voiced frames."""
+    """F1 of the voiced frames."""
     distill_mos = _Mean()
-    """Predicted opinion."""
+    """Predicted opinion score."""
     dnsmos = _Mean()
-    """Predicted overall opinion."""
+    """Predicted overall opinion score."""
     periodicity_error = _Mean()
-    """By CREPE."""
+    """Periodicity error by CREPE."""
     crepe_pitch_error = _Mean()
-    """Cents, by CREPE."""
+    """Pitch error by CREPE, cents."""
     crepe_voicing_f1 = _Mean()
-    """Of the voiced frames, by CREPE."""
+    """F1 of the voiced frames by CREPE."""
 
     @property
     def band_periodicity(self) -> tuple[float | None, ...] | None:
-        """A figure a band."""
+        """One figure per band."""
         return means(clip.band_periodicity for clip in self.clips)
 
     @property
-    def recorded(self) -> Recorded | None:
-        """The recordings' own figures; None where they were not asked for."""
+    def recorded(self) -> RecordingScore | None:
+        """The recordings' own figures; None if they were not computed."""
         known = [clip.recorded for clip in self.clips if clip.recorded is not None]
         if not known:
             return None
-        return Recorded(
+        return RecordingScore(
             mean(each.distill_mos for each in known),
             mean(each.dnsmos for each in known),
             means(each.band_periodicity for each in known),
@@ -117,18 +116,18 @@ class Report:
 
     @property
     def tone_prominence(self) -> float | None:
-        """Of the pauses of all clips, at multiples of sample rate / groups, dB."""
+        """Prominence of tones at multiples of sample rate / groups in the copies' pauses, dB."""
         return tone_prominence(clip.tones for clip in self.clips if clip.tones is not None)
 
     @property
     def recorded_tone_prominence(self) -> float | None:
-        """The same of the recordings, to compare with."""
+        """Prominence of tones in the pauses of the recordings, to compare with, dB."""
         recorded = (clip.recorded_tones for clip in self.clips)
         return tone_prominence(tones for tones in recorded if tones is not None)
 
     @property
     def pause_seconds(self) -> float:
-        """Of the pauses in which tones were looked for."""
+        """Duration of the pauses in which tones were measured, seconds."""
         return sum(
             clip.tones.frames * HOP * clip.seconds / clip.samples
             for clip in self.clips
@@ -137,11 +136,11 @@ class Report:
 
     @property
     def times_real_time(self) -> float:
-        """All seconds of audio over all seconds of synthesis."""
+        """Seconds of audio of all clips divided by the seconds of their synthesis."""
         return self.seconds / sum(clip.synthesis_seconds for clip in self.clips)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every figure, unrounded: how it was run, of the set, of each clip."""
+        """All figures, unrounded: the options of the run, the set, and each clip."""
         run = {name: getattr(self, name) for name in _RUN}
         whole = {figure.name: getattr(self, figure.name) for figure in FIGURES}
         derived = ("bits_per_sample", "times_real_time")
@@ -154,10 +153,10 @@ class Report:
         return {**run, "all": {**lengths, **whole}, "recordings": recorded, "clips": clips}
 
     def to_json(self, baselines: Mapping[str, Report] | None = None) -> str:
-        """Of :meth:`to_dict`; the reports of baselines stand in it as "baselines", by their names.
+        """The content of :meth:`to_dict` as JSON, with baselines by name under "baselines".
 
         Args:
-            baselines: of the same files, by name.
+            baselines: reports of baselines on the same files, by name.
         """
         content = self.to_dict()
         if baselines:
@@ -166,10 +165,10 @@ class Report:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Report:
-        """A report again, of what :meth:`to_dict` gave.
+        """Make a report from the content of :meth:`to_dict`.
 
         Raises:
-            ValueError: something is missing; names it.
+            ValueError: a key is missing; names it.
         """
         try:
             clips = tuple(ClipScore.from_dict(clip) for clip in content["clips"])
@@ -178,25 +177,25 @@ class Report:
             raise ValueError(f"expected the figures of a report; {error} is missing") from None
 
     def to_table(self, baselines: Mapping[str, Report] | None = None) -> str:
-        """A Markdown table of the figures most asked for.
+        """A Markdown table of the most important figures.
 
-        A row a clip, one for all of them, one for each baseline and, with the judges of the extra
-        ``quality``, one for the recordings; below it a line of the tones, if there is pause enough.
-        The other ``FIGURES`` stand in :meth:`to_json` alone.
+        It has a row for each clip, for the whole set, for each baseline and, with the figures of
+        the extra ``quality``, for the recordings. A line about tones follows if the pauses are long
+        enough. The other ``FIGURES`` are only in :meth:`to_json`.
 
         Args:
-            baselines: of the same files, by name.
+            baselines: reports of baselines on the same files, by name.
         """
         return table(self, baselines or {})
 
 
 def read_reports(content: dict[str, Any]) -> tuple[Report, dict[str, Report]]:
-    """A report and its baselines by name, of what :meth:`Report.to_json` wrote.
+    """Read a report and its baselines by name from the content of :meth:`Report.to_json`.
 
-    A file with one "baseline", as earlier versions wrote it, has Griffin-Lim's.
+    A single "baseline", which earlier versions wrote, is that of Griffin-Lim.
 
     Raises:
-        ValueError: something is missing; names it.
+        ValueError: a key is missing; names it.
     """
     baselines = content.get("baselines", {})
     if "baseline" in content:

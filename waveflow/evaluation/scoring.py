@@ -31,7 +31,7 @@ from waveflow.noise import checked_seed
 from waveflow.vocoder import Vocoder
 
 REPEATS = 3
-"""Timed syntheses a clip, of which the median counts."""
+"""Timed syntheses of each clip; the median counts."""
 
 
 def evaluate(
@@ -45,23 +45,23 @@ def evaluate(
     quality: bool = False,
     progress: bool = False,
 ) -> Report:
-    """Score recordings under a vocoder, and their copy syntheses against them.
+    """Compute the likelihood of recordings, and score their copy syntheses.
 
-    Every recording is read before the first is scored, so a bad one costs no time.
+    All recordings are read before the first one is scored, so a bad file fails early.
 
     Args:
-        vocoder: on any device.
-        paths: sound files, resampled to its rate and cut to whole hops.
-        temperature: of the synthesis; by default the vocoder's own.
-        consistency: iterations of the synthesis; by default the vocoder's own.
-        seed: of the synthesis; likelihoods do not depend on it.
-        pitch: track pitch, too, which takes longer than all the rest.
-        quality: ask DistillMOS, DNSMOS, CREPE and band periodicity, too, which takes minutes.
-        progress: show a bar on stderr, if that is a terminal.
+        vocoder: the vocoder, on any device.
+        paths: sound files, resampled to the vocoder's rate and cut to whole hops.
+        temperature: temperature of the synthesis; None is the vocoder's own.
+        consistency: iterations of mel consistency; None is the vocoder's own.
+        seed: seed of the synthesis; likelihoods do not depend on it.
+        pitch: also track pitch, which takes longer than all other default figures.
+        quality: also compute DistillMOS, DNSMOS, CREPE and band periodicity, which takes minutes.
+        progress: show a progress bar on stderr if it is a terminal.
 
     Raises:
         OSError: a file cannot be opened.
-        ValueError: no file at all, one that is no usable recording, or a vocoder that makes NaN.
+        ValueError: there is no file, a file is not a usable recording, or the vocoder makes NaN.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
     seed = checked_seed(seed)
@@ -71,7 +71,7 @@ def evaluate(
     device = next(vocoder.parameters()).device
     groups = getattr(vocoder.config.model, "groups", None)
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "temperature": synthesis.temperature,
         "consistency": synthesis.consistency,
         "seed": seed,
@@ -79,9 +79,11 @@ def evaluate(
     scores = []
     for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
         mel = recording.mel[None].to(device)
-        audio, seconds = _timed(partial(vocoder, mel, mel_config=vocoder.config.mel, **how), device)
+        audio, seconds = _timed(
+            partial(vocoder, mel, mel_config=vocoder.config.mel, **options), device
+        )
         if not audio.isfinite().all():
-            raise ValueError(f"{recording.path}: expected finite audio of its mel; got NaN")
+            raise ValueError(f"{recording.path}: expected finite audio from its mel; got NaN")
         scores.append(
             score_copy(
                 recording,
@@ -94,7 +96,7 @@ def evaluate(
                 quality=quality,
             )
         )
-    return Report(tuple(scores), **how, device=str(device), threads=torch.get_num_threads())
+    return Report(tuple(scores), **options, device=str(device), threads=torch.get_num_threads())
 
 
 def score_copy(
@@ -108,7 +110,7 @@ def score_copy(
     pitch: bool,
     quality: bool,
 ) -> ClipScore:
-    """The figures of ``audio`` (time,), made in so many seconds of the mel of a recording."""
+    """The figures of a copy, ``audio`` (time,), that was made from the mel of a recording."""
 
     def score(metric: Callable[[Tensor, Tensor, int], float]) -> float | None:
         try:
@@ -147,7 +149,7 @@ def score_copy(
 
 
 def _timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
-    """What a synthesis gives, and the seconds it takes: the median of ``REPEATS``."""
+    """The audio of a synthesis, and its seconds: the median of ``REPEATS``."""
     audio = synthesise()
     seconds = []
     for _ in range(REPEATS):

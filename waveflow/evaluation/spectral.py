@@ -1,4 +1,4 @@
-"""Distances between short-time spectra: of envelopes (cepstra), of mels, and of fine structure."""
+"""Distances of short-time spectra: envelopes (cepstra), mels, and fine structure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from waveflow.audio.sample_rate import resample
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 CEPSTRA = 13
-"""Coefficients that mel-cepstral distortion compares: c1 to c13."""
+"""Number of coefficients that mel-cepstral distortion compares: c1 to c13."""
 
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
-"""FFT size, hop and length of the Hann window, in samples, of Parallel WaveGAN's three STFTs."""
+"""FFT size, hop and length of the Hann window in samples, for Parallel WaveGAN's three STFTs."""
 
 _LEAST_POWER = 1e-7
 
@@ -24,18 +24,18 @@ _LEAST_POWER = 1e-7
 def mel_cepstral_distortion(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     r"""Mel-cepstral distortion MCD-13 in dB, at least 0 (identity).
 
-    :math:`\frac{10}{\ln 10} \sqrt{2 \sum_{k=1}^{13} (c_k - c'_k)^2}`, mean over frames. The
-    cepstrum is the DCT-II of the 80-band log-mel of ``hifigan-22k`` (``mel_cepstra``), not
-    one of linear prediction or of SPTK's all-pass warping: figures of those differ. Frames are
-    compared as they stand, without time warping, so a delay counts as damage; c0 is left out,
-    so a gain does not.
+    :math:`\frac{10}{\ln 10} \sqrt{2 \sum_{k=1}^{13} (c_k - c'_k)^2}`, averaged over frames. The
+    cepstrum is the DCT-II of the 80-band log-mel of ``hifigan-22k`` (``mel_cepstra``); cepstra
+    from linear prediction or SPTK's all-pass warping give other figures. Frames are compared
+    without time warping, so a delay counts as degradation; c0 is left out, so a gain does not
+    count.
 
     Kubichek, *Mel-cepstral distance measure for objective speech quality assessment*, 1993.
 
     Args:
-        reference: (time,), the recording.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz; they are resampled to 22.05 kHz.
+        reference: recording, (time,).
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz; they are resampled to 22.05 kHz.
 
     Raises:
         NoSpeechError: one of the two is silent, or too short for a frame.
@@ -50,9 +50,9 @@ def mel_cepstral_distortion(reference: Tensor, degraded: Tensor, sample_rate: in
 def mel_cepstra(log_mel: Tensor) -> Tensor:
     r"""(n_mels, frames) -> c1 to c13, (13, frames), float64.
 
-    :math:`c_k = \frac{2}{M} \sum_{m=0}^{M-1} L_m \cos \frac{\pi k (m + 1/2)}{M}`, that is,
-    :math:`L = c_0 + \sum_k c_k \cos(\ldots)`: of this scale, Kubichek's formula is the root mean
-    square, over the bands, of the difference of the smoothed spectra in dB.
+    :math:`c_k = \frac{2}{M} \sum_{m=0}^{M-1} L_m \cos \frac{\pi k (m + 1/2)}{M}`, so
+    :math:`L = c_0 + \sum_k c_k \cos(\ldots)`. With this scale, Kubichek's formula is the root mean
+    square over the bands of the difference of the smoothed spectra in dB.
     """
     bands = len(log_mel)
     k = torch.arange(1, CEPSTRA + 1, dtype=torch.float64, device=log_mel.device)
@@ -64,8 +64,8 @@ def mel_cepstra(log_mel: Tensor) -> Tensor:
 def log_mel_distance(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     r"""Mean absolute difference of log-mels in nats, at least 0 (identity).
 
-    Over all frames and the 80 bands of ``hifigan-22k``. A gain g counts as :math:`|\ln g|`
-    where both are above the floor of the mel. Arguments and errors are those of
+    The mean is over all frames and the 80 bands of ``hifigan-22k``. A gain g counts as
+    :math:`|\ln g|` where both mels are above their floor. Arguments and errors are those of
     :func:`mel_cepstral_distortion`.
     """
     ours, theirs = _log_mels(reference, degraded, sample_rate)
@@ -76,14 +76,14 @@ def stft_distance(reference: Tensor, degraded: Tensor, sample_rate: int) -> floa
     r"""Multi-resolution STFT distance, at least 0 (identity).
 
     :math:`\frac{\lVert S - S' \rVert_F}{\lVert S \rVert_F} + \mathrm{mean} |\ln S - \ln S'|`,
-    spectral convergence and log-magnitude distance in nats, mean over the three
+    spectral convergence plus log-magnitude distance in nats, averaged over the three
     ``RESOLUTIONS``; magnitudes are at least :math:`10^{-3.5}`. Yamamoto et al., *Parallel
     WaveGAN*, 2019, https://arxiv.org/abs/1910.11480, section 2.2.
 
     Args:
-        reference: (time,), the recording.
-        degraded: (time,), what is judged.
-        sample_rate: of both, Hz; not changed: the sizes are in samples.
+        reference: recording, (time,).
+        degraded: copy to judge, (time,).
+        sample_rate: sample rate of both, Hz; the audio is not resampled, the sizes are in samples.
 
     Raises:
         NoSpeechError: one of the two is silent, or too short for a frame.

@@ -1,4 +1,4 @@
-"""Tones in pauses: the artefact of flows that squeeze audio into groups."""
+"""Tones in pauses: an artefact of flows that squeeze audio into groups."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from waveflow.checks import whole
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 WINDOW, HOP = 1024, 256
-"""Samples of the Hann window, and from a frame to the next: short, so that it fits into pauses."""
+"""Length of the Hann window and hop, in samples; short enough to fit into pauses."""
 
 PAUSE = 35.0
-"""dB below the loudest frame of the reference, from which on a frame is a pause."""
+"""A frame is a pause if it is at least this many dB below the loudest frame of the reference."""
 
 LEAST_FRAMES = 80
-"""Of pause, 0.9 s at 22.05 kHz: with less, chance alone may give 3 dB."""
+"""Least number of frames of pause, 0.9 s at 22.05 kHz; with fewer, chance alone may give 3 dB."""
 
 NEAR, FAR = 3, 6
-"""Bins from a tone to its neighbourhood, on both sides: the window's main lobe ends at 2."""
+"""Distance in bins from a tone to its neighbourhood, on both sides; the window's main lobe ends at
+2."""
 
 GROUPS = range(3, 129)
-"""Numbers of groups whose tones are below the Nyquist frequency, and stand apart."""
+"""Numbers of groups whose tones are below the Nyquist frequency and far enough apart."""
 
-_LEAST_POWER = 2.0**-30 / 12  # what rounding to 16 bits adds to a sample; less is no tone
+_LEAST_POWER = 2.0**-30 / 12  # power of rounding to 16 bits; smaller values are no tone
 _DECIBELS = 10 / math.log(10)
 
 
 @dataclass(frozen=True)
 class PauseTones:
-    """What the pauses of a clip tell of its tones; those of many clips are pooled.
+    """Measurement of tones in the pauses of a clip, to be pooled with those of other clips.
 
     Attributes:
-        frames: of pause.
-        excess: dB, of each multiple of sample rate / groups below the Nyquist frequency, over its
-            neighbourhood; the mean over the frames of differences of levels.
+        frames: number of frames of pause.
+        excess: level in dB of each multiple of sample rate / groups below the Nyquist frequency,
+            relative to its neighbourhood; averaged over the frames.
     """
 
     frames: int
@@ -46,16 +47,17 @@ class PauseTones:
 
 
 def pause_tones(reference: Tensor, degraded: Tensor, *, groups: int) -> PauseTones:
-    """Measure what stands at the multiples of sample rate / groups while ``reference`` pauses.
+    """Measure tones at multiples of sample rate / groups in the pauses of ``reference``.
 
     Args:
-        reference: (time,), the recording; says where the pauses are.
-        degraded: (time,), what is judged; may be the recording itself.
-        groups: of the flow, one of ``GROUPS``.
+        reference: recording, (time,), which gives the pauses.
+        degraded: audio to judge, (time,); may be the recording itself.
+        groups: groups of the flow, one of ``GROUPS``.
 
     Raises:
         NoSpeechError: one of the two is silent, or the reference has no pause.
-        ValueError: the two do not have the same shape (time,), or are not finite; other groups.
+        ValueError: the two do not have the same shape (time,), or are not finite; or ``groups`` is
+            out of range.
     """
     if whole(groups, "groups") not in GROUPS:
         raise ValueError(f"expected {GROUPS[0]} to {GROUPS[-1]} groups; got {groups}")
@@ -64,7 +66,7 @@ def pause_tones(reference: Tensor, degraded: Tensor, *, groups: int) -> PauseTon
     frames = degraded.double().cpu().unfold(0, WINDOW, HOP)[quiet]
     window = torch.hann_window(WINDOW, dtype=torch.float64, device="cpu")
     sides = torch.arange(NEAR, FAR + 1, dtype=torch.float64, device="cpu")
-    bins = torch.cat([sides.new_zeros(1), -sides, sides])  # the tone, and around it
+    bins = torch.cat([sides.new_zeros(1), -sides, sides])  # the tone, and its neighbourhood
     multiples = torch.arange(1, (groups + 1) // 2, dtype=torch.float64, device="cpu")
     samples = torch.arange(WINDOW, dtype=torch.float64, device="cpu")
     cycles = (multiples[:, None] / groups + bins / WINDOW).flatten() * samples[:, None]
@@ -76,39 +78,43 @@ def pause_tones(reference: Tensor, degraded: Tensor, *, groups: int) -> PauseTon
 
 
 def tone_prominence(clips: Iterable[PauseTones]) -> float | None:
-    """How far the loudest tone at a multiple of sample rate / groups stands out of pauses, in dB.
+    """Level in dB of the loudest tone at a multiple of sample rate / groups, relative to pauses.
 
-    A flow on groups of samples can leave steady tones at those frequencies. One clip has too
-    little pause to tell them from chance, so the pauses of all clips are pooled. With P(t, f) the
-    power of frame t at frequency f, and ⟨ ⟩ the mean over all frames of pause of all clips, the
-    excess of the k-th multiple is
+    A flow on groups of samples can leave steady tones at those frequencies. The pauses of one clip
+    are too short to distinguish tones from chance, so the pauses of all clips are pooled. With
+    P(t, f) the power of frame t at frequency f, and ⟨ ⟩ the mean over all frames of pause of all
+    clips, the excess of the k-th multiple is
 
         e(k) = ⟨10 lg P(t, f_k)⟩ - mean over d = ±3 … ±6 bins of ⟨10 lg P(t, f_k + d)⟩.
 
-    Levels, not powers, are averaged: each frame counts alike, however loud it and its clip are,
-    and speech that comes and goes hardly counts. In stationary noise, a tone ρ times its power in
-    a bin has
+    Levels are averaged, not powers: all frames count equally, whatever their loudness, and
+    intermittent speech hardly counts. In stationary noise, a tone with ρ times the power of the
+    noise in a bin has
 
         e = (10 / ln 10) (ln ρ + E₁(ρ) + γ),
 
-    E₁ the exponential integral: for a loud tone, 2.5 dB more than ρ. This is solved for ρ, and
-    10 lg(1 + ρ) of the largest e(k) returned: tone with noise over noise, what averaged powers
-    would give, as for a tone of amplitude A in white noise of variance v they do:
+    with the exponential integral E₁; for a loud tone this is 2.5 dB more than ρ. The equation is
+    solved for ρ, and the result is 10 lg(1 + ρ) for the largest e(k): the ratio of tone plus noise
+    to noise, as averaged powers would give it. For a tone of amplitude A in white noise of
+    variance v it is
 
         10 lg(1 + ρ),  ρ = A² 1024 / (6 v).
 
-    Where noise is not steady, it is its mean level that counts: a tone 12 dB above that of each
-    clip's pauses in LJSpeech reads 12.4 to 13.4.
+    In noise that is not stationary, its mean level counts: a tone 12 dB above the mean level of
+    each clip's pauses in LJSpeech gives 12.4 to 13.4 dB.
 
-    Chance adds: the level of noise in one frame scatters by 5.6 dB, hence e(k) by 7.8 / √frames
-    dB, as frames overlap. In 99 of 100 draws of noise, the loudest of 31 multiples is below 2.5 dB
-    of 80 frames, 1.2 dB of 440 (five clips of LJSpeech) and 0.7 dB of 1350 (twenty). Nothing is
-    subtracted for it. Spectra that are not smooth add, too: LJSpeech's recordings have 2.0 dB for
-    64 groups, 0.4 dB for 8.
+    Chance increases the figure: the level of noise in one frame scatters by 5.6 dB, and so e(k) by
+    7.8 / √frames dB, because frames overlap. In 99 of 100 draws of noise, the loudest of 31
+    multiples is below 2.5 dB with 80 frames, 1.2 dB with 440 (five clips of LJSpeech) and 0.7 dB
+    with 1350 (twenty clips). This is not subtracted. Spectra that are not smooth also increase the
+    figure: LJSpeech's recordings have 2.0 dB for 64 groups and 0.4 dB for 8.
+
+    Args:
+        clips: measurements of all clips.
 
     Returns:
-        None if there are fewer than ``LEAST_FRAMES`` frames of pause. A negative figure is
-        e itself: nothing stands out.
+        The level in dB; None if there are fewer than ``LEAST_FRAMES`` frames of pause. A negative
+        figure is e itself and means that there is no tone.
     """
     clips = list(clips)
     frames = sum(clip.frames for clip in clips)
@@ -119,15 +125,15 @@ def tone_prominence(clips: Iterable[PauseTones]) -> float | None:
 
 
 def _over_noise(excess: float) -> float:
-    """Of mean levels -> of mean powers, dB; within 0.04 dB."""
+    """Convert an excess of mean levels to one of mean powers, in dB; accurate to 0.04 dB."""
     if excess <= 0:
         return excess
-    growth = math.expm1(excess / _DECIBELS)  # rho for few, exp(Euler's gamma) rho for many
+    growth = math.expm1(excess / _DECIBELS)  # rho if small, exp(Euler's gamma) rho if large
     return _DECIBELS * math.log1p(growth * (1 + 0.3511 * growth) / (1 + 0.6254 * growth))
 
 
 def _pauses(reference: Tensor) -> Tensor:
-    """Which frames of the reference are quiet, (frames,)."""
+    """Whether each frame of the reference is quiet, (frames,)."""
     if len(reference) < WINDOW:
         raise NoSpeechError(f"expected at least {WINDOW} samples; got {len(reference)}")
     power = reference.unfold(0, WINDOW, HOP).square().mean(1)

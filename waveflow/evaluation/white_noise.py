@@ -1,8 +1,8 @@
-"""What mel consistency gives without a model: white noise, brought to the mel.
+"""A baseline without a model: white noise after the iterations of mel consistency.
 
-A vocoder's sample is brought nearer to the mel by iterations that know nothing of speech. What they
-make of white noise says how much of a figure is theirs: a figure that noise reaches, too, is not
-the flow's.
+The iterations move a vocoder's sample towards the mel without any model of speech. The baseline
+shows their part of a figure: if white noise reaches a figure as well, the flow did not contribute
+to it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ NOISE_LEVEL = 0.01
 """Standard deviation of the noise before the first iteration."""
 
 WHITE_NOISE = "white noise, same iterations"
-"""Its name in tables."""
+"""Name of the baseline in tables."""
 
 
 def white_noise(mel: Tensor, hop_length: int, *, seed: int = 0) -> Tensor:
-    """Noise as long as a mel, (batch, n_mels, frames) -> (batch, frames * hop_length).
+    """White noise as long as a mel, (batch, n_mels, frames) -> (batch, frames * hop_length).
 
     Args:
-        mel: says length, type and device.
-        hop_length: samples a frame.
-        seed: the noise is a function of (seed, example, position) alone.
+        mel: mel with the length, dtype and device of the noise.
+        hop_length: samples per frame.
+        seed: seed of the noise, which depends on (seed, example, position) alone.
     """
     noise = positional_noise(seed, len(tensor(mel, "mel")), mel.shape[-1] * hop_length)
     return (NOISE_LEVEL * noise).to(mel)
@@ -43,19 +43,19 @@ def white_noise(mel: Tensor, hop_length: int, *, seed: int = 0) -> Tensor:
 def noise_copy(
     vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig, *, seed: int = 0
 ) -> Tensor:
-    """White noise after the iterations of mel consistency that a vocoder's sample gets.
+    """White noise after a vocoder's iterations of mel consistency.
 
     Args:
-        vocoder: whose mel consistency is meant; its flow is not used.
-        mel: (batch, n_mels, frames).
-        synthesis: says how many iterations, and how many of them move all bins.
-        seed: of the noise.
+        vocoder: vocoder with the mel consistency; its flow is not used.
+        mel: target mel, (batch, n_mels, frames).
+        synthesis: options with the number of iterations, and of those that move all bins.
+        seed: seed of the noise.
 
     Returns:
         audio, (batch, frames * hop_length), in [-1, 1].
 
     Raises:
-        ValueError: a mel that does not fit the vocoder.
+        ValueError: the mel does not fit the vocoder.
     """
     noise = white_noise(mel, vocoder.config.mel.hop_length, seed=seed)
     iterations = (synthesis.consistency, synthesis.full_band)
@@ -72,23 +72,23 @@ def evaluate_noise(
     quality: bool = False,
     progress: bool = False,
 ) -> Report:
-    """Score :func:`noise_copy` as :func:`waveflow.evaluation.evaluate` scores the vocoder.
+    """Score :func:`noise_copy` like :func:`waveflow.evaluation.evaluate` scores the vocoder.
 
     Args:
-        vocoder: on any device.
-        paths: sound files, resampled to its rate and cut to whole hops.
-        consistency: iterations; by default the vocoder's own.
-        seed: of the noise.
-        pitch: track pitch, too.
-        quality: ask the judges of the extra ``quality``, too.
-        progress: show a bar on stderr, if that is a terminal.
+        vocoder: the vocoder, on any device.
+        paths: sound files, resampled to the vocoder's rate and cut to whole hops.
+        consistency: iterations of mel consistency; None is the vocoder's own.
+        seed: seed of the noise.
+        pitch: also track pitch.
+        quality: also compute the figures of the extra ``quality``.
+        progress: show a progress bar on stderr if it is a terminal.
 
     Returns:
-        A report without likelihoods and temperature; its speed is that of one run a clip.
+        A report without likelihoods and temperature; its speed is that of one run per clip.
 
     Raises:
         OSError: a file cannot be opened.
-        ValueError: no file at all, or one that is no usable recording.
+        ValueError: there is no file, or a file is not a usable recording.
         ImportError: the packages of the metrics are missing; says how to install them.
     """
     synthesis, seed = vocoder.config.synthesis.override(consistency=consistency), checked_seed(seed)

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
-from waveflow.interop.archives import is_archive, read_archive
 from waveflow.interop.modules import attribute, state_dict, unwrapped
 from waveflow.interop.nemo import mel_of_config
+from waveflow.interop.nemo_archive import is_archive, read_archive
 from waveflow.io.paths import as_path
 from waveflow.io.torch_files import Record, read_tensors
 
@@ -31,7 +31,7 @@ class Checkpoint:
         weights: names, without the prefixes of wrappers, and tensors.
         class_name: class of the saved module, such as ``glow.WaveGlow``; None if the file holds a
             state dict.
-        told: whether the file identifies its project, by a class or a configuration.
+        identified: whether the file identifies its project, by a class or a configuration.
         mel: mel convention of the file; None if it has none.
         hop_length: samples per frame; None if the file does not have it.
         note: warning about its mels; None if there is none.
@@ -39,7 +39,7 @@ class Checkpoint:
 
     weights: dict[str, Tensor]
     class_name: str | None = None
-    told: bool = False
+    identified: bool = False
     mel: MelConfig | None = None
     hop_length: int | None = None
     note: str | None = None
@@ -66,7 +66,9 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         note = f"its mels have {', '.join(odd)}, which waveflow does not support" if odd else None
         if mel is None:
             note = "its configuration does not give the mel sizes as numbers; assuming nvidia-22k"
-        return Checkpoint(_named(path, _found(path, saved)), told=True, mel=mel, note=note)
+        return Checkpoint(
+            _named(path, _state_dict_of(path, saved)), identified=True, mel=mel, note=note
+        )
     saved = read_tensors(path)
     module = saved.get("model") if isinstance(saved, dict) else saved
     if isinstance(module, Record):
@@ -79,8 +81,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         hop_length = hop_length[0] if isinstance(hop_length, tuple) and hop_length else None
         hop_length = hop_length if type(hop_length) is int else None
         return Checkpoint(_named(path, weights), module.name, True, hop_length=hop_length)
-    told = isinstance(saved, dict) and isinstance(saved.get("config"), dict)
-    return Checkpoint(_named(path, _found(path, saved)), told=told)
+    identified = isinstance(saved, dict) and isinstance(saved.get("config"), dict)
+    return Checkpoint(_named(path, _state_dict_of(path, saved)), identified=identified)
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -91,7 +93,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path}: expected safetensors; got a damaged file ({reason})") from None
 
 
-def _found(path: Path, saved: Any) -> Mapping[Any, Any]:
+def _state_dict_of(path: Path, saved: Any) -> Mapping[Any, Any]:
     """The state dict in a saved object, which may be the state of a training."""
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(saved, dict) and isinstance(saved.get(key), dict):
@@ -104,13 +106,13 @@ def _found(path: Path, saved: Any) -> Mapping[Any, Any]:
 def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The tensors of the WaveGlow, without the prefixes of wrappers."""
     names = [name for name in weights if isinstance(name, str)]
-    found = [name for name in names if name == _FIRST or name.endswith(f".{_FIRST}")]
-    if len(found) != 1 or len(names) != len(weights):
+    anchors = [name for name in names if name == _FIRST or name.endswith(f".{_FIRST}")]
+    if len(anchors) != 1 or len(names) != len(weights):
         raise ValueError(
             f"{path}: expected a checkpoint of WaveGlow, with one {_FIRST}; got "
-            f"{len(found)} of them among {len(weights)} names"
+            f"{len(anchors)} of them among {len(weights)} names"
         )
-    prefix = found[0].removesuffix(_FIRST)
+    prefix = anchors[0].removesuffix(_FIRST)
     named = {}
     for name in names:
         if name.startswith(prefix):

@@ -45,12 +45,12 @@ def compare(
     with torch.no_grad():
         flow, context = vocoder.flow, vocoder.context_net(mel)
         z, nats = reference.encode(audio, mel)
-        found = {
+        pairs = {
             "latent": (flow.bijection(audio, context)[0], z),
             "log_prob": (flow.log_prob(audio, context) / audio.shape[1], nats / audio.shape[1]),
             "synthesis": (flow.bijection.inverse(noise, context), reference.decode(noise, mel)),
         }
-    return {name: _difference(*pair) for name, pair in found.items()}
+    return {name: _difference(*pair) for name, pair in pairs.items()}
 
 
 def _wave(shape: tuple[int, ...]) -> Tensor:
@@ -59,7 +59,7 @@ def _wave(shape: tuple[int, ...]) -> Tensor:
     return torch.sin(0.7310585 * index + 1e-3 * index.square()).reshape(shape)
 
 
-def _difference(found: Tensor, expected: Tensor) -> float:
+def _difference(got: Tensor, expected: Tensor) -> float:
     """The largest difference, relative to the largest value if that is above 1; NaN is kept."""
     scale = max(1.0, float(expected.abs().max()))
-    return float((found - expected).abs().max()) / scale
+    return float((got - expected).abs().max()) / scale

@@ -62,11 +62,11 @@ def choose_family(form: Form, *, class_name: str | None, wanted: str | None) -> 
     """
     if wanted is not None and wanted not in FAMILIES:
         raise ValueError(f"expected a family among {', '.join(FAMILIES)}; got {wanted!r}")
-    found = form.family
+    detected = form.family
     if class_name is not None and ".glow_old." in f".{class_name}":
-        found = "glow_old"
-    fits = wanted in (None, found) or (wanted == "glow_old" and class_name is None)
-    if not fits or (wanted == "glow_old" and found == "nemo"):
-        raise ValueError(f"expected the family {found}, from its names; got --family {wanted}")
-    certain = wanted is not None or class_name is not None or found in ("nvidia", "nemo")
-    return wanted or found, certain
+        detected = "glow_old"
+    fits = wanted in (None, detected) or (wanted == "glow_old" and class_name is None)
+    if not fits or (wanted == "glow_old" and detected == "nemo"):
+        raise ValueError(f"expected the family {detected}, from its names; got --family {wanted}")
+    certain = wanted is not None or class_name is not None or detected in ("nvidia", "nemo")
+    return wanted or detected, certain

@@ -79,13 +79,13 @@ def import_checkpoint(
         raise ValueError(f"{path}: {error}") from None
     if checkpoint.note is not None and mel is None:
         warnings.warn(f"{path}: {checkpoint.note}", stacklevel=2)
-    with _appearing(folder) as temporary:
+    with _atomic_folder(folder) as temporary:
         vocoder.save_pretrained(temporary)
         differences = compare(checkpoint.weights, temporary, swap_odd=family == "glow_old")
         if not max(differences.values()) <= TOLERANCE:
-            told = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+            got = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
             raise ValueError(
-                f"{path}: expected an import within {TOLERANCE} of the checkpoint; got {told}"
+                f"{path}: expected an import within {TOLERANCE} of the checkpoint; got {got}"
             )
     return Imported(family, vocoder, differences)
 
@@ -96,7 +96,7 @@ def _converted(
     """The family and the vocoder of a checkpoint."""
     form = form_of(checkpoint.weights)
     family, certain = choose_family(form, class_name=checkpoint.class_name, wanted=wanted)
-    if not certain and not checkpoint.told:
+    if not certain and not checkpoint.identified:
         warnings.warn(
             "imported as NVIDIA's glow.py, but glow_old.py has the same names: if it sounds like "
             "noise, import it with --family glow_old",
@@ -115,7 +115,7 @@ def _converted(
 
 
 @contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
+def _atomic_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder, moved to ``folder`` at the end, or deleted if the body fails.
 
     Other files in ``folder`` stay.

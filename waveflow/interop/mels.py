@@ -10,7 +10,7 @@ from functools import partial
 
 from torch import Tensor
 
-from waveflow.audio.check import MelWarning, doubt
+from waveflow.audio.check import MelWarning, diagnose_mel
 from waveflow.audio.fields import todays_names
 from waveflow.audio.mel import MEL_CONVENTIONS, MelConfig
 from waveflow.interop.convention import MelConvention, front_end
@@ -177,7 +177,7 @@ def convert(
     one, other = _pair(source, target, allow)
     log_mel = one.read(mel)
     for example in log_mel.reshape(-1, *log_mel.shape[-2:]):
-        if (reason := doubt(example, front_end(one.front_end))) is not None:
+        if (reason := diagnose_mel(example, front_end(one.front_end))) is not None:
             warnings.warn(reason, MelWarning, stacklevel=2)
     return _written(log_mel, other)
 
@@ -205,14 +205,14 @@ def _pair(
     """Both conventions, checked that the first can be converted to the second."""
     one, other = convention(source), convention(target)
     allow = todays_names(MelConfig, allow)
-    told = "; ".join(
+    faults = "; ".join(
         f"{name} {getattr(one.front_end, name)}, expected {getattr(other.front_end, name)}"
         for name in differing(one, other)
         if name not in allow
     )
-    if told:
+    if faults:
         raise ValueError(
-            f"mel: {_name(source)} cannot become {_name(target)}: {told}. No arithmetic converts "
+            f"mel: {_name(source)} cannot become {_name(target)}: {faults}. No arithmetic converts "
             "one to the other: use a vocoder of that convention, or compute the mel from audio"
         )
     return one, other

@@ -20,7 +20,7 @@ def state_dict(module: Record) -> dict[str, Tensor]:
     Raises:
         ValueError: ``module`` is not a module, or contains itself.
     """
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     pending, count = [("", module)], 0
     while pending:
         prefix, module = pending.pop()
@@ -30,11 +30,11 @@ def state_dict(module: Record) -> dict[str, Tensor]:
         for kind in ("_parameters", "_buffers"):
             for name, value in _entries(module, kind).items():
                 if isinstance(value, Tensor):
-                    found[f"{prefix}{name}"] = value
+                    tensors[f"{prefix}{name}"] = value
         for name, child in _entries(module, "_modules").items():
             if isinstance(child, Record):
                 pending.append((f"{prefix}{name}.", child))
-    return found
+    return tensors
 
 
 def unwrapped(module: Record) -> Record:

@@ -21,13 +21,13 @@ def mel_of_config(config: Any) -> tuple[MelConfig | None, list[str]]:
     Raises:
         ValueError: the numbers are not those of a mel.
     """
-    told = _mapping(_mapping(config).get("preprocessor"))
-    told = {**told, **_mapping(told.get("params"))}
-    numbers: dict[str, Any] = {ours: told.get(theirs) for ours, theirs in _FIELDS.items()}
-    if "features" in told:
-        numbers["n_mels"] = told["features"]
+    given = _mapping(_mapping(config).get("preprocessor"))
+    given = {**given, **_mapping(given.get("params"))}
+    numbers: dict[str, Any] = {ours: given.get(theirs) for ours, theirs in _FIELDS.items()}
+    if "features" in given:
+        numbers["n_mels"] = given["features"]
     rate = numbers["sample_rate"]
-    if "highfreq" in told and told["highfreq"] is None and type(rate) is int:
+    if "highfreq" in given and given["highfreq"] is None and type(rate) is int:
         numbers["f_max"] = rate / 2
     if not all(type(value) in (int, float) for value in numbers.values()):
         return None, []
@@ -35,7 +35,7 @@ def mel_of_config(config: Any) -> tuple[MelConfig | None, list[str]]:
     if not all(type(numbers[name]) is int and numbers[name] <= 2**16 * 3 for name in whole):
         raise ValueError("model_config.yaml: expected a mel of usual sizes in whole numbers")
     mel = replace(MelConfig.named("nvidia-22k"), **numbers)
-    different = {name: told.get(name, fine) for name, fine in _USUAL.items()}
+    different = {name: given.get(name, fine) for name, fine in _USUAL.items()}
     odd = [
         f"{name} {_short(value)}"
         for name, value in different.items()

@@ -152,14 +152,14 @@ def _network(
     else:
         layers = [take(f"cond_layers.{i}", (2 * width, context, 1)) for i in range(count)]
         condition = Layer.stacked(layers)
-    found = {"start": take("start", (width, half, 1)), "condition": condition}
+    named = {"start": take("start", (width, half, 1)), "condition": condition}
     for i in range(count):
-        found[f"dilated.{i}"] = take(f"in_layers.{i}", (2 * width, width, config.kernel_size))
+        named[f"dilated.{i}"] = take(f"in_layers.{i}", (2 * width, width, config.kernel_size))
         outputs = 2 * width if i < count - 1 else width  # the last layer has no residual
         if not form.split:
-            found[f"residual_skip.{i}"] = take(f"res_skip_layers.{i}", (outputs, width, 1))
+            named[f"residual_skip.{i}"] = take(f"res_skip_layers.{i}", (outputs, width, 1))
             continue
         parts = ["res_layers", "skip_layers"] if i < count - 1 else ["skip_layers"]
         layers = [take(f"{part}.{i}", (width, width, 1)) for part in parts]
-        found[f"residual_skip.{i}"] = Layer.stacked(layers)
-    return found
+        named[f"residual_skip.{i}"] = Layer.stacked(layers)
+    return named

@@ -1,6 +1,6 @@
-"""How much more a file may unpack to than it holds, so that a small one cannot ask for everything.
+"""Limits on what a file may unpack to, so that a small file cannot exhaust the memory.
 
-Real files stay far below: speech and silence compress, weights hardly do.
+Real files stay far below them: speech and silence compress, weights hardly do.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 
 class Budget(NamedTuple):
-    """What every file may have, and how much more for each byte that it holds."""
+    """A limit of ``room`` for any file, plus ``ratio`` for each of its bytes."""
 
     room: int
     ratio: int
 
     def of(self, stored: int) -> int:
-        """The most that a file of ``stored`` bytes may unpack to."""
+        """The limit for a file of ``stored`` bytes."""
         return self.room + self.ratio * stored
 
 
@@ -26,6 +26,6 @@ SOUND = Budget(2**26, 100)
 NEMO_ARCHIVE = Budget(2**20, 8)
 """Bytes of the members of a ``.nemo``."""
 TENSORS = Budget(2**20, 4)
-"""Bytes of the tensors in a file of torch, which may share theirs: tied weights, flat buffers."""
+"""Bytes of the tensors in a file of torch; tensors may share bytes, as tied weights do."""
 PARAMETERS = Budget(0, 32)
-"""A bound of the parameters of a vocoder's config, for each byte that its weights take."""
+"""Bound on the number of parameters of a vocoder, from the bytes of its weights."""

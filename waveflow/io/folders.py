@@ -46,20 +46,19 @@ def files_below(
         OSError: a folder cannot be read.
     """
     folder = as_path(folder)
-    found: list[Path] = []
+    files: list[Path] = []
     left_out: dict[str, list[Path]] = defaultdict(list)
     reached = {os.path.realpath(but)} if but is not None else set()
     waiting: list[Path] = [folder]
     links: list[Path] = []
     while waiting or links:
-        here = (
-            waiting.pop() if waiting else links.pop(0)
-        )  # links last, so that a folder keeps its real path
-        place = os.path.realpath(here)
-        if place in reached or (here != folder and _leads_back(here, place)):
+        # links last, so that a folder keeps its real path
+        current = waiting.pop() if waiting else links.pop(0)
+        target = os.path.realpath(current)
+        if target in reached or (current != folder and _leads_back(current, target)):
             continue
-        reached.add(place)
-        for path in sorted(map(here.joinpath, os.listdir(here))):
+        reached.add(target)
+        for path in sorted(map(current.joinpath, os.listdir(current))):
             suffix = path.suffix.lower()
             if os.path.isdir(path):
                 if not _is_hidden(path.name):
@@ -69,24 +68,24 @@ def files_below(
             elif _is_hidden(path.name):
                 continue
             elif suffix in suffixes and (path.is_file() or path.is_symlink()):
-                found.append(path)
+                files.append(path)
             elif suffix in _OTHER_SOUNDS:
                 left_out["files in unsupported formats"].append(path)
             elif path.is_symlink() and not path.exists():
                 left_out["broken links"].append(path)
     if left_out:
-        told = [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in left_out.items()]
-        warnings.warn(f"{folder}: left out {'; '.join(told)}", stacklevel=2)
-    return sorted(found)
+        reasons = [f"{len(paths)} {what}, such as {paths[0]}" for what, paths in left_out.items()]
+        warnings.warn(f"{folder}: left out {'; '.join(reasons)}", stacklevel=2)
+    return sorted(files)
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
-def _leads_back(link: Path, place: str) -> bool:
+def _leads_back(link: Path, target: str) -> bool:
     """Whether a link leads to a folder that contains it."""
-    return link.is_symlink() and link.parent.resolve().is_relative_to(place)
+    return link.is_symlink() and link.parent.resolve().is_relative_to(target)
 
 
 def _has_files(folder: Path, suffixes: tuple[str, ...]) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 def markdown_table(
     heads: Sequence[str], rows: Iterable[Iterable[object]], *, left: Container[str] | None = None
 ) -> str:
-    r"""A table, a line a row.
+    r"""A Markdown table.
 
     Args:
-        heads: of the columns.
-        rows: cells, as many as there are heads.
-        left: heads of the columns of text; by default the first one. The others are of numbers.
+        heads: headings of the columns.
+        rows: cells of each row, one per heading.
+        left: headings of the left-aligned columns of text; None is the first one. The others are
+            right-aligned.
 
     >>> print(markdown_table(("clip", "PESQ"), [("a|b", 4.5)]))
     | clip | PESQ |
@@ -33,12 +34,12 @@ def table_of_figures(
     *,
     missing: str = "",
 ) -> str:
-    """A table of the columns that the first row has.
+    """A table with the columns that the first row has.
 
     Args:
         rows: figures by name; not empty.
-        columns: heading and format of every figure.
-        missing: what stands for None.
+        columns: heading and format of each figure.
+        missing: text for None.
 
     >>> columns = {"engine": ("engine", "{}"), "speed": ("speed", "{:.1f}"), "ms": ("ms", "{}")}
     >>> print(table_of_figures([{"engine": "plain", "speed": 2}], columns))
@@ -58,12 +59,12 @@ def table_of_figures(
 
 
 def written(figure: Any, form: str, *, missing: str = "none") -> str:
-    """A figure in a format, such as ``{:.2f}``; True and False in words.
+    """A figure in a format, such as ``{:.2f}``; True and False are ``yes`` and ``no``.
 
     Args:
-        figure: a number, a text, a truth value, or None.
-        form: for ``str.format``.
-        missing: what stands for None.
+        figure: a number, a string, a truth value, or None.
+        form: format for ``str.format``.
+        missing: text for None.
     """
     if figure is None:
         return missing

@@ -131,7 +131,7 @@ def upload(
         raise ValueError("expected an id on the hub (user/name); got an empty string")
     api = _hub(repo_id).HfApi(token=token)
     ignored = [ignore_patterns] if isinstance(ignore_patterns, str) else list(ignore_patterns or ())
-    with _told(repo_id):
+    with _errors_of_python(repo_id):
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if not replace_card and api.file_exists(repo_id, CARD_FILE, revision=branch):
             ignored.append(CARD_FILE)
@@ -166,16 +166,16 @@ def _hub(repo_id: str) -> Any:
 
 def _cached(repo_id: str, *, revision: str | None, cache_dir: str | Path) -> Path | None:
     """The folder in the hub's cache; None unless both files are there."""
-    with _told(repo_id):
-        found = [
+    with _errors_of_python(repo_id):
+        paths = [
             _hub(repo_id).try_to_load_from_cache(
                 repo_id, name, cache_dir=cache_dir, revision=revision
             )
             for name in (CONFIG_FILE, WEIGHTS_FILE)
         ]
-    if not all(isinstance(path, str) for path in found):
+    if not all(isinstance(path, str) for path in paths):
         return None
-    return Path(found[0]).parent
+    return Path(paths[0]).parent
 
 
 def _download(
@@ -183,7 +183,7 @@ def _download(
 ) -> Path:
     """Download a vocoder: first the config, because other projects use this name of weights."""
     hub = _hub(repo_id)
-    with _told(repo_id):
+    with _errors_of_python(repo_id):
         info = hub.HfApi().model_info(repo_id, revision=revision, token=token)
     names = {sibling.rfilename for sibling in info.siblings or ()}
     missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in names]
@@ -194,7 +194,7 @@ def _download(
         )
 
     def fetch(*names: str, revision: str | None) -> Path:
-        with _told(repo_id):
+        with _errors_of_python(repo_id):
             return Path(
                 hub.snapshot_download(
                     repo_id, revision=revision, token=token, allow_patterns=list(names), **options
@@ -207,7 +207,7 @@ def _download(
 
 
 @contextmanager
-def _told(repo_id: str) -> Iterator[None]:
+def _errors_of_python(repo_id: str) -> Iterator[None]:
     """Turn errors of the hub into Python's own errors, with one line of text."""
     from huggingface_hub import constants, errors
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Saved(Durable):
+class PretrainedMixin(Durable):
     """A module that is built from its config and saved as a folder of two files.
 
     Args:

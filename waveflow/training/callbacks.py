@@ -21,7 +21,7 @@ TOGETHER = 2.0
 """Seconds within which several signals count as one request."""
 
 
-class EachStep(lightning.Callback):
+class StepCallback(lightning.Callback):
     """Calls :meth:`on_step` after every step of the optimiser, for any number of parts."""
 
     _step = 0
@@ -41,7 +41,7 @@ class EachStep(lightning.Callback):
         raise NotImplementedError
 
 
-class StopInTime(EachStep):
+class StopCallback(StepCallback):
     """Stops the run after a step, at its time limit or on a signal, so that it can resume later.
 
     SIGTERM and Ctrl-C request a stop. A second signal within :data:`TOGETHER` seconds belongs to
@@ -56,7 +56,7 @@ class StopInTime(EachStep):
         self.deadline = deadline
         self.reason: str | None = None
         self._signal: int | None = None
-        self._asked = 0.0
+        self._signalled = 0.0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -66,13 +66,13 @@ class StopInTime(EachStep):
                 self._before[number] = signal.signal(number, self._note)
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
-        late = self.deadline is not None and time.monotonic() > self.deadline
-        wanted = late or self._signal is not None
+        is_late = self.deadline is not None and time.monotonic() > self.deadline
+        must_stop = is_late or self._signal is not None
         if trainer.world_size > 1:  # all devices stop after the same step
-            wanted = trainer.strategy.reduce_boolean_decision(wanted, all=False)
-        if wanted:
+            must_stop = trainer.strategy.reduce_boolean_decision(must_stop, all=False)
+        if must_stop:
             named = None if self._signal is None else signal.Signals(self._signal).name
-            self.reason = named or ("time limit" if late else "another device")
+            self.reason = named or ("time limit" if is_late else "another device")
             trainer.should_stop = True
 
     def teardown(self, *args: object, **kwargs: object) -> None:
@@ -83,8 +83,8 @@ class StopInTime(EachStep):
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self._signal is None:
-            self._signal, self._asked = number, now
-        elif now > self._asked + TOGETHER:  # restores its usual effect
+            self._signal, self._signalled = number, now
+        elif now > self._signalled + TOGETHER:  # restores its usual effect
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
 
@@ -121,7 +121,7 @@ class Autotune(lightning.Callback):
         self._before = None
 
 
-class KeepRun(EachStep):
+class CheckpointCallback(StepCallback):
     """Writes checkpoints and the averaged vocoder at intervals and at the end of the run.
 
     Nothing is written while gradients are not finite, so a diverged run can return to a good
@@ -147,7 +147,7 @@ class KeepRun(EachStep):
             self._save(trainer)
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
-        if self.recovery.look(trainer, module) or module.number("skipped_in_a_row"):
+        if self.recovery.check(trainer, module) or module.number("skipped_in_a_row"):
             return
         if trainer.global_step % self.every == 0:
             self._save(trainer)

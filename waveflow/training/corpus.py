@@ -47,11 +47,11 @@ def split_clips(names: Iterable[str], config: DataConfig) -> Split:
     if listed is not None and knows_few(held_out, names):
         raise ValueError(unknown_ids(listed, held_out, names))
     if unlisted is not None and knows_few(excluded, names):
-        told = unknown_ids(unlisted, excluded, names)
+        message = unknown_ids(unlisted, excluded, names)
         if listed is None:
-            raise ValueError(told)
+            raise ValueError(message)
         # a warning only: the other list fits, and a part of a corpus may have none of these
-        warnings.warn(told, stacklevel=2)
+        warnings.warn(message, stacklevel=2)
     validated = set(held_out)
     training = [name for name in kept if name not in validated]
     validation = [name for name in kept if name in validated]

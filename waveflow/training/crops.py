@@ -76,11 +76,11 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
 
     def _owner(self, index: int) -> int:
         """The clip that crop ``index`` is cut from."""
-        epoch, place = divmod(index, int(self._sizes.sum()))
+        epoch, position = divmod(index, int(self._sizes.sum()))
         _, ends = self._windows(epoch)
-        window = int(np.searchsorted(ends, place, side="right"))
+        window = int(np.searchsorted(ends, position, side="right"))
         start = int(ends[window - 1]) if window else 0
-        return int(self._owners(epoch, window)[place - start])
+        return int(self._owners(epoch, window)[position - start])
 
     def _shuffled_windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The order of the groups in an epoch, and the end of each window in crops."""
@@ -143,8 +143,8 @@ class Batches(Sampler[list[int]]):
                 yield list(range(first, first + size))
 
 
-class Places(Dataset[Tensor]):
-    """Crops by their position in a :class:`Bank`: (2,) int64, the crop's number and first frame.
+class CropPositions(Dataset[Tensor]):
+    """Positions of crops in a :class:`DeviceCorpus`: (2,) int64, number and first frame of a crop.
 
     Args:
         crops: crops of clips in memory.
@@ -159,11 +159,11 @@ class Places(Dataset[Tensor]):
         return torch.tensor([index, self._firsts[clip] + start], device="cpu")
 
 
-class Bank:
+class DeviceCorpus:
     """All clips joined on one device, which cuts the crops without the host.
 
     Args:
-        clips: the clips, in the order of :class:`Places`.
+        clips: the clips, in the order of :class:`CropPositions`.
         crops: the crops to cut.
         device: device that holds the clips.
     """
@@ -175,18 +175,18 @@ class Bank:
         self.mel = torch.cat([clip.mel for clip in clips], dim=1).to(device)
         self.hop_length = self.audio.shape[0] // self.mel.shape[1]
 
-    def cut(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut crops at positions of :class:`Places`; they are those of :class:`Crops`, bit for bit.
+    def cut(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut crops at :class:`CropPositions`; they are those of :class:`Crops`, bit for bit.
 
         Args:
-            places: numbers and first frames of the crops, (batch, 2) int64.
+            positions: numbers and first frames of the crops, (batch, 2) int64.
 
         Returns:
             ``audio`` (batch, time) and ``mel`` (batch, n_mels, frames).
         """
-        numbers, firsts = places.unbind(1)
-        frames = firsts[:, None] + torch.arange(self.segment_frames, device=places.device)
+        numbers, firsts = positions.unbind(1)
+        frames = firsts[:, None] + torch.arange(self.segment_frames, device=positions.device)
         samples = self.segment_frames * self.hop_length
-        times = self.hop_length * firsts[:, None] + torch.arange(samples, device=places.device)
+        times = self.hop_length * firsts[:, None] + torch.arange(samples, device=positions.device)
         noise = uniform_noise(self.seed, numbers, samples)
         return dequantise(self.audio[times], noise), self.mel[:, frames].transpose(0, 1)

@@ -18,7 +18,7 @@ from waveflow.audio.quantise import dequantise, fixed_noise
 from waveflow.training.clips import Clip, Clips, MemoryClips
 from waveflow.training.config import DataConfig, TrainingConfig
 from waveflow.training.corpus import load_clips, split_clips
-from waveflow.training.crops import Bank, Batches, Crops, Places
+from waveflow.training.crops import Batches, CropPositions, Crops, DeviceCorpus
 from waveflow.training.shards import ShardedClips, ShardIndex, is_sharded
 
 
@@ -47,8 +47,8 @@ class WholeClips(Dataset[tuple[Tensor, Tensor]]):
         return self.clips.read(index, 0, self.clips.frames[index])
 
 
-class Share(Sampler[int]):
-    """Every ``devices``-th number below ``size`` from ``rank`` on; together each number once.
+class RankSampler(Sampler[int]):
+    """The numbers below ``size`` of one device: every ``devices``-th, from ``rank`` on.
 
     All devices must take part, so a device without a number gets one beyond ``size``.
     """
@@ -121,7 +121,7 @@ class Corpus(lightning.LightningDataModule):
             open_groups=data.open_shards,
         )
         self.validation = WholeClips(validation)
-        self._bank: Bank | None = None
+        self._device_corpus: DeviceCorpus | None = None
 
     def first_batch(self) -> tuple[Tensor, Tensor]:
         """The crops of the first step over all devices."""
@@ -142,34 +142,36 @@ class Corpus(lightning.LightningDataModule):
         dataset: Dataset[Any] = self.crops
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         if data.on_device and isinstance(self.crops.clips, MemoryClips):
-            dataset = Places(self.crops)
-            self._bank = Bank(list(self.crops.clips.clips), self.crops, device=device)
+            dataset = CropPositions(self.crops)
+            self._device_corpus = DeviceCorpus(
+                list(self.crops.clips.clips), self.crops, device=device
+            )
         return DataLoader(
             dataset,
             batch_sampler=batches,
             num_workers=data.workers,
             persistent_workers=data.workers > 0,
-            worker_init_fn=_pass_over_one_sigterm,
+            worker_init_fn=_ignore_first_sigterm,
             pin_memory=device.type == "cuda",
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        share = Share(
+        sampler = RankSampler(
             len(self.validation),
             rank=self.trainer.global_rank if self.trainer else 0,
             devices=self.trainer.world_size if self.trainer else 1,
         )
-        return DataLoader(self.validation, batch_size=1, sampler=share)
+        return DataLoader(self.validation, batch_size=1, sampler=sampler)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Cut the crops if the batch has their positions."""
-        if isinstance(batch, Tensor) and self._bank is not None:
-            return self._bank.cut(batch)
+        if isinstance(batch, Tensor) and self._device_corpus is not None:
+            return self._device_corpus.cut(batch)
         audio, mel = batch
         return audio, mel
 
 
-def _pass_over_one_sigterm(worker: int) -> None:
+def _ignore_first_sigterm(worker: int) -> None:
     """Make a worker of the loader ignore the first SIGTERM.
 
     A scheduler sends SIGTERM to all processes of a run. The training process then finishes its

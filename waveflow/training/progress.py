@@ -10,11 +10,11 @@ from typing import Any, cast
 import lightning.pytorch as lightning
 from tqdm import tqdm
 
-from waveflow.training.callbacks import EachStep
+from waveflow.training.callbacks import StepCallback
 from waveflow.training.module import LikelihoodTraining
 
 
-class ShowProgress(EachStep):
+class ShowProgress(StepCallback):
     """Steps, steps per second, nats per sample, gradient norm and time left, on stderr.
 
     Args:
@@ -44,19 +44,19 @@ class ShowProgress(EachStep):
             dynamic_ncols=True,
             disable=not trainer.is_global_zero or not (sys.stderr and sys.stderr.isatty()),
         )
-        self._began = self._told = time.monotonic()
+        self._started = self._shown = time.monotonic()
         self._first = trainer.global_step
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
         now = time.monotonic()
-        if not trainer.is_global_zero or now - self._told < self._pause:
+        if not trainer.is_global_zero or now - self._shown < self._interval:
             return
-        self._told = now
+        self._shown = now
         figures = self._figures(trainer)
         self._bar.set_postfix_str(", ".join(figures), refresh=False)
         self._bar.update(trainer.global_step - self._bar.n)
         if self._bar.disable and sys.stderr:
-            rate = (trainer.global_step - self._first) / max(now - self._began, 1e-9)
+            rate = (trainer.global_step - self._first) / max(now - self._started, 1e-9)
             left = timedelta(seconds=round((trainer.max_steps - trainer.global_step) / rate))
             steps = f"step {trainer.global_step}/{trainer.max_steps}"
             line = [steps, f"{rate:.2f} steps/s", *figures, f"{left} left"]
@@ -71,7 +71,7 @@ class ShowProgress(EachStep):
             self._bar.close()
 
     @property
-    def _pause(self) -> float:
+    def _interval(self) -> float:
         return self.every if self._bar.disable else self.REFRESH
 
     @staticmethod

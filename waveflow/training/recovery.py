@@ -31,28 +31,28 @@ class Recovery:
         checkpoints: folder of the checkpoints.
         patience: number of consecutive steps without a finite gradient.
         backoff: factor of the learning rate at each return.
-        look_every: steps between checks of the matrices.
+        check_every: steps between checks of the matrices.
     """
 
-    def __init__(self, checkpoints: Path, *, patience: int, backoff: float, look_every: int):
+    def __init__(self, checkpoints: Path, *, patience: int, backoff: float, check_every: int):
         self.checkpoints = checkpoints
         self.patience = patience
         self.backoff = backoff
-        self.look_every = look_every
+        self.check_every = check_every
         self._worrying: set[str] = set()
         self._tries: dict[Path, int] = {}
 
-    def look(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> bool:
+    def check(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> bool:
         """Check whether the run has diverged, and return it if so; the result is whether it did."""
-        trouble = self._trouble(trainer, module)
-        if trouble is not None:
-            self._go_back(trainer, module, trouble)
-        return trouble is not None
+        reason = self._divergence(trainer, module)
+        if reason is not None:
+            self._return_to_checkpoint(trainer, module, reason)
+        return reason is not None
 
-    def _trouble(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> str | None:
+    def _divergence(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> str | None:
         if module.number("skipped_in_a_row") >= self.patience:
             return f"{self.patience} steps in a row had no finite gradient"
-        if trainer.global_step % self.look_every:
+        if trainer.global_step % self.check_every:
             return None
         for name, condition in condition_numbers(module.vocoder.flow.bijection).items():
             if not condition < HOPELESS:
@@ -66,7 +66,9 @@ class Recovery:
                 )
         return None
 
-    def _go_back(self, trainer: lightning.Trainer, module: LikelihoodTraining, why: str) -> None:
+    def _return_to_checkpoint(
+        self, trainer: lightning.Trainer, module: LikelihoodTraining, why: str
+    ) -> None:
         path = newest_checkpoint(self.checkpoints)
         if path is None:
             raise ValueError(

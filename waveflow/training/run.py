@@ -21,7 +21,7 @@ from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.io.yaml import read_yaml
 from waveflow.training.adversarial import AdversarialTraining
-from waveflow.training.callbacks import Autotune, KeepRun, StopInTime, deadline
+from waveflow.training.callbacks import Autotune, CheckpointCallback, StopCallback, deadline
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_step,
@@ -137,8 +137,8 @@ def train(
         raise ValueError(f"{out}: expected a run to resume; got no checkpoint")
     if (out / RUN_FILE).is_file():
         # missing fields of an older run have their defaults
-        then = TrainingConfig.from_dict(read_yaml(out / RUN_FILE))
-        _require_same_run(then.to_dict(), config.to_dict())
+        before = TrainingConfig.from_dict(read_yaml(out / RUN_FILE))
+        _require_same_run(before.to_dict(), config.to_dict())
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     start = None
     if config.run.init_from is not None and checkpoint is None:
@@ -146,9 +146,9 @@ def train(
     torch.manual_seed(config.run.seed)
     module = _module(config, start)  # first, because it fails early
     corpus = Corpus(data, config)
-    stop = StopInTime(end)
+    stop = StopCallback(end)
     with warnings.catch_warnings():
-        _hush()
+        _hide_messages()
         trainer = lightning.Trainer(
             max_steps=config.optimizer.max_steps,
             accelerator={"cuda": "gpu"}.get(device, device),
@@ -160,12 +160,12 @@ def train(
             plugins=[SafeCheckpointIO()],
             logger=make_loggers(config.run.loggers, out, step=step),
             callbacks=[
-                KeepRun(
+                CheckpointCallback(
                     Recovery(
                         checkpoints,
                         patience=config.optimizer.patience,
                         backoff=config.optimizer.backoff,
-                        look_every=config.run.log_every,
+                        check_every=config.run.log_every,
                     ),
                     out / MODEL_FOLDER,
                     every=config.run.checkpoint_every,
@@ -225,13 +225,15 @@ def _read_start(config: TrainingConfig) -> Vocoder:
         ValueError: its model or mel does not fit.
     """
     start = Vocoder.from_pretrained(str(config.run.init_from))
-    here, there = config.vocoder.to_dict(), start.config.to_dict()
+    recipe, given = config.vocoder.to_dict(), start.config.to_dict()
     if start.config.mel != config.mel or not config.model.grows_from(start.config.model):
         sections = ("model", "mel")
-        different = _differences(there, {section: here[section] for section in sections})
+        different = _differences(given, {section: recipe[section] for section in sections})
         raise ValueError(
             f"{config.run.init_from}: expected a model that fits the recipe; it differs in "
-            + "; ".join(f"{key}: {there!r} there, {here!r} here" for key, there, here in different)
+            + "; ".join(
+                f"{key}: {theirs!r} there, {ours!r} here" for key, theirs, ours in different
+            )
         )
     return start
 
@@ -261,7 +263,7 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple
     ]
 
 
-def _hush() -> None:
+def _hide_messages() -> None:
     """Hide messages of Lightning that do not apply here."""
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)

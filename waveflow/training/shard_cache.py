@@ -195,11 +195,11 @@ def fetch(address: str, work: Callable[[Any, str], T]) -> T:
 
 def sha256(path: Path) -> str:
     """The sha256 of a file, in hexadecimal."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _read(file: BinaryIO, offset: int, size: int) -> bytes:

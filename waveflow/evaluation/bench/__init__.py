@@ -1,4 +1,4 @@
-"""What synthesis costs on this machine: speed, latency, memory, and the share of its arithmetic."""
+"""Measure synthesis on this machine: speed, latency, memory, and the share of peak arithmetic."""
 
 from waveflow.evaluation.bench.plan import ENGINES, Case, Plan, Stream, Unavailable
 from waveflow.evaluation.bench.run import bench

@@ -1,15 +1,14 @@
-"""The ways from a mel to sound that are compared.
+"""The engines that are compared; each makes audio from a mel.
 
-All of them draw the noise of one seed, each time they are called, and so make the same sound but
-for rounding:
+Every call draws the noise of the same seed, so all engines make the same audio up to rounding:
 
 - ``engine``: ``vocoder(mel)``, the default;
-- ``plain``: ``vocoder.decode`` and then mel consistency, as torch runs modules;
-- ``compile``: the same, the flow with its tables and inverses computed beforehand and through
-  ``torch.compile``, for one shape at a time; mel consistency, whose complex numbers that leaves
-  to torch, as in ``plain``;
-- ``onnx``: ONNX Runtime, on the file of ``waveflow export onnx --noise input``;
-- ``openvino``: OpenVINO, on the same file.
+- ``plain``: ``vocoder.decode`` followed by mel consistency, as torch modules;
+- ``compile``: like ``plain``, but the flow, with its tables and inverses precomputed, runs through
+  ``torch.compile``, for one shape at a time. Mel consistency does not, because
+  ``torch.compile`` does not compile its complex numbers;
+- ``onnx``: ONNX Runtime with the file of ``waveflow export onnx --noise input``;
+- ``openvino``: OpenVINO with the same file.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ SEED = 0
 
 
 def synthesis_of(case: Case, vocoder: Vocoder) -> Synthesis:
-    """What makes sound in the way of a case.
+    """The function that synthesises with the engine of a case.
 
     Args:
-        case: what to do.
-        vocoder: on the device of the case.
+        case: the case, with engine, threads, iterations and device.
+        vocoder: vocoder on the device of the case.
 
     Returns:
-        a function of a mel (batch, n_mels, frames) on that device to audio (batch, samples).
+        A function from a mel (batch, n_mels, frames) on that device to audio (batch, samples).
 
     Raises:
-        Unavailable: something is missing for that; the function may raise it as well.
+        Unavailable: the engine is not available; the returned function may also raise it.
     """
     synthesis = vocoder.config.synthesis.override(consistency=case.consistency)
     if case.engine == "compile":
@@ -62,11 +61,11 @@ def _by_torch(engine: str, vocoder: Vocoder, synthesis: SynthesisConfig) -> Synt
 
 
 def plain(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
-    """The sound of a mel as the modules themselves compute it.
+    """The audio of a mel, computed by the modules themselves.
 
     Args:
-        vocoder: in evaluation mode.
-        mel: (batch, n_mels, frames).
+        vocoder: vocoder in evaluation mode.
+        mel: mel, (batch, n_mels, frames), natural log.
         synthesis: temperature and iterations.
 
     Returns:
@@ -101,7 +100,7 @@ def _compiled(vocoder: Vocoder, synthesis: SynthesisConfig, device: str) -> Synt
         with torch.inference_mode():
             try:
                 audio = compiled(_latent(vocoder, mel, synthesis), mel)
-            except RuntimeError as error:  # of the compiler in all its parts
+            except RuntimeError as error:  # any part of the compiler raises it
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise Unavailable(f"torch.compile: {reason}") from None
             return vocoder._consistency(audio, mel, synthesis.consistency, synthesis.full_band)
@@ -111,7 +110,7 @@ def _compiled(vocoder: Vocoder, synthesis: SynthesisConfig, device: str) -> Synt
 
 def _compiler() -> str | None:
     names = [os.environ.get("CXX", "")] if os.environ.get("CXX") else ["g++", "clang++", "cl"]
-    return next((found for found in map(shutil.which, names) if found), None)
+    return next((path for path in map(shutil.which, names) if path), None)
 
 
 def _onnx(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synthesis:
@@ -174,11 +173,11 @@ def _model(vocoder: Vocoder, synthesis: SynthesisConfig) -> bytes:
 
 
 def counted(case: Case, vocoder: Vocoder) -> Synthesis:
-    """The work of a case in a form whose products torch can count.
+    """The synthesis of a case in a form whose products torch can count.
 
-    That of ``engine`` and ``plain`` is their own; a compiled one is counted as the plain one, and
-    that of a file as :class:`~waveflow.export.graph.SynthesisGraph`, whose graph it has:
-    there the Fourier transforms of mel consistency are matrix products, and count.
+    ``engine`` and ``plain`` are counted as they are, and ``compile`` like ``plain``. An exported
+    file is counted as :class:`~waveflow.export.graph.SynthesisGraph`, which has the same graph;
+    there the Fourier transforms of mel consistency are matrix products, which are counted.
     """
     synthesis = vocoder.config.synthesis.override(consistency=case.consistency)
     if case.engine in ("onnx", "openvino"):

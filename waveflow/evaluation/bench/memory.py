@@ -1,4 +1,4 @@
-"""The most memory that a piece of work takes beyond what was taken before."""
+"""Measure by how much memory grows at most during a block."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from types import TracebackType
 
 import torch
 
+from waveflow.moved import former_names
+
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-class Memory:
-    """A block whose peak is measured, above what there is when it begins.
+class PeakMemory:
+    """A context that measures the peak of memory in its block, above the memory at its start.
 
-    On the CPU that is of the process's resident memory (RSS), whose peak Linux keeps (VmHWM) and
-    sets back when asked to; what earlier work has freed is handed back to the system first, as
-    far as the C library can, lest it be used again unseen. On a GPU it is of torch's allocator.
+    On the CPU it measures the process's resident memory (RSS), whose peak Linux records (VmHWM)
+    and can reset. Freed memory is first returned to the system if the C library can do that,
+    because its reuse would not be measured. On a GPU it measures torch's allocator.
 
     Args:
         device: ``cpu`` or ``cuda``.
 
     Attributes:
-        bytes: the growth, once the block is left; None where the system does not tell.
+        bytes: growth of memory, set at the end of the block; None if the system does not report it.
     """
 
     def __init__(self, device: str) -> None:
@@ -31,12 +33,12 @@ class Memory:
         self._device = device
         self._before: float | None = None
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> PeakMemory:
         if self._device == "cuda":
             torch.cuda.reset_peak_memory_stats()
             self._before = torch.cuda.memory_allocated()
         else:
-            _hand_back()
+            _return_freed()
             self._before = _resident("VmRSS") if _reset_peak() else None
         return self
 
@@ -54,15 +56,15 @@ class Memory:
             self.bytes = max(0.0, peak - self._before)
 
 
-def _hand_back() -> None:
-    """Give freed memory back to the system, where the C library is glibc."""
+def _return_freed() -> None:
+    """Return freed memory to the system; only glibc can do that."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if STATUS.exists() else None
     if trim is not None:
         trim(0)
 
 
 def _reset_peak() -> bool:
-    """Whether the peak is now what is resident."""
+    """Reset the recorded peak to the present memory; the result is whether this is possible."""
     try:
         RESET.write_text("5")
     except OSError:
@@ -71,9 +73,12 @@ def _reset_peak() -> bool:
 
 
 def _resident(field: str) -> float | None:
-    """Bytes in a field of the process's status."""
+    """The bytes in a field of the process's status; None if they are not reported."""
     try:
-        found = re.search(rf"^{field}:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+        match = re.search(rf"^{field}:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
     except OSError:
         return None
-    return 1024 * float(found[1]) if found else None
+    return 1024 * float(match[1]) if match else None
+
+
+__getattr__ = former_names(__name__)

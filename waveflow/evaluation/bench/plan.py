@@ -1,4 +1,4 @@
-"""What is to be measured."""
+"""The plan of a benchmark."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from itertools import product
 
 ENGINES = ("engine", "plain", "compile", "onnx", "openvino")
-"""The ways from a mel to sound; :mod:`waveflow.evaluation.bench.engines` says what they are."""
+"""The engines; :mod:`waveflow.evaluation.bench.engines` describes them."""
 
 
 class Unavailable(Exception):
-    """A way that cannot be gone here, and why."""
+    """An engine that is not available on this machine; the text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One synthesis: a row of the table.
+    """A synthesis to measure: a row of the table.
 
     Attributes:
         model: bundled name, folder, or id on the hub.
         engine: one of ``ENGINES``.
-        threads: of the CPU.
-        batch: mels a call.
-        seconds: of audio that each of them makes.
-        consistency: iterations; None for the model's own.
+        threads: CPU threads.
+        batch: mels per call.
+        seconds: seconds of audio of each mel.
+        consistency: iterations of mel consistency; None is the model's own.
         device: ``cpu`` or ``cuda``.
     """
 
@@ -39,11 +39,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Stream:
-    """One synthesis in pieces: a row of the second table.
+    """A streamed synthesis to measure: a row of the second table.
 
     Attributes:
-        case: of the engine ``engine`` and batch 1.
-        frames: of mel in a chunk.
+        case: case with the engine ``engine`` and batch 1.
+        frames: mel frames per chunk.
     """
 
     case: Case
@@ -52,22 +52,22 @@ class Stream:
 
 @dataclass(frozen=True)
 class Plan:
-    """All combinations of what is given; streams are of the longest sound, a mel at a time.
+    """A benchmark of all combinations of the options; streams have the longest length and batch 1.
 
     Attributes:
         model: bundled name, folder, or id on the hub.
         engines: some of ``ENGINES``.
-        threads: of the CPU, numbers of them.
-        batches: numbers of mels a call.
-        seconds: lengths of the sound.
-        chunks: frames of mel in a chunk of a stream; none for no streams.
-        rounds: timed calls of each.
-        consistency: iterations; None for the model's own.
+        threads: numbers of CPU threads.
+        batches: numbers of mels per call.
+        seconds: lengths of the audio in seconds.
+        chunks: numbers of mel frames per chunk of a stream; empty measures no streams.
+        rounds: timed calls of each case and stream.
+        consistency: iterations of mel consistency; None is the model's own.
         device: ``cpu`` or ``cuda``.
-        memory: whether to measure it.
+        memory: whether to measure memory.
 
     Raises:
-        ValueError: nothing to measure, an engine that is none, or a number out of range.
+        ValueError: there is nothing to measure, an engine is unknown, or a number is out of range.
     """
 
     model: str
@@ -97,7 +97,7 @@ class Plan:
             raise ValueError(f"expected 1 round or more; got {self.rounds}")
 
     def cases(self) -> Iterator[Case]:
-        """Every row, those of one engine and number of threads together."""
+        """The cases, grouped by engine and number of threads."""
         for engine, threads, batch, seconds in product(
             dict.fromkeys(self.engines),
             dict.fromkeys(self.threads),
@@ -108,7 +108,7 @@ class Plan:
             yield Case(self.model, engine, threads, batch, seconds, **rest)  # type: ignore[arg-type]
 
     def streams(self) -> Iterator[Stream]:
-        """Every stream; none without the engine that streams."""
+        """The streams; none without the engine ``engine``."""
         longest = max(self.seconds)
         for case in self.cases():
             if (case.engine, case.batch, case.seconds) == ("engine", self.batches[0], longest):

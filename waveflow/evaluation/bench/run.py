@@ -1,4 +1,4 @@
-"""Doing what is planned: processes that take turns."""
+"""Run a benchmark in processes that take turns."""
 
 from __future__ import annotations
 
@@ -15,109 +15,111 @@ from tqdm import tqdm
 from waveflow.evaluation.bench import worker
 from waveflow.evaluation.bench.plan import Case, Plan, Stream, Unavailable
 from waveflow.evaluation.bench.turns import fresh_process, in_turns, speeds
-from waveflow.evaluation.machine import describe
+from waveflow.evaluation.peak import describe_machine
 
 Row = dict[str, Any]
 
 
 def bench(plan: Plan, *, progress: bool = False) -> dict[str, Any]:
-    """Measure what is planned.
+    """Run a benchmark.
 
-    Each engine has a process of its own for each number of threads, so that neither libraries nor
-    allocators of one change another. When all are warm, all rows and streams take their turns once
-    a round, in an order drawn anew each round, so that what drifts drifts for all. The memory of a
-    row is measured beforehand, in a process of its own (see
-    :class:`waveflow.evaluation.bench.memory.Memory`).
+    Each engine has its own process for each number of threads, so engines do not share libraries
+    and allocators. After a warm-up, every case and stream runs once per round, in a random order in
+    each round, so drifts of the machine affect all of them equally. The memory of each case is
+    measured first, in a separate process (see
+    :class:`waveflow.evaluation.bench.memory.PeakMemory`).
 
     Args:
-        plan: what.
-        progress: whether to show it on stderr.
+        plan: the plan.
+        progress: show progress on stderr.
 
     Returns:
-        plain values: ``machine``, ``matmul_gflop_per_s`` by number of threads, ``rounds``,
-        ``skipped`` (engine to reason), ``rows``, ``streams``. A row has ``speed``, seconds of audio
-        made in a second, all of a batch together, with its quartiles ``speed_low`` and
-        ``speed_high``; ``ms_p50`` and ``ms_p95`` of a call; ``gmac_per_s`` of audio;
-        ``share_of_peak``; ``memory_mb`` (millions of bytes, or None). A stream has ``first_ms_p50``
-        and ``first_ms_p95`` to the first audio; ``chunk_ms_p50``, ``chunk_ms_p95`` and
-        ``chunk_ms_worst``, what a chunk takes, of ``chunk_ms`` of sound; ``look_ahead_ms``;
-        ``speed``; ``real_time``, whether 95 of 100 chunks are done before they have been heard.
+        Plain values: ``machine``; ``matmul_gflop_per_s`` by number of threads; ``rounds``;
+        ``skipped``, the reason by engine; ``rows``; ``streams``. A row has ``speed`` in seconds of
+        audio per second, over the whole batch, with its quartiles ``speed_low`` and ``speed_high``;
+        ``ms_p50`` and ``ms_p95`` of a call; ``gmac_per_s`` per second of audio; ``share_of_peak``;
+        and ``memory_mb`` in millions of bytes, or None. A stream has ``first_ms_p50`` and
+        ``first_ms_p95``, the time to the first audio; ``chunk_ms``, the duration of a chunk's
+        audio; ``chunk_ms_p50``, ``chunk_ms_p95`` and ``chunk_ms_worst``, the time that a chunk
+        takes; ``look_ahead_ms``; ``speed``; and ``real_time``, whether 95 of 100 chunks take less
+        time than their audio lasts.
     """
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
-        places = dict.fromkeys(map(_where, plan.cases()))
-        pools = {where: stack.enter_context(fresh_process()) for where in places}
-        facts = _made_ready(plan, pools, skipped)
+        keys = dict.fromkeys(map(_pool_key, plan.cases()))
+        pools = {key: stack.enter_context(fresh_process()) for key in keys}
+        facts = _warm_up(plan, pools, skipped)
         memory = _memory(facts, progress) if plan.memory else {}
-        streams = [stream for stream in plan.streams() if _where(stream.case) in pools]
+        streams = [stream for stream in plan.streams() if _pool_key(stream.case) in pools]
         peaks = {threads: [_peak(pools, threads, plan.device)] for threads in plan.threads}
         measured: list[Case | Stream] = [*facts, *streams]
         calls = [worker.call] * len(facts) + [worker.call_stream] * len(streams)
-        works = [partial(_work, pools, *turn) for turn in zip(calls, measured, strict=True)]
-        found = dict(zip(measured, in_turns(works, plan.rounds, progress=progress), strict=True))
+        turns = [partial(_submit, pools, *turn) for turn in zip(calls, measured, strict=True)]
+        results = dict(zip(measured, in_turns(turns, plan.rounds, progress=progress), strict=True))
         for threads, values in peaks.items():
             values.append(_peak(pools, threads, plan.device))
         best = {threads: max(values) for threads, values in peaks.items()}
         return {
-            "machine": describe(plan.device, threads=False),
+            "machine": describe_machine(plan.device, threads=False),
             "matmul_gflop_per_s": {threads: value / 1e9 for threads, value in best.items()},
             "rounds": plan.rounds,
             "skipped": skipped,
             "rows": [
-                _row(case, fact, found[case], best[case.threads], memory.get(case))
+                _row(case, fact, results[case], best[case.threads], memory.get(case))
                 for case, fact in facts.items()
             ],
             "streams": [
-                _stream_row(stream, pools[_where(stream.case)], found[stream]) for stream in streams
+                _stream_row(stream, pools[_pool_key(stream.case)], results[stream])
+                for stream in streams
             ],
         }
 
 
-def _where(case: Case) -> tuple[str, int]:
-    """Whose process does it."""
+def _pool_key(case: Case) -> tuple[str, int]:
+    """The engine and number of threads, which have their own process."""
     return case.engine, case.threads
 
 
 def _peak(pools: dict[tuple[str, int], ProcessPoolExecutor], threads: int, device: str) -> float:
-    """FLOP/s of the best product, in a process of that many threads; 0 if none is left."""
+    """FLOP/s of the fastest product with this number of threads; 0 if it has no process."""
     pool = next((pool for (_, count), pool in pools.items() if count == threads), None)
     return pool.submit(worker.peak, threads, device).result() if pool else 0.0
 
 
-def _made_ready(
+def _warm_up(
     plan: Plan, pools: dict[tuple[str, int], ProcessPoolExecutor], skipped: dict[str, str]
 ) -> dict[Case, dict[str, float]]:
-    """What is known of every case that can be measured; the processes of others are left out."""
+    """The facts of every case that can be measured; the processes of other engines are removed."""
     facts: dict[Case, dict[str, float]] = {}
     for case in plan.cases():
-        pool = pools.get(_where(case))
+        pool = pools.get(_pool_key(case))
         if pool is None:
             continue
         try:
             facts[case] = pool.submit(worker.ready, case).result()
         except (Unavailable, BrokenProcessPool) as error:
             skipped[case.engine] = str(error)
-            pools.pop(_where(case)).shutdown()
-            for other in [other for other in facts if _where(other) == _where(case)]:
+            pools.pop(_pool_key(case)).shutdown()
+            for other in [other for other in facts if _pool_key(other) == _pool_key(case)]:
                 del facts[other]
     return facts
 
 
 def _memory(cases: Iterable[Case], progress: bool) -> dict[Case, float | None]:
-    found: dict[Case, float | None] = {}
+    grown: dict[Case, float | None] = {}
     for case in tqdm(list(cases), desc="memory", disable=not progress, leave=False):
         with fresh_process() as pool, suppress(BrokenProcessPool):
-            found[case] = pool.submit(worker.memory, case).result()
-    return found
+            grown[case] = pool.submit(worker.memory, case).result()
+    return grown
 
 
-def _work(
+def _submit(
     pools: dict[tuple[str, int], ProcessPoolExecutor],
     call: Callable[[Any], Any],
-    what: Case | Stream,
+    measured: Case | Stream,
 ) -> Any:
-    case = what.case if isinstance(what, Stream) else what
-    return pools[_where(case)].submit(call, what).result()
+    case = measured.case if isinstance(measured, Stream) else measured
+    return pools[_pool_key(case)].submit(call, measured).result()
 
 
 def _row(

@@ -1,4 +1,4 @@
-"""Work that is measured in turns, so that what drifts drifts for all."""
+"""Measure calls in turns, so that drifts of the machine affect all of them equally."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ Result = TypeVar("Result")
 
 
 def in_turns(
-    works: Sequence[Callable[[], Result]],
+    calls: Sequence[Callable[[], Result]],
     rounds: int,
     *,
     warm_up: int = 1,
     progress: bool = False,
 ) -> list[list[Result]]:
-    """Call every work once a round, in a random order, and return its results, one a round.
+    """Make every call once per round, in a random order.
 
     Args:
-        works: what is called.
-        rounds: that count.
-        warm_up: rounds before them, which do not.
-        progress: whether to show it on stderr.
+        calls: functions to call.
+        rounds: number of rounds.
+        warm_up: number of rounds before, whose results are dropped.
+        progress: show progress on stderr.
+
+    Returns:
+        For each function, its results in the order of the rounds.
     """
-    found: list[list[Result]] = [[] for _ in works]
-    turns = list(zip(works, found, strict=True))
+    collected: list[list[Result]] = [[] for _ in calls]
+    turns = list(zip(calls, collected, strict=True))
     order = random.Random(0)
     for number in tqdm(range(warm_up + rounds), desc="rounds", disable=not progress, leave=False):
-        for work, results in order.sample(turns, len(turns)):
-            result = work()
+        for call, results in order.sample(turns, len(turns)):
+            result = call()
             if number >= warm_up:
                 results.append(result)
-    return found
+    return collected
 
 
 def speeds(
@@ -46,10 +49,10 @@ def speeds(
     """The speed of a synthesis, its quartiles, and its share of the machine's arithmetic.
 
     Args:
-        made: seconds of audio in a call, all of a batch together.
-        times: seconds that the calls took.
-        gmac_per_s: billions of multiply-accumulates that a second of audio takes.
-        peak: FLOP/s of the best matrix product.
+        made: seconds of audio per call, over the whole batch.
+        times: durations of the calls in seconds.
+        gmac_per_s: billions of multiply-accumulates per second of audio.
+        peak: FLOP/s of the fastest matrix product.
     """
     low, middle, high = np.quantile(made / np.array(times), (0.25, 0.5, 0.75)).tolist()
     return {
@@ -62,5 +65,5 @@ def speeds(
 
 
 def fresh_process() -> ProcessPoolExecutor:
-    """A process of its own; a forked one would have what its parent has."""
+    """A separate process, spawned, so that it inherits nothing from this one."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))

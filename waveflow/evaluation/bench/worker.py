@@ -1,6 +1,6 @@
-"""What is done in the processes that measure; each has one engine and one number of threads.
+"""Functions of the measuring processes; each process has one engine and one number of threads.
 
-They keep what they have loaded from one call to the next.
+Loaded models and prepared mels are cached between calls.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.mel import LogMel, MelConfig
-from waveflow.evaluation.arithmetic import gmacs_per_second
 from waveflow.evaluation.bench.engines import SEED, Synthesis, counted, synthesis_of
-from waveflow.evaluation.bench.memory import Memory
+from waveflow.evaluation.bench.memory import PeakMemory
 from waveflow.evaluation.bench.plan import Case, Stream
-from waveflow.evaluation.machine import elapsed, matmul_peak, synchronize
+from waveflow.evaluation.flops import gmacs_per_second
+from waveflow.evaluation.peak import elapsed, matmul_peak, synchronize
 from waveflow.vocoder import Vocoder
 
 WARM_UP = 3
 MOMENT = 0.1
-"""Seconds of sound after which an engine has loaded all that it loads."""
+"""Seconds of audio of a first synthesis, after which an engine has loaded everything."""
 
 
 def ready(case: Case) -> dict[str, float]:
-    """Warm up, and tell what sound a call makes.
+    """Warm up, and return the facts of a call.
 
     Returns:
-        ``seconds`` of it, of all examples together, and ``gmac_per_s``, the billions of
-        multiply-accumulates that a second of it takes.
+        ``seconds``, the audio of a call over all examples, and ``gmac_per_s``, billions of
+        multiply-accumulates per second of audio.
 
     Raises:
-        Unavailable: something is missing for this engine.
+        Unavailable: the engine is not available.
     """
     for _ in range(WARM_UP):
         call(case)
@@ -48,18 +48,18 @@ def ready(case: Case) -> dict[str, float]:
 
 
 def call(case: Case) -> float:
-    """Seconds that one synthesis takes."""
+    """The duration of one synthesis, seconds."""
     torch.set_num_threads(case.threads)
     synthesise = _synthesis(case)
     return elapsed(partial(synthesise, _mel(case, case.seconds)), case.device)
 
 
 def call_stream(stream: Stream) -> dict[str, list[float]]:
-    """One synthesis in chunks, each of which is there as soon as it is asked for.
+    """Time one streamed synthesis; each chunk is available as soon as it is requested.
 
     Returns:
-        seconds: ``first``, a list of one, from the first chunk to the first audio; and ``chunks``,
-        what each chunk took, the rest of the audio behind the last one included in it.
+        Durations in seconds: ``first``, a list of one, from the first chunk to the first audio; and
+        ``chunks``, one per chunk; the last one includes the remaining audio.
     """
     case = stream.case
     torch.set_num_threads(case.threads)
@@ -82,8 +82,11 @@ def call_stream(stream: Stream) -> dict[str, list[float]]:
 
 
 def stream_facts(stream: Stream) -> dict[str, float]:
-    """What does not depend on the machine: ``chunk_ms`` of sound in a chunk, and ``look_ahead_ms``
-    by which sound ends behind the mel, at most.
+    """Facts of a stream that do not depend on the machine.
+
+    Returns:
+        ``chunk_ms``, the duration of a chunk's audio, and ``look_ahead_ms``, by which audio is at
+        most behind the mel.
     """
     vocoder = _vocoder(stream.case.model, stream.case.device)
     config = vocoder.config.mel
@@ -95,27 +98,29 @@ def stream_facts(stream: Stream) -> dict[str, float]:
 
 
 def memory(case: Case) -> float | None:
-    """Bytes by which memory grows during a first synthesis of this length; to be called in a
-    process of its own. The model is loaded by then, and has made a tenth of a second.
+    """The growth of memory in bytes during the first synthesis of this length; None if unknown.
+
+    Call it in a separate process. The model is loaded and has synthesised a tenth of a second
+    before.
     """
     torch.set_num_threads(case.threads)
     synthesise = synthesis_of(case, _vocoder(case.model, case.device))
     synthesise(_mel(case, MOMENT))
     mel = _mel(case, case.seconds)
-    with Memory(case.device) as grown:
+    with PeakMemory(case.device) as grown:
         synthesise(mel)
         synchronize(case.device)
     return grown.bytes
 
 
 def peak(threads: int, device: str) -> float:
-    """FLOP/s of the best fp32 matrix product."""
+    """FLOP/s of the fastest fp32 matrix product."""
     torch.set_num_threads(threads)
     return matmul_peak(device, "fp32", repeats=3)
 
 
 def _synthesis(case: Case) -> Synthesis:
-    """One for all lengths and batches."""
+    """The synthesis of a case, shared by all lengths and batches."""
     return _cached_synthesis(replace(case, batch=1, seconds=1.0))
 
 
@@ -136,7 +141,7 @@ def _mel(case: Case, seconds: float) -> Tensor:
 
 
 def mel_of_noise(config: MelConfig, batch: int, seconds: float) -> Tensor:
-    """(batch, n_mels, frames) of noise as loud as speech; speed does not depend on what it says."""
+    """The mel of noise as loud as speech, (batch, n_mels, frames); its content does not matter."""
     frames = max(1, round(seconds * config.sample_rate / config.hop_length))
     generator = torch.Generator("cpu").manual_seed(0)
     size, kind = (batch, frames * config.hop_length), torch.float32

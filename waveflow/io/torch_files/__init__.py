@@ -8,7 +8,7 @@ into inert :class:`Record` objects. Every other name is refused
 load or refuse.
 """
 
-from waveflow.io.torch_files.files import read_tensors
+from waveflow.io.torch_files.formats import read_tensors
 from waveflow.io.torch_files.names import Record
 
 __all__ = ["Record", "read_tensors"]

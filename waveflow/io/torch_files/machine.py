@@ -124,8 +124,8 @@ class Machine:
         """Push the meaning of a name."""
         if type(module) is not str or type(name) is not str:
             raise ValueError("a damaged pickle (a name that is not a string)")
-        found = find(module, name)
-        self.push(found if found.value is None else found.value)
+        meaning = find(module, name)
+        self.push(meaning if meaning.value is None else meaning.value)
 
     def call(self) -> None:
         """Push the result of the constructor of a name."""

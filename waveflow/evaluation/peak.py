@@ -1,4 +1,4 @@
-"""What a machine does at best with a matrix product, and how its work is timed."""
+"""Peak arithmetic of a machine by matrix products, and timing of calls."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ import torch
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
-"""Of the square matrices that are tried."""
+"""Sizes of the square matrices to try."""
 
 
 def synchronize(device: str) -> None:
-    """Wait until a device, ``cpu`` or ``cuda``, has done what it was asked for."""
+    """Wait until a device, ``cpu`` or ``cuda``, has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
-def elapsed(work: Callable[[], object], device: str) -> float:
-    """Seconds from asking for ``work`` to its being done, nothing else being left to do before."""
+def elapsed(call: Callable[[], object], device: str) -> float:
+    """Seconds of one call on an idle device, until its work is finished."""
     synchronize(device)
     start = time.perf_counter()
-    work()
+    call()
     synchronize(device)
     return time.perf_counter() - start
 
 
-def seconds(work: Callable[[], object], device: str, *, repeats: int = 7) -> float:
-    """Median time of ``work``, once it is warm."""
-    times = [elapsed(work, device) for _ in range(repeats + 2)]
+def median_seconds(call: Callable[[], object], device: str, *, repeats: int = 7) -> float:
+    """Median seconds of a call after two warm-up calls."""
+    times = [elapsed(call, device) for _ in range(repeats + 2)]
     return statistics.median(times[2:])
 
 
 def matmul_peak(device: str, precision: str, *, repeats: int = 7) -> float:
-    """FLOP/s of the best among square matrix products of several sizes.
+    """FLOP/s of the fastest square matrix product among several sizes.
 
     Args:
         device: ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``bf16``.
-        repeats: products of each size; the median counts.
+        repeats: timed products of each size; the median counts.
     """
     rates = []
     for size in SIZES[device]:
         a, b = torch.randn(2, size, size, device=device, dtype=DTYPES[precision])
-        took = seconds(lambda a=a, b=b: a @ b, device, repeats=repeats)  # type: ignore[misc]
+        took = median_seconds(lambda a=a, b=b: a @ b, device, repeats=repeats)  # type: ignore[misc]
         rates.append(2 * size**3 / took)
     return max(rates)
 
 
-def describe(device: str, *, threads: bool = True) -> str:
-    """The machine, its threads if asked for, and torch's version, in a line."""
+def describe_machine(device: str, *, threads: bool = True) -> str:
+    """The machine, optionally its number of threads, and torch's version, in one line."""
     name = (
         torch.cuda.get_device_name()
         if device == "cuda"

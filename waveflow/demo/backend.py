@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 MOST_WORKERS = 8
 
 
-class Studio:
-    """Vocoders by name, and a thread pool that runs the work of all visitors.
+class Backend:
+    """Vocoders by name, and a thread pool that serves the requests of all visitors.
 
     Vocoders are in evaluation mode on the CPU. Nothing here changes them, so threads share them.
     Each worker computes with one thread; more threads than cores would only wait for one another.
@@ -57,7 +57,7 @@ class Studio:
             name: LogMel(vocoder.config.mel) for name, vocoder in self._vocoders.items()
         }
         torch.set_num_threads(1)
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="studio")
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="backend")
         self.denoiser = lru_cache(maxsize=16)(self._denoiser)
 
     @property

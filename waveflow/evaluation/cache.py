@@ -1,4 +1,4 @@
-"""What was measured of a recording, kept for the next copy of it."""
+"""A cache of measures of recordings, for several copies of the same recording."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Measure = TypeVar("Measure")
 _MOST = 1024  # measures, a few kilobytes each
 
 
-class Memory(Generic[Measure]):
-    """Measures of audio by its samples and rate; the oldest goes when there are 1024.
+class MeasureCache(Generic[Measure]):
+    """A cache of at most 1024 measures of audio, by its samples and sample rate.
 
     >>> import torch
-    >>> memory = Memory()
+    >>> cache = MeasureCache()
     >>> def loudest(audio, sample_rate):
     ...     print("measured")
     ...     return audio.max().item()
-    >>> memory.of(torch.ones(3), 22050, loudest)
+    >>> cache.of(torch.ones(3), 22050, loudest)
     measured
     1.0
-    >>> memory.of(torch.ones(3), 22050, loudest)
+    >>> cache.of(torch.ones(3), 22050, loudest)
     1.0
     """
 
@@ -34,12 +34,12 @@ class Memory(Generic[Measure]):
     def of(
         self, audio: Tensor, sample_rate: int, measure: Callable[[Tensor, int], Measure]
     ) -> Measure:
-        """``measure(audio, sample_rate)``, computed once for the same samples and rate.
+        """``measure(audio, sample_rate)``, computed once for the same samples and sample rate.
 
         Args:
-            audio: (time,).
-            sample_rate: of the audio, Hz.
-            measure: the same function at every call.
+            audio: audio, (time,).
+            sample_rate: sample rate of the audio, Hz.
+            measure: function to compute; the same one in every call.
         """
         samples = audio.detach().double().cpu().numpy().tobytes()
         key = hashlib.sha256(samples + str(sample_rate).encode()).digest()

@@ -85,7 +85,7 @@ def _members(tar: tarfile.TarFile, wanted: dict[str, int]) -> dict[str, bytes]:
     Raises:
         ValueError: the archive has links, devices, outside paths, or too large members.
     """
-    found: dict[str, bytes] = {}
+    members: dict[str, bytes] = {}
     for member in tar:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
@@ -94,11 +94,11 @@ def _members(tar: tarfile.TarFile, wanted: dict[str, int]) -> dict[str, bytes]:
         if not plain and not member.isdir():
             raise ValueError("an archive with links or devices")
         if plain and str(path) in wanted:
-            if str(path) in found or member.size > wanted[str(path)]:
+            if str(path) in members or member.size > wanted[str(path)]:
                 raise ValueError(f"an archive with {path} twice, or larger than expected")
             opened = tar.extractfile(member)
-            found[str(path)] = opened.read() if opened else b""
-    return found
+            members[str(path)] = opened.read() if opened else b""
+    return members
 
 
 def _reason(error: Exception) -> str:

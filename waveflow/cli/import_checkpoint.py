@@ -26,7 +26,7 @@ SUMMARY = "import a WaveGlow checkpoint safely"
 _FAMILIES = ("nvidia", "dle", "oldest", "glow_old", "nemo")
 
 
-def describe(parser: ArgumentParser) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("file", metavar="FILE", help="checkpoint")
     add_out(parser, "folder for config.yaml and model.safetensors")
@@ -43,7 +43,7 @@ def describe(parser: ArgumentParser) -> None:
     )
 
 
-def work(arguments: Namespace) -> int:
+def run(arguments: Namespace) -> int:
     """Write the folder and print a summary; the result is the exit code."""
     import yaml
 
