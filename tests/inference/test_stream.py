@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import mel_like
-from tests.inference.memory import bytes_of_tensors
+from tests.inference.memory import bytes_of_tensors, old_tensors_left_out
 from waveflow.config import SynthesisConfig
 
 
@@ -53,12 +53,15 @@ def test_64_iterations_stream(speech):
 
 
 def test_audio_comes_as_early_as_told(small):
-    """``outputs_after`` is exact, and the look-ahead its worst case, over many frames."""
+    """``outputs_after`` is exact, and the look-ahead its worst case, over many frames.
+
+    The worst case comes with the first audio, after 18 frames at most.
+    """
     synthesis, hop = small.config.synthesis, small.config.mel.hop_length
     engine = small.engine()
     push = engine.begin(synthesis, seed=0)
     received, lags = 0, []
-    for frame in range(1, 81):
+    for frame in range(1, 49):
         received += len(push(mel_like(small, 1, 1)[0].T, False))
         assert received == engine.outputs_after(frame, synthesis)
         assert (received > 0) == (frame >= engine.first_frames(synthesis))
@@ -96,14 +99,14 @@ def test_audio_depends_on_the_mel_so_far_alone(small):
 
 
 def test_memory_does_not_grow(small):
-    push = small.engine().begin(SynthesisConfig(consistency=3), seed=0)
-
     sizes = []
-    for chunks in (16, 8):
-        for _ in range(chunks):
-            push(mel_like(small, 1, 15)[0].T, False)
-        sizes.append(bytes_of_tensors())
-    assert sizes[1] <= 1.02 * sizes[0]
+    with old_tensors_left_out():
+        push = small.engine().begin(SynthesisConfig(consistency=3), seed=0)
+        for chunks in (16, 8):
+            for _ in range(chunks):
+                push(mel_like(small, 1, 15)[0].T, False)
+            sizes.append(bytes_of_tensors())
+    assert 0 < sizes[1] <= 1.02 * sizes[0]
 
 
 def test_nothing_comes_of_nothing(ljspeech):
