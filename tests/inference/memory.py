@@ -1,20 +1,8 @@
 """What tensors hold in this process, to see whether streams hold more and more."""
 
 import gc
-from contextlib import contextmanager
 
 import torch
-
-
-@contextmanager
-def old_tensors_left_out():
-    """Within, :func:`bytes_of_tensors` sees only what is made within, and finds it at once."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def bytes_of_tensors():

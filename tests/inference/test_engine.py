@@ -27,11 +27,11 @@ def plain(vocoder, mel, *, seed=0):
         return vocoder._consistency(sample, mel, synthesis.consistency, synthesis.full_band)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5, 37])
-def test_engine_is_the_vocoder(small, double, frames):
+def test_engine_is_the_vocoder(small, double):
     small.double()
-    mel = mel_like(small, 2, frames)
-    assert (small(mel, seed=3) - plain(small, mel, seed=3)).abs().max() <= 1e-9
+    for frames in (1, 2, 5, 37):
+        mel = mel_like(small, 2, frames)
+        assert (small(mel, seed=3) - plain(small, mel, seed=3)).abs().max() <= 1e-9
 
 
 def test_sharpness_is_of_the_lags_alone():
