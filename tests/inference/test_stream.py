@@ -38,7 +38,7 @@ def test_short_streams(small, double):
 
 @pytest.mark.parametrize("chunk", [1, 10, 86])
 def test_bundled_model_streams(ljspeech, speech, chunk):
-    mel = ljspeech.mel(speech)
+    mel = ljspeech.mel(speech)[..., :100]
     pieces = ljspeech.stream(mel[0].split(chunk, dim=1), seed=1)
     assert (torch.cat(list(pieces)) - ljspeech(mel, seed=1)[0]).abs().max() <= 1e-5
 
