@@ -210,12 +210,17 @@ CASES = [
     for value in values
     if field in config.__dataclass_fields__
 ]
+OF_MODELS = ("hop_length", "sample_rate", "n_mels")
+"""What models see of a mel; the rest is of the mel alone, and tried with one model a framing."""
 CASES += [
     (name, {"mel": {field: value, **center}})
-    for name in ("waveglow", "source_filter")
     for field, values in TRIED_MELS.items()
     for value in values
-    for center in ({}, {"center": True})
+    for name, center in [
+        ("waveglow", {}),
+        ("source_filter", {"center": True}),
+        *([("waveglow", {"center": True}), ("source_filter", {})] * (field in OF_MODELS)),
+    ]
 ]
 CASES += [
     ("nice", {"model": {"groups": 2}, "mel": sizes | center})

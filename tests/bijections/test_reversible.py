@@ -159,8 +159,8 @@ def test_memory_does_not_grow_with_depth(name):
     peaks = {}
     for flows in (6, 48):
         chain = DEEP[name](flows)
-        x = 0.1 * torch.randn(2, 8192)
-        context = torch.randn(2, 16, 8192 // 32, requires_grad=True)
+        x = 0.1 * torch.randn(2, 4096)
+        context = torch.randn(2, 16, 4096 // 32, requires_grad=True)
         for wrap in (chain, lean(chain)):
             for parameter in chain.parameters():
                 parameter.grad = torch.zeros_like(parameter)

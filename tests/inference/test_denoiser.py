@@ -216,7 +216,7 @@ def test_a_vocoders_stream_flows_through(noisy):
     assert (streamed - whole).abs().max() <= 1e-6
 
 
-def test_memory_does_not_grow(speech):
+def test_memory_does_not_grow(speech, frozen_past):
     """As many bytes are held after eight seconds as after two."""
     _, denoiser = hiss(1, 22050)
     push = denoiser.begin(strength=0.5)

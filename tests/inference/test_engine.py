@@ -27,11 +27,11 @@ def plain(vocoder, mel, *, seed=0):
         return vocoder._consistency(sample, mel, synthesis.consistency, synthesis.full_band)
 
 
-@pytest.mark.parametrize("frames", [1, 2, 5, 37])
-def test_engine_is_the_vocoder(small, double, frames):
+def test_engine_is_the_vocoder(small, double):
     small.double()
-    mel = mel_like(small, 2, frames)
-    assert (small(mel, seed=3) - plain(small, mel, seed=3)).abs().max() <= 1e-9
+    for frames in (1, 2, 5, 37):
+        mel = mel_like(small, 2, frames)
+        assert (small(mel, seed=3) - plain(small, mel, seed=3)).abs().max() <= 1e-9
 
 
 def test_sharpness_is_of_the_lags_alone():
@@ -104,9 +104,9 @@ def test_lengths_that_do_not_fit(ljspeech, lengths, message):
 
 
 def test_chunk_does_not_change_the_sound(small):
-    mel = mel_like(small, 1, 50)
+    mel = mel_like(small, 1, 36)
     whole = small(mel, seed=2)
-    for chunk in (1, 7, 49):
+    for chunk in (1, 7, 35):
         assert (small(mel, seed=2, chunk=chunk) - whole).abs().max() <= 1e-5
     with pytest.raises(ValueError, match="chunk of 1 frame or more"):
         small(mel, chunk=0)

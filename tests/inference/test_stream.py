@@ -19,25 +19,26 @@ def cuts(frames, seed):
     return sizes
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_stream_is_the_whole(small, seed):
+def test_stream_is_the_whole(small):
     mel = mel_like(small, 1, 61)
-    pieces = list(small.stream(mel[0].split(cuts(61, seed), dim=1), seed=7))
-    assert all(piece.dim() == 1 and len(piece) for piece in pieces)
-    assert (torch.cat(pieces) - small(mel, seed=7)[0]).abs().max() <= 1e-5
+    whole = small(mel, seed=7)[0]
+    for seed in range(3):
+        pieces = list(small.stream(mel[0].split(cuts(61, seed), dim=1), seed=7))
+        assert all(piece.dim() == 1 and len(piece) for piece in pieces)
+        assert (torch.cat(pieces) - whole).abs().max() <= 1e-5
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_short_streams(small, double, frames):
+def test_short_streams(small, double):
     small.double()
-    mel = mel_like(small, 1, frames)
-    streamed = torch.cat(list(small.stream(mel[0].split(1, dim=1), seed=7)))
-    assert (streamed - small(mel, seed=7)[0]).abs().max() <= 1e-12
+    for frames in (1, 2, 3):
+        mel = mel_like(small, 1, frames)
+        streamed = torch.cat(list(small.stream(mel[0].split(1, dim=1), seed=7)))
+        assert (streamed - small(mel, seed=7)[0]).abs().max() <= 1e-12
 
 
 @pytest.mark.parametrize("chunk", [1, 10, 86])
 def test_bundled_model_streams(ljspeech, speech, chunk):
-    mel = ljspeech.mel(speech)
+    mel = ljspeech.mel(speech)[..., :100]
     pieces = ljspeech.stream(mel[0].split(chunk, dim=1), seed=1)
     assert (torch.cat(list(pieces)) - ljspeech(mel, seed=1)[0]).abs().max() <= 1e-5
 
@@ -53,12 +54,15 @@ def test_64_iterations_stream(speech):
 
 
 def test_audio_comes_as_early_as_told(small):
-    """``outputs_after`` is exact, and the look-ahead its worst case, over many frames."""
+    """``outputs_after`` is exact, and the look-ahead its worst case, over many frames.
+
+    The worst case comes with the first audio, after 18 frames at most.
+    """
     synthesis, hop = small.config.synthesis, small.config.mel.hop_length
     engine = small.engine()
     push = engine.begin(synthesis, seed=0)
     received, lags = 0, []
-    for frame in range(1, 81):
+    for frame in range(1, 49):
         received += len(push(mel_like(small, 1, 1)[0].T, False))
         assert received == engine.outputs_after(frame, synthesis)
         assert (received > 0) == (frame >= engine.first_frames(synthesis))
@@ -95,15 +99,14 @@ def test_audio_depends_on_the_mel_so_far_alone(small):
     assert torch.equal(*pieces)
 
 
-def test_memory_does_not_grow(small):
+def test_memory_does_not_grow(small, frozen_past):
+    before, sizes = bytes_of_tensors(), []
     push = small.engine().begin(SynthesisConfig(consistency=3), seed=0)
-
-    sizes = []
     for chunks in (16, 8):
         for _ in range(chunks):
             push(mel_like(small, 1, 15)[0].T, False)
-        sizes.append(bytes_of_tensors())
-    assert sizes[1] <= 1.02 * sizes[0]
+        sizes.append(bytes_of_tensors() - before)
+    assert 0 < sizes[1] <= 1.02 * sizes[0]
 
 
 def test_nothing_comes_of_nothing(ljspeech):
