@@ -49,9 +49,9 @@ def connect(folder, owner, python):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                preexec_fn=os.setpgrp,  # no Ctrl-C of a terminal
             )
-    for _ in range(1200):
+    for _ in range(6000):
         try:
             connection.connect(address)
             return connection

@@ -36,14 +36,12 @@ for name in PRELOADED:
 sys.modules.pop("onnxruntime", None)
 
 OWN = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
-RANKS = {"RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"}
-"""Lightning reads these when it is imported."""
 
 
 def is_served(environment):
     """Whether a fork of this process is what a new interpreter would be."""
     own = {name: value for name, value in environment.items() if name.startswith("PYTHON")}
-    return own == OWN and not RANKS & environment.keys()
+    return own == OWN
 
 
 def receive(connection):
@@ -66,7 +64,7 @@ def place(files, wanted):
 
 def become(request, files):
     """Make this fork the process that the client asked for; returns what it shall run."""
-    os.setsid()
+    os.setpgrp()
     place(files, request["files"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -78,6 +76,8 @@ def become(request, files):
         signal.signal(number, signal.SIG_IGN)
     sys.executable = request["executable"]
     multiprocessing.set_executable(sys.executable)
+    rank_zero = sys.modules["lightning.fabric.utilities.rank_zero"]
+    rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0  # as its import reads it
     sys.modules["torch"].set_num_threads(
         int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     )
