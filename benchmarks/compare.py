@@ -7,7 +7,7 @@ Every model is a recipe, or a recipe with some values set otherwise:
 
 A training step is timed first, by the processor's clock on one thread, which another process
 disturbs little; the number of steps is the time over that, and the learning rate reaches zero at
-the last. What is done is kept in OUT/NAME and not done again, so that the same command goes on.
+the last. Finished work is kept in OUT/NAME; the same command resumes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """CPU speed of waveflow's vocoders beside Vocos and HiFi-GAN, all measured in one run.
 
-``python benchmarks/cpu_peers.py`` prints a row for each vocoder; ``peers.py`` tells what is
+``python benchmarks/cpu_peers.py`` prints a row for each vocoder; ``peers.py`` says what is
 measured.
 """
 

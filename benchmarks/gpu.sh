@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
     --help) usage; exit ;;
     --quick) quick=1; shift; continue ;;
     --out | --data | --device) [ -n "${2:-}" ] || fail "$1: expected a value" 2 ;;
-    *) fail "unknown option $1 (--help tells more)" 2 ;;
+    *) fail "unknown option $1 (--help lists them)" 2 ;;
   esac
   case $1 in
     --out) out=$2 ;;

@@ -40,7 +40,7 @@ nitpick_ignore_regex = [  # a build without a network cannot see the pages of ot
     ("py:class", "Path"),
     ("py:class", r"dict\[str"),  # of a signature with a default that has no spelling
     ("py:class", "Noise"),  # an alias of Literal["input", "graph"]
-    ("py:class", r"waveflow\.bijections\.base\.Axis"),  # of a shape that a layer tells
+    ("py:class", r"waveflow\.bijections\.base\.Axis"),  # of the shape that a layer states
     ("py:class", r"waveflow\.streaming\..*"),  # what stages are made of
     ("py:class", r"waveflow\.audio\.fields\.Section"),  # the base of configs, which has no page
 ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 set -euo pipefail
 
-{ : >&1; } 2>/dev/null || exec >/dev/null # what is told is no reason to fail
+{ : >&1; } 2>/dev/null || exec >/dev/null # a closed stream is no reason to fail
 { : >&2; } 2>/dev/null || exec 2>/dev/null
 tell() {
   echo "$@" 2>/dev/null || true
@@ -85,7 +85,7 @@ while [ $# -gt 0 ]; do
     --data | --root | --config | --out | --split | --init-from | --device | --devices | --nodes | \
       --max-time | --max-steps | --seed)
       [ -n "${2:-}" ] || fail "$1: expected a value" 2 ;;
-    *) fail "unknown option $1 (--help tells more)" 2 ;;
+    *) fail "unknown option $1 (--help lists them)" 2 ;;
   esac
   case $1 in
     --split) [[ $2 =~ ^(ours|hifigan)$ ]] || fail "--split: expected ours or hifigan; got $2" 2 ;;
