@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import torch
 
+from tests.warm import WARM_PYTHON as WARM_PYTHON  # names the folder that all workers share
 from waveflow import Vocoder, VocoderConfig
 from waveflow.audio import read_audio
 

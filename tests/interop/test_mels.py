@@ -3,6 +3,8 @@
 import math
 import os
 import warnings
+from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 import librosa
@@ -12,13 +14,19 @@ import torch
 import torchaudio
 from torch.nn import functional
 
-from waveflow import LogMel, MelConfig, Vocoder
+from tests.conftest import TINY
+from waveflow import LogMel, MelConfig, Vocoder, VocoderConfig
 from waveflow.audio import MelWarning, read_audio
-from waveflow.interop.mels import CONVENTIONS, MelConvention, convert, differing, exact_between
+from waveflow.cli import main
+from waveflow.demo.reading import conventions
+from waveflow.interop.adapters import AsHiFiGAN
+from waveflow.interop.convention import MelConvention
+from waveflow.interop.mels import CONVENTIONS, convention, convert, differing, exact_between
+from waveflow.io.markdown import markdown_table
+from waveflow.pretrained.card import model_card
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "LJ001-0015.flac"
 PAGE = Path(__file__).parents[2] / "docs" / "mel_conventions.md"
-MARKS = "<!-- the matrix begins -->\n", "<!-- the matrix ends -->\n"
 SIGNS = {
     "sample_rate": "r",
     "n_fft": "n",
@@ -217,17 +225,102 @@ def matrix():
     return "\n".join(lines) + "\n"
 
 
-def test_the_page_shows_the_matrix():
-    """``WAVEFLOW_WRITE_DOCS=1 pytest tests/interop/test_mels.py`` writes it anew."""
-    before, _, rest = PAGE.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    page = before + MARKS[0] + "\n" + matrix() + "\n" + MARKS[1] + after
+def table():
+    heads = ["name", "used by", "rate, Hz", "FFT / window / hop", "bands", "range, Hz"]
+    heads += ["`scale`, `norm`", "`center`, `pad_mode`, `window`", "values"]
+    return markdown_table(heads, starmap(row, CONVENTIONS.items()), left=heads[:2] + heads[6:])
+
+
+def row(name, each):
+    config = each.front_end
+    return (
+        f"`{name}`",
+        each.used_by,
+        config.sample_rate,
+        f"{config.n_fft} / {config.win_length} / {config.hop_length}",
+        config.n_mels,
+        f"{config.f_min:g}–{config.f_max:g}",
+        f"{config.scale}, {config.norm}",
+        f"{config.center}, {config.pad_mode}, {config.window}".lower(),
+        values(each),
+    )
+
+
+def values(each):
+    """The form of values, and what bounds them."""
+    parts = [formula(each), f"clamp {each.front_end.clamp:g}"]
+    if each.front_end.power_floor:
+        parts.append(f"power + {each.front_end.power_floor:g}")
+    if (each.low, each.high) != (-math.inf, math.inf):
+        parts.append(f"cut to {each.low:g} … {each.high:g}")
+    return ", ".join(parts) + "; frames first" * each.frames_first
+
+
+def formula(each):
+    """(logarithm - mean) / deviation."""
+    if isinstance(each.gain, tuple) or isinstance(each.offset, tuple):
+        return "normalised band by band"
+    decimal = math.isclose(each.gain * math.log(10), round(each.gain * math.log(10), 3))
+    factor, log = (math.log(10), r"\log_{10}") if decimal else (1, r"\ln")
+    text = rf"{log} (m + \text{{{each.guard:g}}})" if each.guard else f"{log} m"
+    if each.offset:
+        text = f"({text} {each.offset / each.gain / factor:+.7g})"
+    deviation = f"{1 / (each.gain * factor):.7g}"
+    return f"${text}$" if deviation == "1" else f"${text} / {deviation}$"
+
+
+def test_the_page_shows_the_tables():
+    """``WAVEFLOW_WRITE_DOCS=1 pytest tests/interop/test_mels.py`` writes them anew."""
+    page = PAGE.read_text()
+    for name, text in (("table", table()), ("matrix", matrix())):
+        start, end = f"<!-- the {name} begins -->\n", f"<!-- the {name} ends -->\n"
+        before, _, rest = page.partition(start)
+        _, _, after = rest.partition(end)
+        page = f"{before}{start}\n{text.strip()}\n\n{end}{after}"
     if os.environ.get("WAVEFLOW_WRITE_DOCS"):
         PAGE.write_text(page)
     assert PAGE.read_text() == page
-    for name, each in CONVENTIONS.items():
-        assert f"`{name}`" in before, name
-        assert each.used_by
+
+
+def test_one_row_makes_a_convention(monkeypatch, tmp_path):
+    """A row of the table is all that a new convention needs outside its arithmetic here."""
+    fresh = MelConvention(
+        MelConfig(clamp=1e-4), gain=20 / math.log(10), frames_first=True, used_by="a new project"
+    )
+    monkeypatch.setitem(CONVENTIONS, "fresh", fresh)
+
+    assert MelConfig.named("fresh") == MelConfig.from_plain("fresh") == fresh.front_end
+    vocoder = Vocoder(VocoderConfig.from_dict({"model": TINY, "mel": "fresh"})).eval()
+    vocoder.save_pretrained(tmp_path / "model")
+    card = model_card(vocoder.config, name="me/mine", parameters=1)
+    assert "These values are those of `fresh`." in card
+
+    log_mel = LogMel(fresh.front_end)
+    mel = log_mel(log_mel.whole_hops(read_audio(CLIP)[0])[None])
+    theirs = fresh.write(mel)
+    for target in ("hifigan-22k", "matcha-22k"):
+        converted = convert(theirs, "fresh", target)
+        assert torch.allclose(converted, CONVENTIONS[target].write(mel), atol=1e-5)
+        assert torch.allclose(convert(converted, target, "fresh"), theirs, atol=1e-4)
+    with pytest.raises(ValueError, match="fresh cannot become nvidia-22k: center False"):
+        convert(theirs, "fresh", "nvidia-22k")
+    for name in (MelConfig.named, convention):
+        with pytest.raises(ValueError, match="among hifigan-22k, .*, fresh; got 'whisper'"):
+            name("whisper")
+
+    speech = vocoder(mel, seed=0, temperature=0.1)
+    adapter = AsHiFiGAN(vocoder, convention="fresh", seed=0, temperature=0.1)
+    assert torch.allclose(adapter(theirs.mT)[:, 0], speech, atol=1e-4)
+    npy, wav, model = (str(tmp_path / name) for name in ("fresh.npy", "fresh.wav", "model"))
+    assert main(["mel", str(CLIP), "-o", npy, "--convention", "fresh"]) == 0
+    assert np.abs(np.load(npy) - theirs[0].numpy()).max() < 1e-4
+    how = ["--model", model, "--convention", "fresh", "--temperature", "0.1"]
+    assert main(["vocode", npy, "-o", wav, *how]) == 0
+    assert (read_audio(wav)[0] - speech[0].clamp(-1, 1)).abs().max() < 2**-14
+
+    assert ("fresh: a new project", "fresh") in conventions()
+    assert "| `fresh` | a new project | 22050 | 1024 / 1024 / 256 | 80 | 0–8000 |" in table()
+    assert "| `fresh` | **→** | **→** | c | u |" in matrix().replace("16 ", "")
 
 
 def test_normalisation_by_statistics():
@@ -281,9 +374,9 @@ def test_values_of_another_convention_are_noticed(name, spoken):
     """Handed to a vocoder of hifigan-22k as if they were its own."""
     vocoder = Vocoder.from_pretrained("ljspeech-nano")
     mel = spoken[name].float()[None]
-    alike = {"hifigan-22k", "nvidia-22k", "nemo-fastpitch-22k", "nemo-hifigan-22k"}
-    alike |= {"bigvgan-22k-nyquist", "torchaudio-wavernn-22k", "coqui-22k-natural"}
-    if name in alike:  # natural logarithms of 80 Slaney bands: no statistics tell them apart
+    config = CONVENTIONS[name].front_end
+    natural = replace(CONVENTIONS[name], guard=0.0, used_by="") == MelConvention(config)
+    if natural and (config.n_mels, config.norm) == (80, "slaney"):  # no statistics tell them apart
         vocoder(mel, seed=0)
         return
     with warnings.catch_warnings():

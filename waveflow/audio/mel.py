@@ -1,179 +1,19 @@
-"""Mel spectrograms: named conventions, and the front end."""
+"""The front end: mel spectrograms of audio."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from waveflow.audio.bands import levels
-from waveflow.audio.fields import Section, from_plain, number, relation, renamed
 from waveflow.audio.frames import Frames
+from waveflow.audio.mel_conventions import MEL_CONVENTIONS, MelConfig
 from waveflow.checks import tensor
 from waveflow.precision import Durable, default_precision, full_precision
 
-
-@renamed(
-    framing=("center", {"hop": False, "centred": True}),
-    edges=("pad_mode", {"reflect": "reflect", "zeros": "constant"}),
-)
-@dataclass(frozen=True)
-class MelConfig(Section):
-    """The convention of a log-mel: the natural log of mel bands of STFT magnitudes.
-
-    Attributes:
-        sample_rate: samples per second of the audio.
-        n_fft: FFT size.
-        win_length: length of the Hann window.
-        hop_length: samples from one frame to the next.
-        n_mels: number of bands.
-        f_min: lower edge of the lowest band, Hz.
-        f_max: upper edge of the highest band, Hz.
-        center: whether frame t is centred on sample t * hop, as in ``torch.stft`` and librosa,
-            time / hop + 1 frames in all (audio is continued by n_fft / 2 on each side); otherwise
-            it is centred on the middle of hop t, as in HiFi-GAN, time / hop frames in all (audio
-            is continued by (n_fft - hop) / 2).
-        power_floor: value added to the power before the square root.
-        clamp: smallest band magnitude; its logarithm is the smallest log-mel.
-        scale: mel scale, ``"slaney"`` or ``"htk"``.
-        norm: ``"slaney"``: every band has area 1; ``"none"``: every band peaks at 1.
-        window: ``"hann"`` is periodic; ``"hann_symmetric"`` starts and ends with zero.
-        pad_mode: continuation beyond the ends: ``"reflect"`` is mirrored, ``"constant"`` is
-            silent.
-    """
-
-    section: ClassVar[str] = "mel"
-    _prefix: ClassVar[str] = "mel: "
-    _least: ClassVar[str] = ">= {}"
-    sample_rate: int = number(22050, 0, 10_000_000, above=True)
-    n_fft: int = number(1024, 0, 2**20, above=True)
-    win_length: int = number(1024, 0, 2**20, above=True)
-    hop_length: int = number(256, 0, 2**20, above=True)
-    n_mels: int = number(80, 0, 2**14, above=True)
-    f_min: float = number(0.0, -10_000_000, 10_000_000)
-    f_max: float = number(8000.0, -10_000_000, 10_000_000)
-    center: bool = False
-    power_floor: float = number(1e-9, 0, 1e-3)
-    clamp: float = number(1e-5, 0, 0.5, above=True)
-    scale: Literal["slaney", "htk"] = "slaney"
-    norm: Literal["slaney", "none"] = "slaney"
-    window: Literal["hann", "hann_symmetric"] = "hann"
-    pad_mode: Literal["reflect", "constant"] = "reflect"
-
-    @relation("win_length", "n_fft")
-    def _window_fits(self) -> str | None:
-        if self.win_length <= self.n_fft:
-            return None
-        return f"expected win_length <= n_fft; got {self.win_length} > {self.n_fft}"
-
-    @relation("hop_length", "win_length", "n_fft", "center")
-    def _hop_fits(self) -> str | None:
-        odd = not self.center and (self.n_fft - self.hop_length) % 2
-        if self.hop_length <= self.win_length and not odd:
-            return None
-        return (
-            "expected hop_length <= win_length with n_fft - hop_length even; "
-            f"got hop_length {self.hop_length}, win_length {self.win_length}, n_fft {self.n_fft}"
-        )
-
-    @relation("f_min", "f_max", "sample_rate")
-    def _bands_fit(self) -> str | None:
-        if 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
-            return None
-        return (
-            "expected 0 <= f_min < f_max <= sample_rate / 2; "
-            f"got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
-        )
-
-    @relation("n_fft", "center")
-    def _frames_are_centred(self) -> str | None:
-        if not self.center or self.n_fft % 2 == 0:
-            return None
-        return f"expected an even n_fft to centre frames; got {self.n_fft}"
-
-    @classmethod
-    def named(cls, convention: str) -> MelConfig:
-        """The convention of :data:`MEL_CONVENTIONS` with this name.
-
-        Raises:
-            ValueError: the name is unknown.
-        """
-        if convention not in MEL_CONVENTIONS:
-            known = ", ".join(MEL_CONVENTIONS)
-            raise ValueError(f"expected a mel convention among {known}; got {convention!r}")
-        return MEL_CONVENTIONS[convention]
-
-    @classmethod
-    def from_plain(cls, values: Any) -> MelConfig:
-        """Make a convention from plain values or from its name.
-
-        Raises:
-            ValueError: an unknown name or field, or a wrong value; names every fault.
-        """
-        return cls.named(values) if isinstance(values, str) else from_plain(cls, values)
-
-    def frames(self, samples: int) -> int:
-        """The number of frames that the front end makes from ``samples`` samples."""
-        return samples // self.hop_length + self.center
-
-    def differing(self, other: MelConfig) -> list[str]:
-        """The names of the fields in which ``other`` differs."""
-        if not isinstance(other, MelConfig):
-            raise ValueError(f"expected a MelConfig; got {type(other)}")
-        mine, theirs = asdict(self), asdict(other)
-        return [name for name in mine if mine[name] != theirs[name]]
-
-    def require_same(self, other: MelConfig) -> None:
-        """Check that ``other`` is the same convention.
-
-        Raises:
-            ValueError: it differs; names every field that does.
-        """
-        different = self.differing(other)
-        mine, theirs = asdict(self), asdict(other)
-        if different:
-            expected = ", ".join(f"{name} {mine[name]}" for name in different)
-            got = ", ".join(f"{name} {theirs[name]}" for name in different)
-            raise ValueError(f"mel convention differs: expected {expected}; got {got}")
-
-
-_CENTRED = MelConfig(center=True, power_floor=0.0)
-_ESPNET = replace(_CENTRED, f_min=80.0, f_max=7600.0, clamp=1e-10)
-
-MEL_CONVENTIONS: dict[str, MelConfig] = {
-    "hifigan-22k": MelConfig(),
-    "nvidia-22k": _CENTRED,
-    "bigvgan-22k-nyquist": MelConfig(f_max=11025.0),
-    "bigvgan-24k": MelConfig(sample_rate=24000, n_mels=100, f_max=12000.0),
-    "bigvgan-44k": MelConfig(
-        44100, n_fft=2048, win_length=2048, hop_length=512, n_mels=128, f_max=22050.0
-    ),
-    "nemo-fastpitch-22k": replace(
-        _CENTRED, clamp=1e-10, window="hann_symmetric", pad_mode="constant"
-    ),
-    "nemo-hifigan-22k": MelConfig(power_floor=0.0, window="hann_symmetric", pad_mode="constant"),
-    "torchaudio-wavernn-22k": replace(
-        _CENTRED, n_fft=2048, win_length=1100, hop_length=275, f_min=40.0, f_max=11025.0
-    ),
-    "espnet-22k": _ESPNET,
-    "espnet-24k": replace(_ESPNET, sample_rate=24000, n_fft=2048, win_length=1200, hop_length=300),
-    "coqui-22k": replace(_CENTRED, f_max=11025.0, clamp=1e-8),
-    "speecht5-16k": replace(_ESPNET, sample_rate=16000),
-    "vocos-24k": replace(
-        _CENTRED,
-        sample_rate=24000,
-        n_mels=100,
-        f_max=12000.0,
-        clamp=1e-7,
-        scale="htk",
-        norm="none",
-    ),
-}
-"""The front ends by name. :mod:`waveflow.interop.mels` lists the projects that use them, and the
-conventions whose values are not natural logarithms."""
+__all__ = ["MEL_CONVENTIONS", "LogMel", "MelConfig", "level_weights"]
 
 
 class LogMel(Durable):
@@ -200,20 +40,8 @@ class LogMel(Durable):
     @torch.inference_mode(False)
     def __init__(self, config: MelConfig) -> None:
         super().__init__()
-        from librosa.filters import mel as mel_filters  # imported late, because it imports numba
-
         self.config = config
-        filters = mel_filters(
-            sr=config.sample_rate,
-            n_fft=config.n_fft,
-            n_mels=config.n_mels,
-            fmin=config.f_min,
-            fmax=config.f_max,
-            htk=config.scale == "htk",
-            norm="slaney" if config.norm == "slaney" else None,
-            dtype="float64",
-        )
-        table = torch.from_numpy(filters)
+        table = config.filters()
         seen = table.any(0).nonzero()
         if not len(seen):
             raise ValueError(

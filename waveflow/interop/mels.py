@@ -12,79 +12,22 @@ from torch import Tensor
 
 from waveflow.audio.check import MelWarning, diagnose_mel
 from waveflow.audio.fields import todays_names
-from waveflow.audio.mel import MEL_CONVENTIONS, MelConfig
+from waveflow.audio.mel_conventions import CONVENTIONS, MelConfig, named
 from waveflow.interop.convention import MelConvention, front_end
+
+__all__ = [
+    "CONVENTIONS",
+    "FLOORS",
+    "convention",
+    "convert",
+    "converter",
+    "differing",
+    "exact_between",
+    "lag",
+]
 
 FLOORS = ("power_floor", "clamp")
 """The fields of a front end that affect only nearly silent bands."""
-
-
-def _tables() -> dict[str, MelConvention]:
-    known = MEL_CONVENTIONS
-    decimal = 1 / math.log(10)
-    hifigan = MelConvention(known["hifigan-22k"])
-    nvidia = MelConvention(known["nvidia-22k"])
-    return {
-        "hifigan-22k": replace(hifigan, used_by="HiFi-GAN, BigVGAN base, iSTFTNet"),
-        "matcha-22k": replace(
-            hifigan.normalised(-5.536622, 2.116101),
-            used_by="Matcha-TTS before it undoes its own normalisation (afterwards: hifigan-22k)",
-        ),
-        "nvidia-22k": replace(
-            nvidia,
-            used_by="NVIDIA Tacotron 2 and WaveGlow, SpeechBrain, torchaudio's Griffin-Lim bundles",
-        ),
-        "bigvgan-22k-nyquist": MelConvention(
-            known["bigvgan-22k-nyquist"], used_by="BigVGAN v2, 22 kHz, full band"
-        ),
-        "bigvgan-24k": MelConvention(known["bigvgan-24k"], used_by="BigVGAN, 24 kHz"),
-        "bigvgan-44k": MelConvention(known["bigvgan-44k"], used_by="BigVGAN v2, 44 kHz"),
-        "nemo-fastpitch-22k": MelConvention(
-            known["nemo-fastpitch-22k"], guard=1e-5, used_by="NeMo FastPitch"
-        ),
-        "nemo-hifigan-22k": MelConvention(
-            known["nemo-hifigan-22k"], used_by="NeMo HiFi-GAN's own training mels"
-        ),
-        "torchaudio-wavernn-22k": MelConvention(
-            known["torchaudio-wavernn-22k"], used_by="torchaudio's WaveRNN bundles"
-        ),
-        "espnet-22k": MelConvention(
-            known["espnet-22k"],
-            gain=decimal,
-            frames_first=True,
-            used_by="ESPnet 2, ParallelWaveGAN, before normalisation by stats.h5",
-        ),
-        "espnet-24k": MelConvention(
-            known["espnet-24k"],
-            gain=decimal,
-            frames_first=True,
-            used_by="ESPnet 2, ParallelWaveGAN at 24 kHz, before normalisation",
-        ),
-        "coqui-22k": MelConvention(  # 8 (20 log10 m - 20 + 100) / 100 - 4
-            known["coqui-22k"],
-            gain=1.6 * decimal,
-            offset=2.4,
-            low=-4.0,
-            high=4.0,
-            used_by="Coqui TTS, default audio configuration",
-        ),
-        "coqui-22k-natural": replace(
-            hifigan,
-            front_end=replace(known["nvidia-22k"], clamp=1e-8),
-            used_by="Coqui TTS with np.log, spec_gain 1, signal_norm false, mel_fmax 8000",
-        ),
-        "speecht5-16k": MelConvention(
-            known["speecht5-16k"],
-            gain=decimal,
-            frames_first=True,
-            used_by="SpeechT5, before its vocoder's mean and scale",
-        ),
-        "vocos-24k": MelConvention(known["vocos-24k"], used_by="Vocos, 24 kHz"),
-    }
-
-
-CONVENTIONS: dict[str, MelConvention] = _tables()
-"""The conventions by name."""
 
 
 def convention(name_or_config: str | MelConvention | MelConfig) -> MelConvention:
@@ -97,10 +40,7 @@ def convention(name_or_config: str | MelConvention | MelConfig) -> MelConvention
         return name_or_config
     if isinstance(name_or_config, MelConfig):
         return MelConvention(name_or_config)
-    if name_or_config not in CONVENTIONS:
-        known = ", ".join(CONVENTIONS)
-        raise ValueError(f"expected a mel convention among {known}; got {name_or_config!r}")
-    return CONVENTIONS[name_or_config]
+    return named(name_or_config)
 
 
 def differing(

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from waveflow.audio.mel import MEL_CONVENTIONS
+from waveflow.audio.mel_conventions import CONVENTIONS
 from waveflow.config import VocoderConfig
 from waveflow.io.markdown import markdown_table
 from waveflow.version import __version__
@@ -90,7 +90,7 @@ def _use(config: VocoderConfig, name: str) -> str:
 
 
 def _mel(config: VocoderConfig) -> str:
-    names = [name for name, known in MEL_CONVENTIONS.items() if known == config.mel]
+    names = [name for name, known in CONVENTIONS.items() if known.front_end == config.mel]
     known = f" These values are those of `{names[0]}`." if names else ""
     return f"The vocoder needs mels of exactly this convention.{known}\n\n" + _table(
         "mel", asdict(config.mel)
