@@ -3,14 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Processes that share the tests; each computes with one thread, and waits much for what it starts.
 WORKERS ?= 3
+# What breaks first: laws of bijections, networks, synthesis and streams, mels, imports.
+QUICK := bijections/test_laws.py nets/test_nets.py nets/test_forms.py inference/test_stream.py \
+	audio/test_mel.py test_flow.py test_vocoder.py test_imports.py
 
-.PHONY: demo test smoke lint docs fuzz load screenshots clean
+.PHONY: demo test test-quick smoke lint docs fuzz load screenshots clean
 
 demo: .venv/installed
 	$(BIN)/python recipes/demo.py data/clips --out out
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The first minute of feedback.
+test-quick: .venv/installed
+	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix tests/,$(QUICK)) -k "not compiled and not memory"
 
 smoke: .venv/installed
 	recipes/ljspeech/train.sh --smoke
