@@ -87,6 +87,26 @@ def renamed(weights):
     return named
 
 
+def melody(weights):
+    """A family that nobody has: other names, one condition for all flows, ends in two."""
+    flows = sum(name.startswith("convinv.") for name in weights)
+    result = {}
+    for name, value in weights.items():
+        name = name.replace("upsample.", "up.stretch.")
+        name = re.sub(r"^convinv\.(\d+)\.conv\.weight$", r"mixing.matrix_\1", name)
+        name = re.sub(r"^WN\.(\d+)\.", r"net.\1.body.", name).replace("in_layers", "taps")
+        if ".end." in name:
+            for half, rows in zip(("shift", "scale"), value.chunk(2), strict=True):
+                result[name.replace(".end.", f".{half}.")] = rows.clone()
+        elif ".cond_layer." not in name:
+            result[name] = value
+    for tensor in ("weight_g", "weight_v", "bias"):
+        names = [f"WN.{flow}.cond_layer.{tensor}" for flow in range(flows)]
+        if names[0] in weights:
+            result[f"conditions.{tensor}"] = torch.cat([weights[name] for name in names])
+    return result
+
+
 def parametrized(weights):
     """The names that torch 2 gives to weight norm."""
     new = {"weight_g": "original0", "weight_v": "original1"}
@@ -169,6 +189,27 @@ def save_module(path, weights, *, old=False, legacy=False, wrap=lambda module: {
     with project(old) as make, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the source of a class made here cannot be saved with it
         torch.save(wrap(make(weights)), path, _use_new_zipfile_serialization=not legacy)
+
+
+def save_tree(path, weights, *, project, stride=256):
+    """Save a module of a project's class, with children that hold these weights."""
+    module = types.ModuleType(project)
+    module.Model = type("Model", (nn.Module,), {"__module__": project})
+    root = module.Model()
+    for name, value in weights.items():
+        *places, leaf = name.split(".")
+        node = root
+        for place in places:
+            if place not in node._modules:
+                node.add_module(place, module.Model())
+            node = node._modules[place]
+            node.stride = (stride,)
+        node.register_parameter(leaf, nn.Parameter(value))
+    sys.modules[project] = module
+    try:
+        torch.save(root, path)
+    finally:
+        del sys.modules[project]
 
 
 def save_nemo(path, weights, mode="w", config=NEMO_CONFIG):

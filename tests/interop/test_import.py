@@ -10,15 +10,17 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from tests.conftest import ROOT
 from tests.interop import reference_forms as forms
 from tests.interop.reference_forms import WEIGHTS
 from tests.interop.test_nvidia import CHANNELS, FLOWS, GOLDEN, GROUPS
 from waveflow import Vocoder
-from waveflow.cli import import_checkpoint, main
+from waveflow.cli import main
 from waveflow.interop import importing
 from waveflow.interop.comparing import compare
-from waveflow.interop.families import FAMILIES
+from waveflow.interop.families import FAMILIES, Family
 from waveflow.interop.nvidia import vocoder_from_state_dict
+from waveflow.interop.reference import READ_FAMILIES, Reference
 from waveflow.nets import WaveNet
 
 SINGLE = {name: value.float() for name, value in WEIGHTS.items()}
@@ -64,6 +66,27 @@ FILES = {  # file: (family, how it is made)
 }
 
 
+MELODY = Family(
+    "a family that nobody has",
+    {
+        "WN.{flow}.{rest}": "net.{flow}.body.{rest}",
+        "net.{flow}.body.cond_layer": "conditions",
+        "net.{flow}.body.in_layers.{layer}": "net.{flow}.body.taps.{layer}",
+        "net.{flow}.body.end": "net.{flow}.body.shift + net.{flow}.body.scale",
+        "convinv.{flow}.conv.weight": "mixing.matrix_{flow}",
+        "upsample": "up.stretch",
+    },
+    modules=("melody",),
+    unused=("optimizer.{rest}",),
+)
+
+
+@pytest.fixture
+def melody(monkeypatch):
+    """One more family, by one row."""
+    monkeypatch.setitem(FAMILIES, "melody", MELODY)
+
+
 @pytest.fixture(scope="module")
 def golden():
     return {name: torch.from_numpy(value) for name, value in np.load(GOLDEN).items()}
@@ -102,10 +125,15 @@ def error_of(path, folder, capsys, *more):
 def test_is_the_golden_waveglow(name, golden, tmp_path, capsys):
     family, make = FILES[name]
     make(tmp_path / name)
-    for module in ("glow", "glow_old"):
+    is_golden(tmp_path / name, family, golden, capsys)
+
+
+def is_golden(path, family, golden, capsys):
+    """The import of a file is the golden WaveGlow, and runs no project's code."""
+    for module in ("glow", "glow_old", "melody"):
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module(module)
-    vocoder, told, err = imported(tmp_path / name, tmp_path / "out", capsys)
+    vocoder, told, err = imported(path, path.parent / "out", capsys)
     assert err == ""
     assert told["family"].startswith(f"{family} (")
     assert told["parameters"] == sum(p.numel() for p in vocoder.parameters())
@@ -114,7 +142,7 @@ def test_is_the_golden_waveglow(name, golden, tmp_path, capsys):
     assert (model.groups, model.flows, model.early_every, model.early_size) == (8, 12, 4, 2)
     assert (model.channels, model.layers, model.kernel_size) == (CHANNELS, 8, 3)
     assert vocoder.config.synthesis.temperature == 0.6
-    assert vocoder.config.mel.f_max == (11025 if name.endswith(".nemo") else 8000)
+    assert vocoder.config.mel.f_max == (11025 if path.suffix == ".nemo" else 8000)
 
     audio, mel = golden["audio"], golden["mel"]
     with torch.no_grad():
@@ -151,8 +179,90 @@ def test_prefixes_and_places(family, tmp_path, capsys):
     assert max(compare(SMALL, tmp_path / "out").values()) < 1e-9
 
 
-def test_families_are_those_of_the_command():
-    assert tuple(FAMILIES) == import_checkpoint._FAMILIES
+def test_a_new_family_is_one_row(melody, golden, tmp_path, capsys):
+    forms.save_tree(tmp_path / "x.pt", forms.melody(SINGLE), project="melody")
+    is_golden(tmp_path / "x.pt", "melody", golden, capsys)
+
+
+def test_a_state_dict_of_a_new_family(melody, tmp_path, capsys):
+    weights = prefixed(forms.melody(SMALL), "module.") | {"optimizer.step": torch.ones(1)}
+    torch.save({"state_dict": weights}, tmp_path / "x.pt")
+    _, told, err = imported(tmp_path / "x.pt", tmp_path / "out", capsys, "--family", "melody")
+    assert (told["family"], err) == ("melody (a family that nobody has)", "")
+    assert max(compare(SMALL, tmp_path / "out").values()) < 1e-9
+
+
+def test_without_its_row_a_family_is_refused(tmp_path, capsys):
+    forms.save_tree(tmp_path / "x.pt", forms.melody(SMALL), project="melody")
+    assert "melody.Model" in error_of(tmp_path / "x.pt", tmp_path / "out", capsys)
+    torch.save(forms.melody(SMALL), tmp_path / "y.pt")
+    assert "expected" in error_of(tmp_path / "y.pt", tmp_path / "out", capsys)
+
+
+def test_the_hop_of_a_new_family(melody, tmp_path, capsys):
+    forms.save_tree(tmp_path / "x.pt", forms.melody(SMALL), project="melody", stride=200)
+    assert "hop_length 200" in error_of(tmp_path / "x.pt", tmp_path / "out", capsys)
+
+
+def test_every_family_is_in_the_docs():
+    text = (ROOT / "docs/importing.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(FAMILIES)
+    assert {family for family, _ in FILES.values()} == FAMILIES.keys() - {"glow_old"}
+
+
+LITTLE = forms.small_weights(flows=2)
+FORMS = {
+    "nvidia": lambda weights: weights,
+    "dle": forms.unfused,
+    "oldest": forms.split,
+    "oldest of early 2019": lambda weights: (
+        {name: x for name, x in forms.split(weights).items() if ".cond_" not in name}
+        | {name: x for name, x in weights.items() if ".cond_" in name}
+    ),
+    "nemo": lambda weights: {
+        name.removeprefix("waveglow."): x
+        for name, x in forms.renamed(weights).items()
+        if name.startswith("waveglow.")
+    },
+    "nemo by layers": lambda weights: {
+        name.replace("WN.", "wavenet."): x for name, x in forms.split(weights).items()
+    },
+    "melody": forms.melody,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_errors_have_the_names_of_the_file(form, melody):
+    weights = FORMS[form](LITTLE)
+    ours = [name for name in weights if re.match(r"(WN|wavenet|net)\.1\.|up|cond", name)]
+    assert len(ours) > 20
+    for name in ours:
+        without = {key: value for key, value in weights.items() if key != name}
+        with pytest.raises(ValueError, match=re.escape(f"with {name}; it is missing")):
+            vocoder_from_state_dict(without)
+        longer = torch.cat([weights[name], weights[name]])
+        with pytest.raises(ValueError, match=re.escape(f"{name}: expected ")):
+            vocoder_from_state_dict({**weights, name: longer})
+        with pytest.raises(ValueError, match=re.escape(f"{name}: expected finite")):
+            vocoder_from_state_dict({**weights, name: weights[name] / 0})
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("spelled", [forms.parametrized, forms.unnormed])
+def test_every_form_is_the_same_vocoder(form, spelled, melody):
+    expected = vocoder_from_state_dict(spelled(LITTLE)).state_dict()
+    found = vocoder_from_state_dict(spelled(FORMS[form](LITTLE))).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_reference_reads_names_by_itself(form, golden):
+    weights, mel = FORMS[form](LITTLE), golden["mel"][..., :4]
+    expected, _ = Reference(LITTLE, hop_length=256).encode(golden["audio"][:, :1024], mel)
+    assert (form.split()[0] in READ_FAMILIES) == (form != "melody")
+    if form != "melody":
+        found, _ = Reference(weights, hop_length=256).encode(golden["audio"][:, :1024], mel)
+        assert torch.allclose(found, expected, atol=1e-12)
 
 
 def old_encode(weights, audio, mel):

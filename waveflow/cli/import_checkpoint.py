@@ -20,10 +20,9 @@ from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_out
 from waveflow.cli.messages import report
+from waveflow.interop.families import FAMILIES
 
 SUMMARY = "import a WaveGlow checkpoint safely"
-
-_FAMILIES = ("nvidia", "dle", "oldest", "glow_old", "nemo")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_out(parser, "folder for config.yaml and model.safetensors")
     parser.add_argument(
         "--family",
-        choices=_FAMILIES,
+        choices=tuple(FAMILIES),
         help="project of the checkpoint (default: detected; a state dict of glow_old cannot be "
         "detected)",
     )
@@ -48,14 +47,13 @@ def run(arguments: Namespace) -> int:
     import yaml
 
     from waveflow.audio.mel import MelConfig
-    from waveflow.interop.families import FAMILIES
     from waveflow.interop.importing import import_checkpoint
 
     mel = MelConfig.named(arguments.mel) if arguments.mel is not None else None
     imported = import_checkpoint(arguments.file, arguments.out, family=arguments.family, mel=mel)
     vocoder = imported.vocoder
     values = {
-        "family": f"{imported.family} ({FAMILIES[imported.family]})",
+        "family": f"{imported.family} ({FAMILIES[imported.family].description})",
         "parameters": sum(parameter.numel() for parameter in vocoder.parameters()),
         "difference": {name: f"{value:.1e}" for name, value in imported.differences.items()},
         "config": vocoder.config.to_dict(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
+from waveflow.interop.families import FAMILIES, class_pattern, is_unused, places, table_of
 from waveflow.interop.modules import attribute, state_dict, unwrapped
 from waveflow.interop.nemo import mel_of_config
 from waveflow.interop.nemo_archive import is_archive, read_archive
@@ -19,8 +21,6 @@ from waveflow.io.paths import as_path
 from waveflow.io.torch_files import Record, read_tensors
 
 _FIRST = "upsample.weight"
-_FRONT_ENDS = ("audio_to_melspec_precessor.", "audio_to_melspec_preprocessor.")
-"""Parts of NeMo's models outside the vocoder."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         return Checkpoint(
             _named(path, _state_dict_of(path, saved)), identified=True, mel=mel, note=note
         )
-    saved = read_tensors(path)
+    saved = read_tensors(path, classes=class_pattern(*FAMILIES))
     module = saved.get("model") if isinstance(saved, dict) else saved
     if isinstance(module, Record):
         module = unwrapped(module)
@@ -77,10 +77,12 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             weights = state_dict(module)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        hop_length = attribute(module, "upsample", "stride")
+        weights = _named(path, weights)
+        upsampler = places(table_of(weights), "upsample", {})[0].name
+        hop_length = attribute(module, *upsampler.split("."), "stride")
         hop_length = hop_length[0] if isinstance(hop_length, tuple) and hop_length else None
         hop_length = hop_length if type(hop_length) is int else None
-        return Checkpoint(_named(path, weights), module.name, True, hop_length=hop_length)
+        return Checkpoint(weights, module.name, True, hop_length=hop_length)
     identified = isinstance(saved, dict) and isinstance(saved.get("config"), dict)
     return Checkpoint(_named(path, _state_dict_of(path, saved)), identified=identified)
 
@@ -106,17 +108,19 @@ def _state_dict_of(path: Path, saved: Any) -> Mapping[Any, Any]:
 def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The tensors of the WaveGlow, without the prefixes of wrappers."""
     names = [name for name in weights if isinstance(name, str)]
-    anchors = [name for name in names if name == _FIRST or name.endswith(f".{_FIRST}")]
+    tables = [family.names for family in FAMILIES.values()]
+    ends = "|".join(re.escape(places(table, _FIRST, {})[0].name) for table in tables)
+    anchors = list(filter(None, map(re.compile(rf"(?s:(.*?\.)??({ends}))").fullmatch, names)))
     if len(anchors) != 1 or len(names) != len(weights):
         raise ValueError(
             f"{path}: expected a checkpoint of WaveGlow, with one {_FIRST}; got "
             f"{len(anchors)} of them among {len(weights)} names"
         )
-    prefix = anchors[0].removesuffix(_FIRST)
+    prefix = anchors[0][1] or ""
     named = {}
     for name in names:
         if name.startswith(prefix):
             named[name.removeprefix(prefix)] = weights[name]
-        elif not name.startswith(_FRONT_ENDS):
+        elif not is_unused(name):
             raise ValueError(f"{path}: expected only names of a WaveGlow; got {name[:80]!r}")
     return named

@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from waveflow.config import WaveGlowConfig
-from waveflow.interop.reference import Reference
+from waveflow.interop.families import family_of
+from waveflow.interop.reference import READ_FAMILIES, Reference
+from waveflow.interop.weights import Weights
 from waveflow.vocoder import Vocoder
 
 _WEIGHTS = "model.safetensors"
@@ -36,7 +38,8 @@ def compare(
     config, mel_config = vocoder.config.model, vocoder.config.mel
     if not isinstance(config, WaveGlowConfig):
         raise ValueError(f"{folder}: expected a waveglow; got a {config.name}")
-    reference = Reference(weights, hop_length=mel_config.hop_length, swap_odd=swap_odd)
+    tensors = weights if family_of(weights) in READ_FAMILIES else Weights(weights)
+    reference = Reference(tensors, hop_length=mel_config.hop_length, swap_odd=swap_odd)
     reach = 2 ** (config.layers - 1) * (config.kernel_size // 2)
     frames = math.ceil(1.25 * reach * config.groups / mel_config.hop_length) + 3
     mel = -3 + 2 * _wave((1, mel_config.n_mels, frames))

@@ -15,7 +15,7 @@ from waveflow.audio.mel import MelConfig
 from waveflow.config import SynthesisConfig
 from waveflow.interop.checkpoint import Checkpoint, open_checkpoint
 from waveflow.interop.comparing import compare
-from waveflow.interop.families import choose_family, form_of
+from waveflow.interop.families import FAMILIES, choose_family
 from waveflow.interop.nvidia import vocoder_from_state_dict
 from waveflow.io.atomic import errors_name, temporary_affixes
 from waveflow.io.paths import as_path
@@ -81,7 +81,7 @@ def import_checkpoint(
         warnings.warn(f"{path}: {checkpoint.note}", stacklevel=2)
     with _atomic_folder(folder) as temporary:
         vocoder.save_pretrained(temporary)
-        differences = compare(checkpoint.weights, temporary, swap_odd=family == "glow_old")
+        differences = compare(checkpoint.weights, temporary, swap_odd=FAMILIES[family].swap_odd)
         if not max(differences.values()) <= TOLERANCE:
             got = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
             raise ValueError(
@@ -94,12 +94,12 @@ def _converted(
     checkpoint: Checkpoint, wanted: str | None, mel: MelConfig | None
 ) -> tuple[str, Vocoder]:
     """The family and the vocoder of a checkpoint."""
-    form = form_of(checkpoint.weights)
-    family, certain = choose_family(form, class_name=checkpoint.class_name, wanted=wanted)
-    if not certain and not checkpoint.identified:
+    weights, class_name = checkpoint.weights, checkpoint.class_name
+    family, other = choose_family(weights, class_name=class_name, wanted=wanted)
+    if other is not None and not checkpoint.identified:
         warnings.warn(
-            "imported as NVIDIA's glow.py, but glow_old.py has the same names: if it sounds like "
-            "noise, import it with --family glow_old",
+            f"imported as {family}, but {other} has the same names: if it sounds like noise, "
+            f"import it with --family {other}",
             stacklevel=3,
         )
     mel = mel or checkpoint.mel or MelConfig.named("nvidia-22k")
@@ -108,7 +108,7 @@ def _converted(
             f"expected a mel of hop_length {checkpoint.hop_length}, from the model's upsampler; "
             f"got {mel.hop_length}: choose another convention with --mel"
         )
-    vocoder = vocoder_from_state_dict(checkpoint.weights, mel=mel, swap_odd=family == "glow_old")
+    vocoder = vocoder_from_state_dict(weights, mel=mel, swap_odd=FAMILIES[family].swap_odd)
     synthesis = SynthesisConfig(temperature=_TEMPERATURE)
     vocoder.config = replace(vocoder.config, synthesis=synthesis)
     return family, vocoder

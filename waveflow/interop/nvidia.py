@@ -1,4 +1,4 @@
-"""Build a vocoder from WaveGlow's weights with the names of NVIDIA's projects."""
+"""Build a vocoder from WaveGlow's weights, by their canonical names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from torch import Tensor
 from waveflow.audio.mel import MelConfig
 from waveflow.bijections import Coupling, InvertibleConv1x1
 from waveflow.config import VocoderConfig, WaveGlowConfig
-from waveflow.interop.families import Form, form_of
-from waveflow.interop.weights import Layer, Weights
+from waveflow.interop.weights import Weights
 from waveflow.vocoder import Vocoder
 
 _MOST_FLOWS = 128
@@ -21,12 +20,11 @@ _LONGEST_REACH = 2**13
 def vocoder_from_state_dict(
     state_dict: Mapping[str, Tensor], *, mel: MelConfig | None = None, swap_odd: bool = False
 ) -> Vocoder:
-    """Build a WaveGlow vocoder from a state dict of any of NVIDIA's projects.
+    """Build a WaveGlow vocoder from a state dict of any family.
 
-    All sizes are read from the shapes of the tensors. All forms give the same vocoder: fused or
-    separate ``cond_layers``, ``res_layers`` and ``skip_layers`` or both in one, ``WN`` or
-    ``wavenet``, weight norm in either of torch's spellings or removed. The result is float64 if
-    all tensors are, float32 otherwise.
+    All sizes are read from the shapes of the tensors. The names are those of a family in
+    :data:`waveflow.interop.families.FAMILIES`, with weight norm in either of torch's spellings or
+    removed. The result is float64 if all tensors are, float32 otherwise.
 
     Args:
         state_dict: names and tensors, such as ``WN.0.in_layers.0.weight_v``.
@@ -41,16 +39,15 @@ def vocoder_from_state_dict(
         ValueError: a name or a shape does not fit this structure; names it.
     """
     mel = mel or MelConfig.named("nvidia-22k")
-    form = form_of(state_dict)
     weights = Weights(state_dict)
-    config = _sizes(weights, form, mel, swap_odd=swap_odd)
+    config = _sizes(weights, mel, swap_odd=swap_odd)
     upsampler = {
         "weight": weights.take(
             "upsample.weight", (mel.n_mels, mel.n_mels, config.upsampler_kernel_size)
         ),
         "bias": weights.take("upsample.bias", (mel.n_mels,)),
     }
-    flows = [_flow(weights, form, config, mel.n_mels, flow) for flow in range(config.flows)]
+    flows = [_flow(weights, config, mel.n_mels, flow) for flow in range(config.flows)]
     weights.require_all_read()  # before memory is allocated for sizes that no tensor has
     with torch.device("cpu"):
         vocoder = Vocoder(VocoderConfig(model=config, mel=mel)).to(weights.dtype)
@@ -58,13 +55,11 @@ def vocoder_from_state_dict(
     return vocoder.eval()
 
 
-def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> WaveGlowConfig:
+def _sizes(weights: Weights, mel: MelConfig, *, swap_odd: bool) -> WaveGlowConfig:
     """The sizes from the shapes; early outputs are where the 1x1 matrices shrink."""
-    flows = weights.count("convinv", "conv.weight")
-    network = f"{form.network}.0"
+    flows, layers = weights.counts["flow"], weights.counts["layer"]
     if flows > _MOST_FLOWS:
         raise ValueError(f"expected at most {_MOST_FLOWS} flows; got {flows}")
-    layers = weights.count(f"{network}.in_layers", "bias")
     sizes = [weights.shape(f"convinv.{flow}.conv.weight", 3)[0] for flow in range(flows)]
     shrinks = [flow for flow in range(1, flows) if sizes[flow] < sizes[flow - 1]]
     every = shrinks[0] if shrinks else flows
@@ -73,24 +68,25 @@ def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> W
         expected = sizes[0] - early * (flow // every)
         if size != expected or size < 2 or size % 2:
             raise ValueError(
-                f"convinv.{flow}.conv.weight: expected {expected} channels, an even number; "
-                f"got {size}"
+                f"{weights.held(f'convinv.{flow}.conv.weight')}: expected {expected} channels, "
+                f"an even number; got {size}"
             )
     if mel.hop_length % sizes[0]:
         raise ValueError(
-            f"convinv.0.conv.weight: expected channels that divide the mel's hop_length "
-            f"{mel.hop_length}; got {sizes[0]}"
+            f"{weights.held('convinv.0.conv.weight')}: expected channels that divide the mel's "
+            f"hop_length {mel.hop_length}; got {sizes[0]}"
         )
-    _, channels, kernel_size = weights.layer_shape(f"{network}.in_layers.0")
+    _, channels, kernel_size = weights.layer_shape("WN.0.in_layers.0")
+    dilated = weights.held("WN.0.in_layers.0")
     if kernel_size % 2 == 0:
-        raise ValueError(f"{network}.in_layers.0: expected an odd kernel; got {kernel_size}")
+        raise ValueError(f"{dilated}: expected an odd kernel; got {kernel_size}")
     if layers > 16 or 2 ** (layers - 1) * (kernel_size // 2) > _LONGEST_REACH:
         raise ValueError(
-            f"{network}.in_layers: expected dilated kernels that reach at most {_LONGEST_REACH} "
+            f"{dilated}: expected dilated kernels that reach at most {_LONGEST_REACH} "
             f"steps; got {layers} layers of kernel {kernel_size}"
         )
-    if form.fused:  # checks the width against a tensor that has it
-        weights.require_shape(f"{network}.cond_layer.bias", (2 * channels * layers,))
+    # checks the width against a tensor that has it
+    weights.require_shape("WN.0.cond_layer.bias", (2 * channels * layers,))
     return WaveGlowConfig(
         groups=sizes[0],
         flows=flows,
@@ -105,19 +101,27 @@ def _sizes(weights: Weights, form: Form, mel: MelConfig, *, swap_odd: bool) -> W
 
 
 def _flow(
-    weights: Weights, form: Form, config: WaveGlowConfig, bands: int, flow: int
+    weights: Weights, config: WaveGlowConfig, bands: int, flow: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The matrix of a flow, and the tensors of its network by their names in waveflow."""
     size = config.groups - config.early_size * (flow // config.early_every)
+    width, count = config.channels, config.layers
     matrix = weights.take(f"convinv.{flow}.conv.weight", (size, size, 1)).squeeze(-1)
-    network = f"{form.network}.{flow}"
-    tensors = {
-        f"{name}.{tensor}": value
-        for name, layer in _network(weights, form, network, config, size // 2, bands).items()
-        for tensor, value in layer.tensors().items()
+    layers = {  # with weight norm, by their names in waveflow
+        "condition": ("cond_layer", (2 * width * count, bands * config.groups, 1)),
+        "start": ("start", (width, size // 2, 1)),
     }
-    for tensor, shape in (("weight", (size, config.channels, 1)), ("bias", (size,))):
-        tensors[f"end.{tensor}"] = weights.take(f"{network}.end.{tensor}", shape)
+    for i in range(count):
+        outputs = 2 * width if i < count - 1 else width  # the last layer has no residual
+        layers[f"dilated.{i}"] = (f"in_layers.{i}", (2 * width, width, config.kernel_size))
+        layers[f"residual_skip.{i}"] = (f"res_skip_layers.{i}", (outputs, width, 1))
+    tensors = {
+        f"{ours}.{tensor}": value
+        for ours, (name, shape) in layers.items()
+        for tensor, value in weights.layer(f"WN.{flow}.{name}", shape).items()
+    }
+    for tensor, shape in (("weight", (size, width, 1)), ("bias", (size,))):
+        tensors[f"end.{tensor}"] = weights.take(f"WN.{flow}.end.{tensor}", shape)
     return matrix, tensors
 
 
@@ -134,32 +138,4 @@ def _named(
     ):
         named[f"{convolution}.weight"] = matrix
         named |= {f"{coupling}.conditioner.{name}": value for name, value in tensors.items()}
-    return named
-
-
-def _network(
-    weights: Weights, form: Form, network: str, config: WaveGlowConfig, half: int, bands: int
-) -> dict[str, Layer]:
-    """The layers with weight norm of one coupling's network, by their names in waveflow."""
-    width, count = config.channels, config.layers
-    context = bands * config.groups
-
-    def take(name: str, shape: tuple[int, int, int]) -> Layer:
-        return weights.layer(f"{network}.{name}", shape)
-
-    if form.fused:
-        condition = take("cond_layer", (2 * width * count, context, 1))
-    else:
-        layers = [take(f"cond_layers.{i}", (2 * width, context, 1)) for i in range(count)]
-        condition = Layer.stacked(layers)
-    named = {"start": take("start", (width, half, 1)), "condition": condition}
-    for i in range(count):
-        named[f"dilated.{i}"] = take(f"in_layers.{i}", (2 * width, width, config.kernel_size))
-        outputs = 2 * width if i < count - 1 else width  # the last layer has no residual
-        if not form.split:
-            named[f"residual_skip.{i}"] = take(f"res_skip_layers.{i}", (outputs, width, 1))
-            continue
-        parts = ["res_layers", "skip_layers"] if i < count - 1 else ["skip_layers"]
-        layers = [take(f"{part}.{i}", (width, width, 1)) for part in parts]
-        named[f"residual_skip.{i}"] = Layer.stacked(layers)
     return named

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+READ_FAMILIES = ("nvidia", "dle", "oldest", "nemo")
+"""Families whose own names it reads: a mistake in their tables is found. Of another family it is
+given the canonical names, until it has lines for the family's own: an extra place, on purpose."""
+
+
+class Tensors(Protocol):
+    """Tensors by name."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+    def __getitem__(self, name: str, /) -> Tensor: ...
+
 
 class Reference:
-    r"""WaveGlow as a plain program, in float64, for the names of every family.
+    r"""WaveGlow as a plain program, in float64.
 
     It follows the paper (Prenger et al., https://arxiv.org/abs/1811.00002, section 2) and shares
     no code with the rest of waveflow. Each flow mixes the channels by its matrix W, then changes
@@ -24,7 +35,7 @@ class Reference:
         swap_odd: whether odd flows change the first half of the channels.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], *, hop_length: int, swap_odd: bool = False):
+    def __init__(self, weights: Tensors, *, hop_length: int, swap_odd: bool = False):
         self.weights = weights
         self.hop_length = hop_length
         self.swap_odd = swap_odd

@@ -28,12 +28,16 @@ WATCHED = """
 import json, sys, time
 from pathlib import Path
 from waveflow.interop.checkpoint import open_checkpoint
+from waveflow.interop.families import FAMILIES, class_pattern
 from waveflow.io.torch_files import read_tensors
 
 def read(path):
-    start, read = time.process_time(), open_checkpoint if path.suffix == ".nemo" else read_tensors
+    start = time.process_time()
     try:
-        read(path)
+        if path.suffix == ".nemo":
+            open_checkpoint(path)
+        else:
+            read_tensors(path, classes=class_pattern(*FAMILIES))
         told = "nothing", ""
     except Exception as error:
         told = type(error).__name__, str(error)

@@ -20,11 +20,13 @@ _MOST_MEMBERS = 100_000
 _LARGEST_PICKLE = 2**26
 
 
-def read_tensors(file: str | Path | BinaryIO) -> Any:
+def read_tensors(file: str | Path | BinaryIO, *, classes: str = "") -> Any:
     """Read a file of ``torch.save``, of any version of torch, without running anything in it.
 
     Args:
         file: path, or seekable binary file.
+        classes: pattern of the full names of classes whose objects become records, besides those
+            of torch. Classes are never imported.
 
     Returns:
         Numbers, strings, lists, tuples, dicts, sets, tensors on the CPU, element types, and a
@@ -35,20 +37,21 @@ def read_tensors(file: str | Path | BinaryIO) -> Any:
         ValueError: the file is damaged, or contains something other than data; names it.
     """
     if not isinstance(file, str | Path):
-        return _guarded(file)
+        return _guarded(file, classes)
     with Path(file).open("rb") as opened:
         try:
-            return _guarded(opened)
+            return _guarded(opened, classes)
         except ValueError as error:
             raise ValueError(f"{file}: {error}") from None
 
 
-def _guarded(file: BinaryIO) -> Any:
+def _guarded(file: BinaryIO, classes: str) -> Any:
     """The object in a file; every error of the parsers becomes a ValueError."""
     try:
         start = file.read(4)
         file.seek(0)
-        return _read_zip(file) if start == b"PK\x03\x04" else _read_row(file)
+        read = _read_zip if start == b"PK\x03\x04" else _read_row
+        return read(file, classes)
     except (ValueError, *_PARSERS) as error:
         known = isinstance(error, ValueError) and not isinstance(error, UnicodeError)
         text = str(error) if known else f"a damaged file ({type(error).__name__})"
@@ -61,7 +64,7 @@ _PARSERS = (
 )
 
 
-def _read_zip(file: BinaryIO) -> Any:
+def _read_zip(file: BinaryIO, classes: str) -> Any:
     """The object in an archive of ``data.pkl`` and one member for each storage."""
     size = file.seek(0, 2)
     with zipfile.ZipFile(file) as archive:
@@ -83,7 +86,7 @@ def _read_zip(file: BinaryIO) -> Any:
 
         storages = Storages(size, fill)
         source = Source(BytesIO(archive.read(pickles[0])))
-        saved = Machine(source, _by_id(storages, views=False)).run()
+        saved = Machine(source, _by_id(storages, views=False), classes).run()
         if not native:
             _swap(storages)
         return saved
@@ -105,7 +108,7 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     return members
 
 
-def _read_row(file: BinaryIO) -> Any:
+def _read_row(file: BinaryIO, classes: str) -> Any:
     """The object in a sequence of pickles, followed by the little-endian storages."""
     if file.read(1) != b"\x80":
         raise ValueError("another kind of file")
@@ -115,7 +118,7 @@ def _read_row(file: BinaryIO) -> Any:
     if Machine(source).run() != _MAGIC or Machine(source).run() != _PROTOCOL:
         raise ValueError("another kind of file")
     Machine(source).run()  # sizes of C's types, on the machine that saved
-    saved = Machine(source, _by_id(storages, views=True)).run()
+    saved = Machine(source, _by_id(storages, views=True), classes).run()
     keys = Machine(source).run()
     if type(keys) is not list or not all(type(key) is str for key in keys):
         raise ValueError("a damaged file (no list of storages)")

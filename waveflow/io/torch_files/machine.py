@@ -33,12 +33,19 @@ class Machine:
     Args:
         source: source at the start of the pickle; after the run it is at its end.
         persistent: function from an id to its object, such as a storage.
+        classes: pattern of more classes whose objects become records.
     """
 
     source: Source
 
-    def __init__(self, source: Source, persistent: Callable[[Any], Any] | None = None):
+    def __init__(
+        self,
+        source: Source,
+        persistent: Callable[[Any], Any] | None = None,
+        classes: str = "",
+    ):
         self.source = source
+        self._classes = classes
         self._persistent = persistent
         self._stack: list[Any] = []
         self._marks: list[int] = []
@@ -124,7 +131,7 @@ class Machine:
         """Push the meaning of a name."""
         if type(module) is not str or type(name) is not str:
             raise ValueError("a damaged pickle (a name that is not a string)")
-        meaning = find(module, name)
+        meaning = find(module, name, self._classes)
         self.push(meaning if meaning.value is None else meaning.value)
 
     def call(self) -> None:

@@ -45,8 +45,8 @@ class Name:
     inert: bool = False
 
 
-def find(module: str, name: str) -> Name:
-    """The meaning of ``module.name``.
+def find(module: str, name: str, classes: str = "") -> Name:
+    """The meaning of ``module.name``; ``classes`` is a pattern of more inert classes.
 
     Raises:
         ValueError: the name is not allowed; the error contains it.
@@ -54,7 +54,7 @@ def find(module: str, name: str) -> Name:
     full = f"{module[:_LONGEST]}.{name[:_LONGEST]}"
     if full in _NAMES:
         return _NAMES[full]
-    if len(full) < _LONGEST and _INERT.fullmatch(full):
+    if len(full) < _LONGEST and (_INERT.fullmatch(full) or re.fullmatch(classes, full)):
         return Name(full, make=lambda *arguments: Record(full), inert=True)
     raise ValueError(f"an object of {shown(full)}, which is not loaded because it could run code")
 
@@ -137,7 +137,5 @@ _INERT = re.compile(
     r"|torch\.nn\.utils\.weight_norm\.WeightNorm"
     # an attribute of every module before torch 1.0
     r"|torch\.nn\.backends\.thnn\._get_thnn_function_backend"
-    # WaveGlow, for any path that its source was imported by
-    r"|(\w+\.){0,3}(glow|glow_old|waveglow\.model)\.[A-Z]\w*"
     r"|argparse\.Namespace"
 )
