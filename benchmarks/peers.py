@@ -17,8 +17,8 @@ sizes with random weights are measured as well, in a few rounds of their own.
 All take their turns once a round, in a new random order each round, so that a drift of the machine
 affects all. A speed is the audio made, all of a batch together, over the time it took; the
 quartiles are those of the rounds; the ratio to Vocos is the median over rounds of the ratio within
-one. Multiply-accumulates are those of convolutions and matrix products; FFTs and elementwise work do
-not count. The peak is that of a matrix product in fp32.
+one. Multiply-accumulates are those of convolutions and matrix products, not of FFTs and elementwise
+work. The peak is that of a matrix product in fp32.
 """
 
 from __future__ import annotations

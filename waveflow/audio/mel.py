@@ -9,11 +9,10 @@ from torch import Tensor, nn
 
 from waveflow.audio.bands import levels
 from waveflow.audio.frames import Frames
-from waveflow.audio.mel_conventions import MEL_CONVENTIONS, MelConfig
+from waveflow.audio.mel_conventions import MEL_CONVENTIONS as MEL_CONVENTIONS
+from waveflow.audio.mel_conventions import MelConfig as MelConfig
 from waveflow.checks import tensor
 from waveflow.precision import Durable, default_precision, full_precision
-
-__all__ = ["MEL_CONVENTIONS", "LogMel", "MelConfig", "level_weights"]
 
 
 class LogMel(Durable):
