@@ -93,7 +93,7 @@ class MelConfig(Section):
 
     @classmethod
     def named(cls, convention: str) -> MelConfig:
-        """The front end of the convention of :data:`CONVENTIONS` with this name.
+        """The front end of :data:`MEL_CONVENTIONS` with this name.
 
         Raises:
             ValueError: the name is unknown.
@@ -156,15 +156,15 @@ _DECIMAL = 1 / math.log(10)
 
 CONVENTIONS: dict[str, MelConvention] = {
     "hifigan-22k": MelConvention(MelConfig(), used_by="HiFi-GAN, BigVGAN base, iSTFTNet"),
+    "nvidia-22k": MelConvention(
+        _CENTRED,
+        used_by="NVIDIA Tacotron 2 and WaveGlow, SpeechBrain, torchaudio's Griffin-Lim bundles",
+    ),
     "matcha-22k": MelConvention(
         MelConfig(),
         gain=1 / 2.116101,
         offset=5.536622 / 2.116101,
         used_by="Matcha-TTS before it undoes its own normalisation (afterwards: hifigan-22k)",
-    ),
-    "nvidia-22k": MelConvention(
-        _CENTRED,
-        used_by="NVIDIA Tacotron 2 and WaveGlow, SpeechBrain, torchaudio's Griffin-Lim bundles",
     ),
     "bigvgan-22k-nyquist": MelConvention(
         MelConfig(f_max=11025.0), used_by="BigVGAN v2, 22 kHz, full band"
