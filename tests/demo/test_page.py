@@ -28,7 +28,7 @@ pytest.importorskip("playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 
 TABS = ("Vocode", "Latent", "Likelihood", "About")
-PATIENCE = 60_000
+PATIENCE = 180_000
 """Milliseconds: cores may be shared with other tests."""
 
 PLAYED = """
