@@ -38,7 +38,7 @@ _OTHERS = (
 nitpick_ignore_regex = [  # a build without a network cannot see the pages of other packages
     ("py:.*", rf"({_OTHERS})\..*"),
     ("py:class", "Path"),
-    ("py:class", r"dict\[str"),  # of a signature with a default that has no spelling
+    ("py:class", r"(dict|tuple)\[str"),  # of a signature with a default that has no spelling
     ("py:class", "Noise"),  # an alias of Literal["input", "graph"]
     ("py:class", r"waveflow\.bijections\.base\.Axis"),  # of the shape that a layer states
     ("py:class", r"waveflow\.streaming\..*"),  # what stages are made of
