@@ -145,9 +145,7 @@ class Test_train_sh:
         )
         assert not (tmp_path / "stages" / "train").exists()
         assert not (tmp_path / "evaluation.json").exists()
-        with start(
-            *options, script=script
-        ) as process:  # what follows training, the first run has shown
+        with start(*options, script=script) as process:  # the first run shows what follows
             wait_for((tmp_path / "stages" / "train").exists)
             process.send_signal(signal.SIGTERM)
             lines = process.communicate(timeout=60)[0].splitlines()

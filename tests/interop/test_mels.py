@@ -270,7 +270,7 @@ def formula(each):
 
 
 def test_the_page_shows_the_tables():
-    """``WAVEFLOW_WRITE_DOCS=1 pytest tests/interop/test_mels.py`` writes them anew."""
+    """``WAVEFLOW_WRITE_DOCS=1 pytest tests/interop/test_mels.py`` writes them again."""
     page = PAGE.read_text()
     for name, text in (("table", table()), ("matrix", matrix())):
         start, end = f"<!-- the {name} begins -->\n", f"<!-- the {name} ends -->\n"

@@ -32,8 +32,6 @@ def config(config):
             checkpoint_every=10,
             validate_every=10,
             log_every=1,
-            audio_clips=0,
-            loggers=("csv",),
         ),
     )
 

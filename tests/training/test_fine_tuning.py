@@ -23,7 +23,6 @@ def config(config):
     return replace(
         config,
         optimizer=replace(config.optimizer, max_steps=3),
-        run=replace(config.run, audio_clips=0, loggers=("csv",)),
     )
 
 

@@ -19,7 +19,7 @@ def config(config):
     return replace(
         config,
         optimizer=replace(config.optimizer, max_steps=24, patience=3, warmup_steps=0),
-        run=replace(config.run, audio_clips=0, loggers=("csv",), log_every=1),
+        run=replace(config.run, log_every=1),
     )
 
 

@@ -29,9 +29,7 @@ def config(config):
     return replace(
         config,
         optimizer=replace(config.optimizer, max_steps=400),
-        run=replace(
-            config.run, checkpoint_every=3, validate_every=150, audio_clips=0, loggers=("csv",)
-        ),
+        run=replace(config.run, checkpoint_every=3, validate_every=150),
     )
 
 

@@ -24,7 +24,6 @@ def config(config):
     return replace(
         config,
         optimizer=replace(config.optimizer, max_steps=6),
-        run=replace(config.run, audio_clips=0, loggers=("csv",)),
     )
 
 

@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+_SERVED = Path("/proc/self/fd").is_dir()
+"""Whether a process can list its files; where not, every call gets its own interpreter."""
 _VARIABLE = "WAVEFLOW_TESTS_WARM"
 """Names the folder that all processes of one run of the tests share."""
 
@@ -32,7 +34,8 @@ def _prepare() -> Path:
     for name, words in (("python", ""), ("python3", ""), ("waveflow", "-m waveflow ")):
         program = folder / name
         client = f'"{sys.executable}" -I -S "{_HERE / "client.py"}" {owner} "{sys.executable}"'
-        program.write_text(f'#!/bin/sh\nexec {client} "{folder}" {words}"$@"\n')
+        command = f'{client} "{folder}"' if _SERVED else f'"{sys.executable}"'
+        program.write_text(f'#!/bin/sh\nexec {command} {words}"$@"\n')
         program.chmod(0o755)
     os.environ[_VARIABLE] = str(folder)
     atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))

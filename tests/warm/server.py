@@ -45,7 +45,7 @@ def is_served(environment):
 
 
 def receive(connection):
-    """The request of a client, with its files at whatever numbers they get here."""
+    """The request of a client, with its files under new numbers."""
     head, files, _, _ = socket.recv_fds(connection, 4, 250)
     left, text = int.from_bytes(head, "big"), b""
     while len(text) < left:
@@ -63,7 +63,7 @@ def place(files, wanted):
 
 
 def become(request, files):
-    """Make this fork the process that the client asked for; returns what it shall run."""
+    """Make this fork the process that the client asked for."""
     os.setpgrp()
     place(files, request["files"])
     os.environ.clear()
@@ -90,7 +90,6 @@ def become(request, files):
         )
     ]
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams
-    return request["words"]
 
 
 def run(words):
