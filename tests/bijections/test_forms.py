@@ -4,7 +4,6 @@ torch programs and ONNX, over every case.
 
 import random
 
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -12,10 +11,8 @@ from torch import nn
 import waveflow.bijections
 from tests.bijections.cases import CASES
 from tests.bijections.test_laws import build
-from waveflow.bijections import Bijection, Elementwise, LongTermPredictor
-from waveflow.export.bijections import Context, inverse
-from waveflow.export.builder import OnnxBuilder
-from waveflow.export.coupling import Data
+from tests.export.onnx_runtime import run_onnx
+from waveflow.bijections import Bijection, Coupling, Elementwise, LongTermPredictor
 from waveflow.inference.constant_folding import constant, fold_constants, fused
 from waveflow.streaming.place import Place
 from waveflow.streaming.rows import SequentialStage, SharedBuffer
@@ -93,61 +90,50 @@ def test_folded_forms_are_the_bijection(case, form):
 
 
 class Backwards(nn.Module):
-    """The inverse as the module that is traced."""
+    """The inverses of many bijections as the one module that is traced."""
 
-    def __init__(self, bijection):
+    def __init__(self, bijections):
         super().__init__()
-        self.bijection = fold_constants(bijection, constant).eval().float().requires_grad_(False)
+        folded = [fold_constants(bijection, constant) for bijection in bijections]
+        self.bijections = nn.ModuleList(folded).eval().float().requires_grad_(False)
 
-    def forward(self, z, context):
-        return self.bijection.inverse(z, context)
+    def forward(self, *given):
+        latents, contexts = given[: len(self.bijections)], given[len(self.bijections) :]
+        triples = zip(self.bijections, latents, contexts, strict=True)
+        return [bijection.inverse(z, context) for bijection, z, context in triples]
 
 
-def test_every_case_is_traced_for_any_batch(case):
-    bijection, x, context = case
-    bijection, x = bijection.float(), x.float()
-    context = None if context is None else context.float()
+def every_kind():
+    """The first cases, by name, that have every class of bijections, partitions and inner maps."""
+    cases, seen = {}, set()
+    for name in CASES:
+        case = build(name)
+        parts = [part for part in case[0].modules() if isinstance(part, Bijection)]
+        kinds = {type(part) for part in parts}
+        kinds |= {type(part.partition) for part in parts if isinstance(part, Coupling)}
+        if not kinds <= seen:
+            cases[name] = [part if part is None else part.float() for part in case]
+        seen |= kinds
+    return cases
+
+
+def test_every_kind_is_traced_for_any_batch():
+    """As a torch program, and in ONNX Runtime."""
+    cases = every_kind()
+    graph = Backwards([bijection for bijection, _, _ in cases.values()])
+    free = {0: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
-        z = bijection(x, context)[0]
-        free = {0: torch.export.Dim.DYNAMIC}
-        shapes = free, None if context is None else free
-        program = torch.export.export(Backwards(bijection), (z, context), dynamic_shapes=shapes)
-        alone = None if context is None else context.repeat(2, 1, 1)
-        again = program.module()(z.repeat(2, *[1] * (z.dim() - 1)), alone)
-    assert (again[: len(x)] - x).abs().max() <= 1e-4
-
-
-def test_every_case_has_an_onnx_form(case, request):
-    """In float32; a new bijection has it if its constant form is one that is known there."""
-    bijection, x, context = case
-    bijection, x = bijection.float(), x.float()
-    context = None if context is None else context.float()
-    z = bijection(x, context)[0].detach()
-    place = place_of(x, z, context, start=z)
-    builder = OnnxBuilder()
-    channels = z.shape[1] if z.dim() == 3 else 0
-    free = ["batch", *z.shape[1:2] * (z.dim() - 2), "steps"]
-    latent = Data(builder.input("z", free), channels, place.step)
-    given = {"z": z.numpy()}
-    seen = Context("", place.context_row)
-    if context is not None:
-        given["context"] = context.numpy()
-        seen = Context(
-            builder.input("context", ["batch", context.shape[1], "rows"]), place.context_row
-        )
-    plain = fold_constants(bijection, constant).eval().float()
-    if request.node.callspec.params["case"] in ("inverse", "reversible"):
-        with pytest.raises(ValueError, match=r"no ONNX form of Inverse\(Coupling\)"):
-            inverse(plain, builder, latent, seen)
-        return
-    data = inverse(plain, builder, latent, seen)
-    dims = ["batch", *x.shape[1:2] * (x.dim() - 2), "samples"]
-    model = builder.model(outputs={data.value: ("x", dims)}, metadata={})
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    (actual,) = session.run(None, given)
-    assert (torch.from_numpy(actual) - x).abs().max() <= 1e-4
+        latents = [bijection(x, context)[0] for bijection, x, context in cases.values()]
+        given = (*latents, *[context for _, _, context in cases.values()])
+        shapes = (tuple(one if one is None else free for one in given),)
+        program = torch.export.export(graph, given, dynamic_shapes=shapes)
+        twice = [one if one is None else one.repeat(2, *[1] * (one.dim() - 1)) for one in given]
+        results = {"torch": program.module()(*twice)}
+    results["onnx"] = run_onnx(program, [one for one in twice if one is not None], len(cases))
+    for form, audios in results.items():
+        for (name, (_, x, _)), again in zip(cases.items(), audios, strict=True):
+            for part in again.split(len(x)):
+                assert (part - x).abs().max() <= 1e-4, (form, name)
 
 
 def test_every_bijection_is_a_case():

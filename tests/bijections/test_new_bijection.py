@@ -1,16 +1,15 @@
 """What it takes to add a bijection: its own class. All that runs vocoders follows."""
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 
 from tests.conftest import KINDS, mel_like, small_vocoder
+from tests.export.onnx_runtime import run_onnx
 from waveflow.bijections import Bijection, Chain
 from waveflow.bijections.base import zero_log_det
-from waveflow.bijections.constant import Mixing
+from waveflow.config import SynthesisConfig
 from waveflow.evaluation.local_likelihood import local_log_prob
-from waveflow.export.onnx import export_torch, onnx_model
+from waveflow.export.onnx import traced
 from waveflow.noise import positional_noise
 from waveflow.streaming.linear import LinearStage
 
@@ -36,10 +35,6 @@ class Rolled(Bijection):
     def stages(self, place):
         matrix = self.matrix().double()
         return [LinearStage(matrix, matrix.new_zeros(self.channels), place.like)], place
-
-    def constant(self):
-        """Not needed but for ONNX, which has a form of this one."""
-        return Mixing(self.matrix())
 
     def matrix(self):
         return torch.eye(self.channels).roll(self.places, 0)
@@ -102,27 +97,17 @@ def test_likelihood_follows(vocoder):
     torch.testing.assert_close(local_log_prob(vocoder, audio).nats.sum(1), expected)
 
 
-@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torch's own reader
 @pytest.mark.parametrize("name", NEW)
-def test_torch_programs_follow(name, tmp_path):
+def test_programs_follow(name):
+    """For torch and for ONNX Runtime."""
     vocoder = with_new(NEW[name](), "nice")  # whose layers are quickly traced
-    export_torch(vocoder, tmp_path / "new.pt2", temperature=1.0, consistency=0)
-    program = torch.export.load(tmp_path / "new.pt2").module()
+    program = traced(vocoder, SynthesisConfig(temperature=1.0, consistency=0), "input")
     mel = mel_like(vocoder, 1, 9)
     noise = positional_noise(5, 1, 9 * 16).float()
+    (in_onnx,) = run_onnx(program, [mel, noise], 1)
     expected = vocoder(mel, seed=5, temperature=1.0, consistency=0)
-    assert (program(mel, noise) - expected).abs().max() <= 1e-5
-
-
-def test_onnx_follows_if_the_constant_form_is_known_there():
-    vocoder = with_new(Rolled(8, 3), "lapflow")
-    model = onnx_model(vocoder, temperature=0.0, consistency=0).SerializeToString()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    mel = mel_like(vocoder, 1, 9)
-    (audio,) = session.run(None, {"mel": mel.numpy()})
-    assert np.abs(audio - vocoder(mel, temperature=0.0, consistency=0).numpy()).max() <= 1e-5
-    with pytest.raises(ValueError, match=r"no ONNX form of Shifted: expected one in waveflow\."):
-        onnx_model(with_new(Shifted(8), "lapflow"))
+    for audio in (program.module()(mel, noise), in_onnx):
+        assert (audio - expected).abs().max() <= 1e-5
 
 
 def test_a_bijection_without_stages_says_what_it_lacks():

@@ -1,13 +1,12 @@
 """The forms of a network say what it says: streams, constants, few operators and ONNX."""
 
-import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 import waveflow.nets
 from tests.conftest import randomise
-from waveflow.export.builder import OnnxBuilder
-from waveflow.export.networks import network
+from tests.export.onnx_runtime import run_onnx
 from waveflow.inference.constant_folding import constant, fold_constants, fused
 from waveflow.nets import (
     BlockNetwork,
@@ -81,7 +80,6 @@ def test_conditioners(name, ratio, double):
         torch.testing.assert_close(rows, expected[0].T)
         for form in (constant, fused):
             torch.testing.assert_close(fold_constants(net, form)(x, context), expected)
-    in_onnx(net, expected, ratio, x=x, context=context)
 
 
 @pytest.mark.parametrize("name", CONTEXT_NETWORKS)
@@ -96,22 +94,41 @@ def test_context_networks(name, double):
         torch.testing.assert_close(pushed(stage, mel[0].T, mel[0].T), expected[0].T)
         for form in (constant, fused):
             torch.testing.assert_close(fold_constants(net, form)(mel), expected)
-    in_onnx(net, expected, 1, x=mel)
 
 
-def in_onnx(net, expected, ratio, **given):
-    builder = OnnxBuilder()
-    names = [
-        builder.input(name, ["batch", value.shape[1], f"steps of {name}"])
-        for name, value in given.items()
-    ]
-    plain = fold_constants(net, constant).eval().float()
-    value = network(plain, builder, names[0], names[-1], ratio)
-    dims = ["batch", expected.shape[1], "steps"]
-    model = builder.model(outputs={value: ("parameters", dims)}, metadata={})
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    inputs = {name: value.float().numpy() for name, value in given.items()}
-    (actual,) = session.run(None, inputs)
-    assert (torch.from_numpy(actual) - expected).abs().max() <= 1e-4
+class Together(nn.Module):
+    """Many networks as the one module that is traced."""
+
+    def __init__(self, networks):
+        super().__init__()
+        folded = [fold_constants(net, constant) for net in networks]
+        self.networks = nn.ModuleList(folded).eval().float().requires_grad_(False)
+
+    def forward(self, x, contexts, mel):
+        conditioners, encoders = self.networks[: len(contexts)], self.networks[len(contexts) :]
+        pairs = zip(conditioners, contexts, strict=True)
+        return [*[net(x, context) for net, context in pairs], *[net(mel) for net in encoders]]
+
+
+def test_all_are_traced_for_any_batch_and_length():
+    """As a torch program, and in ONNX Runtime."""
+    networks = [built(make) for make in (*CONDITIONERS.values(), *CONTEXT_NETWORKS.values())]
+    graph = Together(networks)
+
+    def given(batch, frames):
+        contexts = [torch.randn(batch, CONTEXT, frames) for _ in CONDITIONERS]
+        return torch.randn(batch, 2, 3 * frames), contexts, torch.randn(batch, 2, frames)
+
+    free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
+    shapes = free, [free] * len(CONDITIONERS), free
+    with torch.no_grad():
+        program = torch.export.export(graph, given(2, 5), dynamic_shapes=shapes)
+        x, contexts, mel = other = given(3, 7)
+        expected = graph(*other)
+        actual = {"torch": program.module()(*other)}
+    actual["onnx"] = run_onnx(program, [x, *contexts, mel], len(expected))
+    for form, results in actual.items():
+        for name, one, wanted in zip(
+            (*CONDITIONERS, *CONTEXT_NETWORKS), results, expected, strict=True
+        ):
+            assert (one - wanted).abs().max() <= 1e-5, (form, name)

@@ -324,15 +324,13 @@ class LongTermPredictor(Bijection, Durable):
             (..., kernel_size); and g, (..., 1). The convolution of weights and kernel is a, which
             begins with the lag ``shortest``.
         """
+        return _coefficients(correlation, *self._parts(parameters))
+
+    def _parts(self, parameters: Tensor) -> tuple[Tensor, ...]:
+        """Logits, the kernel divided by its norm if that is above 1, and the other numbers."""
         sizes = [len(self.lags), self.kernel_size, *[1] * len(_START)]
-        logits, kernel, voicing, sharpness, gain, gain_slope, voicing_slope = parameters.split(
-            sizes, dim=-1
-        )
-        weights = torch.softmax(logits + sharpness * correlation, dim=-1)
-        mean = (weights * correlation).sum(-1, keepdim=True)
-        strength = torch.sigmoid(voicing + voicing_slope * mean)
-        kernel = kernel / kernel.abs().sum(-1, keepdim=True).clamp_min(1)
-        return weights, strength * kernel, gain + gain_slope * mean
+        logits, kernel, *rest = parameters.split(sizes, dim=-1)
+        return logits, kernel / kernel.abs().sum(-1, keepdim=True).clamp_min(1), *rest
 
     def _correlation(self, low: Tensor) -> Tensor:
         """Normalised correlation of the newest ``window`` samples with those one lag earlier.
@@ -389,21 +387,58 @@ class ConstantLongTerm(LongTermPredictor):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """(batch, blocks * block), (batch, channels, frames) -> (batch, blocks * block)."""
-        parameters = self.network(context).permute(2, 0, 1)
-        count, batch = parameters.shape[:2]
-        blocks = z.reshape(batch, count, self.block).transpose(0, 1)
-        silence = z.new_zeros(batch, self.memory)
-        _, audio = self._scan(self._advance, silence, (blocks, parameters))
-        return audio.transpose(0, 1).reshape(batch, count * self.block)
+        logits, *rest = self._parts(self.network(context).mT)
+        before = functional.pad(torch.ones_like(rest[-1][:, 1:], dtype=torch.bool), (0, 0, 1, 0))
+        blocks = z.reshape(*before.shape[:2], self.block)
+        given = [x.flatten(0, 1)[:, None, None] for x in (before, blocks, logits.flip(2), *rest)]
+        _, audio = self._scan(self._block, z.new_zeros(1, 1, self.memory), given)
+        return audio.reshape(z.shape)
 
-    def _advance(self, past: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        # a scan refuses two views of one tensor, and a state whose strides change
-        past, audio = self.advance(past, *given)
-        dense = torch.contiguous_format
-        return past.clone(memory_format=dense), audio.clone(memory_format=dense)
+    def _block(self, past: Tensor, given: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """One block of one example, all (1, 1, size): past, and whether a block of the same example
+        comes before, z and the parts of the parameters.
+        """
+        before, z, *parts = given
+        past = torch.where(before, past, 0.0)
+        count, window = len(self.lags), self.window
+        recent = past[..., self.memory - self.correlated - LOW_PASS_TAPS + 1 :]
+        low = functional.conv1d(recent, self.low_pass[None, None])
+        newest = low[..., self.correlated - window :]
+        products = functional.conv1d(low[..., : window + count - 1], newest)
+        sums = functional.pad((low * low).cumsum(-1), (1, 0))
+        energy = (sums[..., window : window + count] - sums[..., :count]).clamp_min(0)
+        own = functional.conv1d(newest, newest)
+        correlation = products / (energy * own + FLOOR).sqrt()
+        weights, kernel, log_gain = _coefficients(correlation, *parts)
+        taps = functional.conv1d(weights, kernel, padding=self.kernel_size - 1)
+        for excitation in (z * log_gain.exp()).split(self.shortest, dim=2):
+            start = past.shape[2] - self.longest
+            seen = past[..., start : past.shape[2] - self.shortest + excitation.shape[2]]
+            past = torch.cat([past, excitation + functional.conv1d(seen, taps)], dim=2)
+        dense = torch.contiguous_format  # a scan refuses a state whose strides change
+        return past[..., self.block :].clone(memory_format=dense), past[..., self.memory :].clone(
+            memory_format=dense
+        )
 
     def constant(self) -> Bijection:
         return self
+
+
+def _coefficients(
+    correlation: Tensor,
+    logits: Tensor,
+    kernel: Tensor,
+    voicing: Tensor,
+    sharpness: Tensor,
+    gain: Tensor,
+    gain_slope: Tensor,
+    voicing_slope: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The results of ``LongTermPredictor.coefficients``."""
+    weights = torch.softmax(logits + sharpness * correlation, dim=-1)
+    mean = (weights * correlation).sum(-1, keepdim=True)
+    strength = torch.sigmoid(voicing + voicing_slope * mean)
+    return weights, strength * kernel, gain + gain_slope * mean
 
 
 def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> range:

@@ -3,7 +3,7 @@
 The file contains the whole synthesis in float32, for any batch and length: "mel" is
 (batch, n_mels, frames), natural log; "audio" is (batch, frames * hop_length). FORMAT is
 
-onnx: plain operators of opset 17, for ONNX Runtime and others. The metadata of the file describe
+onnx: plain operators of opset 18, for ONNX Runtime and others. The metadata of the file describe
 the mel that it reads. With --noise graph every run draws new noise, and sherpa-onnx loads the file
 as a "hifigan" vocoder. With --noise input the noise is the second input "noise",
 (batch, frames * hop_length), standard normal. Needs: pip install 'waveflow[onnx]'.

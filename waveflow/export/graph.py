@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SynthesisGraph(nn.Module):
-    """The computation of ``vocoder(mel)`` for tracing, without checks and random numbers.
+    """The computation of ``vocoder(mel)`` for tracing, without checks.
 
     Weight norm is folded into the weights and 1x1 convolutions are inverted once. Mel consistency
     is :class:`~waveflow.export.matrix_consistency.MatrixConsistency`, which needs no complex
@@ -60,17 +60,19 @@ class SynthesisGraph(nn.Module):
         self.temperature = float(synthesis.temperature)
         self.eval().requires_grad_(False).to("cpu", torch.float32)
 
-    def forward(self, mel: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, mel: Tensor, noise: Tensor | None = None) -> Tensor:
         """Synthesise.
 
         Args:
             mel: The mel, (batch, n_mels, frames).
-            noise: Standard normal noise, (batch, frames * hop_length).
+            noise: Standard normal noise, (batch, frames * hop_length); None draws it.
 
         Returns:
             audio, (batch, frames * hop_length).
         """
         batch, _, frames = mel.shape
+        if noise is None:
+            noise = torch.randn_like(mel.new_zeros(batch, frames * self.hop_length))
         steps = frames * (self.hop_length // self.groups)
         latent = (self.temperature * noise).reshape(batch, steps, self.groups).mT
         sample = self.bijection.inverse(latent, self.context_net(mel))

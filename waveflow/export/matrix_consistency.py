@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
 from waveflow.audio.mel import LogMel
-from waveflow.export.columns import Columns
+from waveflow.export.columns import Columns, Ends
 from waveflow.export.transform import grid_of, multiplicity_of, rows_of, transform
 
 
@@ -87,10 +87,10 @@ class MatrixLowBand(nn.Module):
         if not self.resamples:
             return cast(Tensor, self.step(audio, mel))
         blocks = mel.shape[2] * self.blocks
-        low = self.down_matrix @ self.down_columns.cut(audio, blocks)
+        low = self.down_matrix @ self.down_columns.cut(audio, blocks, self.down_columns.ends(audio))
         low = low.mT.reshape(low.shape[0], -1)
         change = self.step(low, mel) - low
-        change = self.up_matrix @ self.up_columns.cut(change, blocks)
+        change = self.up_matrix @ self.up_columns.cut(change, blocks, self.up_columns.ends(change))
         return audio + change.mT.reshape(change.shape[0], -1)
 
 
@@ -162,20 +162,31 @@ class MatrixStep(nn.Module):
         if not self.iterations:
             return audio
         mel = mel[:, self.bands]
-        share, hold = self.columns.share_and_hold(mel)
-        first = before = audio
-        for index in range(self.iterations):
-            extrapolated = audio if index == 0 else audio + MOMENTUM * (audio - before)
-            change = self.columns.lay_down(self._change(extrapolated, mel))
-            moved = extrapolated + share * change
-            before, audio = audio, moved + hold * (first - moved)
-        return audio
+        ends = self.columns.ends(audio)
+        share, hold = self.columns.share_and_hold(mel, ends)
 
-    def _change(self, audio: Tensor, mel: Tensor) -> Tensor:
+        def step(state: tuple[Tensor, Tensor], _: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+            extrapolated, before = state
+            change = self.columns.lay_down(self._change(extrapolated, mel, ends), ends)
+            moved = extrapolated + share * change
+            moved = moved + hold * (audio - moved)
+            return (moved + MOMENTUM * (moved - before), moved), share.new_zeros(())
+
+        if torch.compiler.is_exporting():  # one iteration is recorded, whatever their number
+            from torch._higher_order_ops.scan import scan  # slow to import
+
+            start, times = (audio.clone(), audio.clone()), share.new_zeros(self.iterations)
+            return cast(Tensor, scan(step, start, times)[0][1])
+        state = audio, audio
+        for _ in range(self.iterations):
+            state, _ = step(state, share)
+        return state[1]
+
+    def _change(self, audio: Tensor, mel: Tensor, ends: Ends) -> Tensor:
         """The change of every frame by the mel, (batch, size, frames)."""
         batch, _, frames = mel.shape
         rows, bins = self.second.shape[0], self.second.shape[1] // 2
-        columns = self.columns.cut(audio, frames) * self.columns.window
+        columns = self.columns.cut(audio, frames, ends) * self.columns.window
         columns = columns.reshape(batch, self.first.shape[1], -1)
         parts = (self.first @ columns).reshape(batch, rows, -1, frames)
         spectrum = self.second @ parts  # (batch, k_1, [real k_2, imaginary k_2], frames)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from waveflow.export.bijections import Context, inverse
-from waveflow.export.builder import OnnxBuilder
-from waveflow.export.consistency import consistency
-from waveflow.export.coupling import Data
+from waveflow.config import SynthesisConfig
 from waveflow.export.graph import SynthesisGraph
-from waveflow.export.networks import network
 from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.precision import full_precision
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 Noise = Literal["input", "graph"]
 
+OPSET = 18
+"""The version of the operators; ONNX Runtime reads it since 1.14 (2023)."""
+
+IR_VERSION = 8
+"""The version of the file format of that opset."""
+
 
 def onnx_model(
     vocoder: Vocoder,
@@ -35,7 +41,7 @@ def onnx_model(
     consistency: int | None = None,
     noise: Noise = "graph",
 ) -> onnx.ModelProto:
-    """The whole synthesis as one float32 graph of plain operators, opset 17.
+    """The whole synthesis as one float32 graph of plain operators, opset 18.
 
     Inputs, with dynamic batch and frames:
 
@@ -56,27 +62,85 @@ def onnx_model(
             noise that the graph draws.
 
     Raises:
-        ImportError: the package ``onnx`` is missing.
-        ValueError: a value out of range, or a vocoder with a part that has no ONNX form.
+        ImportError: the package ``onnx`` or ``onnxscript`` is missing.
+        ValueError: a value out of range.
     """
     _require_onnx()
     if noise not in ("input", "graph"):
         raise ValueError(f"expected noise 'input' or 'graph'; got {noise!r}")
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
-    graph = SynthesisGraph(vocoder, synthesis)
-    builder = OnnxBuilder()
-    mel = builder.input("mel", ["batch", vocoder.config.mel.n_mels, "frames"])
-    drawn = builder.input("noise", ["batch", "samples"]) if noise == "input" else None
-    audio = _synthesis(graph, builder, mel, drawn)
-    metadata = {
+    program = traced(vocoder, synthesis, noise)
+    model = to_onnx(program, ["mel", "noise"], ["audio"])
+    for value in (*model.graph.input, *model.graph.output):
+        first, *_, last = value.type.tensor_type.shape.dim
+        first.dim_param, last.dim_param = "batch", "frames" if value.name == "mel" else "samples"
+    about = {
         "model_type": "hifigan",
         "waveflow": __version__,
         "model": vocoder.config.model.name,
         "noise": noise,
-        **{name: str(value) for name, value in asdict(synthesis).items()},
-        **{name: str(value) for name, value in asdict(vocoder.config.mel).items()},
+        **asdict(synthesis),
+        **asdict(vocoder.config.mel),
     }
-    return builder.model(outputs={audio: ("audio", ["batch", "samples"])}, metadata=metadata)
+    for key, entry in about.items():
+        model.metadata_props.add(key=key, value=str(entry))
+    return model
+
+
+def to_onnx(
+    program: torch.export.ExportedProgram, inputs: list[str], outputs: list[str]
+) -> onnx.ModelProto:
+    """The checked ONNX model of a traced program.
+
+    Each constant is stored once, and nothing but the operators remains of the program: no names of
+    modules, and no lines of source files.
+
+    Args:
+        program: The program, traced from float32 tensors.
+        inputs: Names of the inputs.
+        outputs: Names of the outputs.
+
+    Raises:
+        ImportError: the package ``onnx`` or ``onnxscript`` is missing.
+    """
+    _require_onnx()
+    import onnx
+    import onnx_ir.passes.common as passes
+    from onnxscript.optimizer import fold_constants
+
+    with _quiet():
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            optimize=False,  # its search for patterns takes longer than all the rest
+            verbose=False,
+        )
+    assert exported is not None  # as it is without a path
+    graph = exported.model
+    passes.InlinePass()(graph)
+    fold_constants(graph)
+    for clean in (
+        passes.RemoveUnusedNodesPass(),
+        passes.RemoveUnusedFunctionsPass(),
+        passes.RemoveUnusedOpsetsPass(),
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.LiftSubgraphInitializersToMainGraphPass(),
+        passes.DeduplicateInitializersPass(size_limit=2**31),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+        passes.OutputFixPass(),
+        passes.NameFixPass(),
+        passes.ClearMetadataAndDocStringPass(),
+    ):
+        clean(graph)
+    model = exported.model_proto
+    model.ir_version, model.producer_name, model.producer_version = IR_VERSION, "waveflow", ""
+    model.graph.ClearField("value_info")
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def export_onnx(
@@ -128,48 +192,43 @@ def export_torch(
     """
     path = as_path(path)
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
-    graph = SynthesisGraph(vocoder, synthesis)
-    config = vocoder.config.mel
-    mel = torch.full((2, config.n_mels, 12), -5.0, dtype=torch.float32, device="cpu")
-    noise = mel.new_zeros(2, 12 * config.hop_length)
-    free = torch.export.Dim.DYNAMIC
-    with torch.no_grad(), full_precision(mel):
-        program = torch.export.export(
-            graph, (mel, noise), dynamic_shapes=({0: free, 2: free}, {0: free, 1: free})
-        )
     content = BytesIO()  # torch itself hides the error of a full disk
-    torch.export.save(program, content)
+    torch.export.save(traced(vocoder, synthesis, "input"), content)
     write_atomically(path, content.getbuffer())
 
 
-def _synthesis(graph: SynthesisGraph, builder: OnnxBuilder, mel: str, noise: str | None) -> str:
-    """The audio of a mel; without noise, the graph draws it."""
-    groups = graph.groups
-    if noise is None:
-        latent = _drawn(builder, mel, groups, graph.hop_length // groups)
-    else:
-        latent = builder.swap(builder.reshape(noise, 0, -1, groups))
-    latent = builder.op("Mul", latent, builder.constant(graph.temperature))
-    context = network(graph.context_net, builder, mel, "", 1)
-    sample = inverse(
-        graph.bijection,
-        builder,
-        Data(latent, groups, groups),
-        Context(context, graph.samples_per_context_step),
-    )
-    return consistency(graph.consistency, builder, sample.value, mel)
+def traced(
+    vocoder: Vocoder, synthesis: SynthesisConfig, noise: Noise
+) -> torch.export.ExportedProgram:
+    """The program of a graph for any batch and any number of frames."""
+    config, free = vocoder.config.mel, torch.export.Dim.DYNAMIC
+    mel = torch.full((2, config.n_mels, 12), -5.0, dtype=torch.float32, device="cpu")
+    given: tuple[Any, ...] = (mel, mel.new_zeros(2, 12 * config.hop_length))
+    shapes: tuple[Any, ...] = ({0: free, 2: free}, {0: free, 1: free})
+    if noise == "graph":
+        given, shapes = (mel, None), (shapes[0], None)
+    with torch.no_grad(), full_precision(mel):
+        graph = SynthesisGraph(vocoder, synthesis)
+        return torch.export.export(graph, given, dynamic_shapes=shapes)
 
 
-def _drawn(builder: OnnxBuilder, mel: str, groups: int, steps: int) -> str:
-    """A standard normal latent, (batch, groups, frames * steps)."""
-    shape = builder.op("Mul", builder.op("Shape", mel), builder.constant([1, 0, steps]))
-    shape = builder.op("Add", shape, builder.constant([0, groups, 0]))
-    zeros = builder.op("Expand", builder.constant(0.0), shape)
-    return builder.op("RandomNormalLike", zeros)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of packages that it does not need, and of its own code."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _require_onnx() -> None:
     try:
         import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError(f"this needs pip install 'waveflow[onnx]' ({error})") from error

@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from waveflow.nets.padded import PaddedConv1d
-from waveflow.nets.wavenet import Pointwise, gated, normalised
+from waveflow.nets.wavenet import Pointwise, conditioned, gated, normalised
 from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import SeparableTaps
@@ -93,13 +93,11 @@ class SeparableWaveNet(nn.Module):
         """
         hidden = self.start(x)
         conditions = self.condition(context).chunk(len(self.residual), dim=1)
-        ratio = x.shape[-1] // context.shape[-1]
         for depthwise, mixing, residual, condition in zip(
             self.depthwise, self.pointwise, self.residual, conditions, strict=True
         ):
-            if ratio > 1:
-                condition = condition.repeat_interleave(ratio, dim=-1)
-            hidden = hidden + residual(gated(mixing(depthwise(hidden)) + condition))
+            activation = conditioned(mixing(depthwise(hidden)), condition)
+            hidden = hidden + residual(gated(activation))
         return self.end(hidden)
 
     def stage(self, ratio: int) -> Stage:

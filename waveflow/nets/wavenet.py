@@ -99,14 +99,11 @@ class WaveNet(nn.Module):
         """
         hidden = self.start(x)
         conditions = self.condition(context).chunk(len(self.dilated), dim=1)
-        ratio = x.shape[-1] // context.shape[-1]
         total = torch.zeros_like(hidden)
         for dilated, residual_skip, condition in zip(
             self.dilated, self.residual_skip, conditions, strict=True
         ):
-            if ratio > 1:
-                condition = condition.repeat_interleave(ratio, dim=-1)
-            gate = gated(dilated(hidden) + condition)
+            gate = gated(conditioned(dilated(hidden), condition))
             update = residual_skip(gate)
             if update.shape[1] > self.channels:
                 hidden = hidden + update[:, : self.channels]
@@ -252,6 +249,12 @@ _NORMALISED: dict[type[nn.Module], type[nn.Module]] = {
     Pointwise: NormalisedPointwise,
 }
 """The class with weight norm for each class without."""
+
+
+def conditioned(activation: Tensor, condition: Tensor) -> Tensor:
+    """(batch, channels, steps) plus (batch, channels, steps / ratio), each for ``ratio`` steps."""
+    steps = activation.unflatten(2, (condition.shape[2], -1))
+    return (steps + condition[..., None]).flatten(2)
 
 
 def gated(activation: Tensor) -> Tensor:
