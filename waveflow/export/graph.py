@@ -50,7 +50,6 @@ class SynthesisGraph(nn.Module):
         self.context_net = fold_constants(single_copy(vocoder.context_net), constant)
         bijection = sharpened(single_copy(vocoder.flow.bijection), synthesis.sharpness)
         self.bijection = cast(Bijection, fold_constants(bijection, constant))
-        self.samples_per_context_step = self.hop_length // cast(int, vocoder.context_net.rate)
         self.consistency = MatrixConsistency(
             LogMel(mel).float(),
             iterations=synthesis.consistency,
