@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def _guarded(file: BinaryIO, classes: str) -> Any:
 
 _PARSERS = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(KeyError, IndexError, OverflowError),
+    *(pickle.UnpicklingError, KeyError, IndexError, AttributeError, OverflowError),
 )
 
 
@@ -126,9 +127,9 @@ def _read_row(file: BinaryIO, classes: str) -> Any:
         raise ValueError("a damaged file (storages are missing)")
     for key in keys:
         dtype, content = storages.content[key]
-        if source.number(8) * dtype.itemsize != len(content):
+        if int.from_bytes(source.read(8), "little") * dtype.itemsize != len(content):
             raise ValueError("a storage of another size than claimed")
-        content[:] = source.take(len(content))
+        content[:] = source.read(len(content))
     if not is_native("little"):
         _swap(storages)
     return saved
