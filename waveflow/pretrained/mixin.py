@@ -16,7 +16,7 @@ import torch
 from waveflow.config import VocoderConfig
 from waveflow.io.atomic import write_atomically
 from waveflow.io.budget import PARAMETERS
-from waveflow.io.paths import as_path
+from waveflow.io.paths import as_path, errors_begin_with
 from waveflow.precision import Durable
 from waveflow.pretrained import hub
 from waveflow.pretrained.card import model_card
@@ -199,11 +199,8 @@ class PretrainedMixin(Durable):
                 f"{path}: expected the weights of {CONFIG_FILE}, at most {most} parameters; "
                 f"got a file of {stored} bytes, which is too small"
             )
-        try:
-            with torch.device("cpu"):
-                vocoder = cls(config).float()
-        except ValueError as error:
-            raise ValueError(f"{folder / CONFIG_FILE}: {error}") from None
+        with errors_begin_with(folder / CONFIG_FILE), torch.device("cpu"):
+            vocoder = cls(config).float()
         fill(vocoder, path)
         return vocoder.eval()
 

@@ -65,6 +65,18 @@ class Storages:
         )
         return Storage(elements, self)
 
+    def use_byteorder(self, byteorder: str) -> None:
+        """Convert numbers from the byte order of the file, ``little`` or ``big``, to the machine's.
+
+        Raises:
+            ValueError: the byte order is unknown.
+        """
+        if byteorder not in ("little", "big"):
+            raise ValueError("an unknown byte order")
+        if byteorder != sys.byteorder:
+            for dtype, content in self.content.values():
+                np.frombuffer(content, f"u{dtype.itemsize}").byteswap(inplace=True)
+
     def spend(self, size: int) -> None:
         """Count the bytes of a new tensor.
 
@@ -105,9 +117,8 @@ def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     Raises:
         ValueError: the tensor exceeds the storage, or uses an element twice.
     """
-    if not isinstance(storage, Storage) or not (_indices(size) and _indices(stride)):
-        raise ValueError("a damaged pickle (no description of a tensor)")
-    if not _indices((offset,)) or len(size) != len(stride):
+    indices = _indices(size) and _indices(stride) and _indices((offset,))
+    if not isinstance(storage, Storage) or not indices or len(size) != len(stride):
         raise ValueError("a damaged pickle (no description of a tensor)")
     elements = storage.elements
     if 0 in size:
@@ -122,22 +133,6 @@ def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     tensor = elements[offset:].as_strided(tuple(size), tuple(stride))
     storage.owner.spend(tensor.nbytes)
     return tensor
-
-
-def swap_bytes(content: bytearray, dtype: torch.dtype) -> bytearray:
-    """The same numbers in the other byte order."""
-    return bytearray(np.frombuffer(content, f"u{dtype.itemsize}").byteswap().tobytes())
-
-
-def is_native(byteorder: str) -> bool:
-    """Whether ``byteorder`` is this machine's byte order.
-
-    Raises:
-        ValueError: ``byteorder`` is neither ``little`` nor ``big``.
-    """
-    if byteorder not in ("little", "big"):
-        raise ValueError("an unknown byte order")
-    return byteorder == sys.byteorder
 
 
 def _indices(values: Any) -> bool:
