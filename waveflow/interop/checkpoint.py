@@ -82,8 +82,8 @@ def _of_module(module: Record) -> Checkpoint:
     weights = _named(state_dict(module))
     upsampler = places(table_of(weights), "upsample", {})[0].name
     stride = attribute(module, *upsampler.split("."), "stride")
-    hop_length = stride[0] if isinstance(stride, tuple) and stride else None
-    hop_length = hop_length if type(hop_length) is int else None
+    first = stride[0] if isinstance(stride, tuple) and stride else None
+    hop_length = first if type(first) is int else None
     return Checkpoint(weights, module.name, True, hop_length=hop_length)
 
 

@@ -18,7 +18,7 @@ from waveflow.interop.families import FAMILIES, choose_family
 from waveflow.interop.nvidia import vocoder_from_state_dict
 from waveflow.io.atomic import errors_name, temporary_beside
 from waveflow.io.paths import as_path, errors_begin_with
-from waveflow.pretrained.storage import CONFIG_FILE, WEIGHTS_FILE
+from waveflow.pretrained.storage import CONFIG_FILE, FILES
 from waveflow.vocoder import Vocoder
 
 TOLERANCE = 1e-4
@@ -68,7 +68,7 @@ def import_checkpoint(
             the import differs from its checkpoint. Nothing is written then.
     """
     folder = as_path(folder)
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
+    for name in FILES:
         if (folder / name).exists():
             raise ValueError(f"{folder}: expected a folder without a vocoder; got one with {name}")
     checkpoint = open_checkpoint(path)

@@ -85,7 +85,9 @@ class PretrainedMixin(Durable):
         write_files(folder, self.config, self.state_dict(), dtype=dtype)
         name = repo_id or folder.resolve().name
         if model_card_kwargs is not None:
-            write_atomically(folder / CARD_FILE, self._card(name, model_card_kwargs).encode())
+            parameters = sum(weight.numel() for weight in self.parameters())
+            card = model_card(self.config, name=name, parameters=parameters, **model_card_kwargs)
+            write_atomically(folder / CARD_FILE, card.encode())
         if not push_to_hub:
             return None
         return self.push_to_hub(
@@ -203,7 +205,3 @@ class PretrainedMixin(Durable):
             vocoder = cls(config).float()
         fill(vocoder, path)
         return vocoder.eval()
-
-    def _card(self, name: str, arguments: Mapping[str, Any]) -> str:
-        parameters = sum(weight.numel() for weight in self.parameters())
-        return model_card(self.config, name=name, parameters=parameters, **arguments)

@@ -17,6 +17,8 @@ from waveflow.io.yaml import read_yaml, shortened
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
+FILES = (CONFIG_FILE, WEIGHTS_FILE)
+"""The files that make a folder a vocoder."""
 CARD_FILE = "README.md"
 _STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -56,7 +58,7 @@ def require_files(folder: Path) -> Path:
     Raises:
         FileNotFoundError: a file is missing.
     """
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
+    for name in FILES:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a folder with {name}; it is missing")
     return folder

@@ -38,14 +38,9 @@ def read_tensors(file: str | Path | BinaryIO, *, classes: str = "") -> Any:
         OSError: the file cannot be opened.
         ValueError: the file is damaged, or contains something other than data; names it.
     """
-    if not isinstance(file, str | Path):
-        return _guarded(file, classes)
-    with Path(file).open("rb") as opened, errors_begin_with(file):
-        return _guarded(opened, classes)
-
-
-def _guarded(file: BinaryIO, classes: str) -> Any:
-    """The object in a file; every error of the parsers becomes a ValueError."""
+    if isinstance(file, str | Path):
+        with Path(file).open("rb") as opened, errors_begin_with(file):
+            return read_tensors(opened, classes=classes)
     try:
         start = file.read(4)
         file.seek(0)

@@ -65,11 +65,7 @@ def shown(text: str) -> str:
 
 
 def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
-    made = {}
-    for pair in _list(pairs):
-        key, value = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
-        made[scalar(key)] = value
-    return made
+    return {scalar(key): value for key, value in map(_list, _list(pairs))}
 
 
 def _set(items: Any = ()) -> set[Any]:

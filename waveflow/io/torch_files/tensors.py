@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,14 +91,12 @@ class Storages:
             )
 
 
+@dataclass(slots=True, eq=False)
 class Storage:
     """The elements that tensors are views of; not a tensor itself, to allow no other operation."""
 
-    __slots__ = ("elements", "owner")
-
-    def __init__(self, elements: Tensor, owner: Storages):
-        self.elements = elements
-        self.owner = owner
+    elements: Tensor
+    owner: Storages
 
     def part(self, offset: Any, count: Any) -> Storage:
         """``count`` elements from ``offset`` on.
