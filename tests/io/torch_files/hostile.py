@@ -137,6 +137,9 @@ def odd_pickles():
         "keys of pairs": program(b"}(" + pairs + b"Nu"),
         "element of pairs": program(b"\x8f(" + pairs + b"\x90"),
         "set of pairs": program(name("builtins", "set"), pairs + b"\x85\x85R"),
+        "long keys": program(
+            b"}", 2 * (text("k" * 2**22) + b"\x94"), b"00h\x00Ns", b"h\x01Ns" * 200_000
+        ),
         "key of a list": program(b"}]Ns"),
         "key too large": program(b"}\x8a\x10" + b"\x7f" * 16 + b"Ns"),
         "large integer": program(b"\x8a\xff" + b"\x7f" * 255),

@@ -112,9 +112,11 @@ def _read_row(file: BinaryIO, classes: str) -> Any:
     Machine(source).run()  # sizes of C's types, on the machine that saved
     saved = Machine(source, partial(_by_id, storages), classes).run()
     keys = Machine(source).run()
-    if type(keys) is not list or not all(type(key) is str for key in keys):
+    if type(keys) is not list or not all(
+        type(key) is str and key in storages.content for key in keys
+    ):
         raise ValueError("a damaged file (no list of storages)")
-    if len(keys) != len(storages.content) or {*keys} != {*storages.content}:
+    if not len(keys) == len({*keys}) == len(storages.content):
         raise ValueError("a damaged file (storages are missing)")
     for key in keys:
         dtype, content = storages.content[key]

@@ -70,7 +70,8 @@ class Machine(pickle._Unpickler):
         """The value of the pickle.
 
         Raises:
-            Exception: the pickle is damaged, or contains something other than data.
+            ValueError: the pickle contains something other than data.
+            Exception: the pickle is damaged.
         """
         value = self.load()
         if isinstance(value, Name):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from waveflow.io.torch_files.tensors import STORAGES, strided
+from waveflow.io.torch_files.tensors import LONGEST_KEY, STORAGES, strided
 
 _LONGEST = 128
 """Longest name of a module or of an object in it; longer ones are cut, and so unknown."""
@@ -86,10 +86,15 @@ def _list(items: Any) -> list[Any] | tuple[Any, ...]:
 
 
 def scalar(key: Any) -> Any:
-    """Check that a key or an element of a set has a type with a cheap, harmless hash."""
-    small = type(key) is not int or -(2**63) <= key < 2**64
-    if type(key) not in (str, bytes, int, float, bool, type(None)) or not small:
-        raise ValueError(f"a damaged pickle (a key of type {type(key).__name__})")
+    """Check that a key or an element of a set is cheap to hash and to compare."""
+    if isinstance(key, str | bytes):
+        cheap = len(key) <= LONGEST_KEY
+    elif type(key) is int:
+        cheap = -(2**63) <= key < 2**64
+    else:
+        cheap = type(key) in (float, bool, type(None))
+    if not cheap:
+        raise ValueError(f"a damaged pickle (a long key, or one of type {type(key).__name__})")
     return key
 
 

@@ -27,6 +27,9 @@ STORAGES = {
 }
 """The supported element types, by torch's names of their storages."""
 
+LONGEST_KEY = 2**10
+"""Longest key: a pickle can look up a key a million times."""
+
 
 class Storages:
     """The storages of one file, each made once.
@@ -48,7 +51,8 @@ class Storages:
         Raises:
             ValueError: there is no such storage, or it has another type or size.
         """
-        if not isinstance(dtype, torch.dtype) or type(key) is not str or type(count) is not int:
+        named = type(key) is str and len(key) <= LONGEST_KEY
+        if not isinstance(dtype, torch.dtype) or not named or type(count) is not int:
             raise ValueError("a damaged pickle (no description of a storage)")
         size = count * dtype.itemsize
         if key not in self.content:
