@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from waveflow.audio.mel import MelConfig
 from waveflow.checks import tensor, whole_numbers
+from waveflow.interop import mels
 from waveflow.interop.convention import MelConvention
-from waveflow.interop.mels import convention, converter, lag
 from waveflow.noise import checked_seed
 from waveflow.precision import single_or_better, uncompiled
 from waveflow.vocoder import Vocoder
@@ -52,13 +52,15 @@ class Adapter(nn.Module):
     ):
         super().__init__()
         own = vocoder.config.mel
-        source = _bands_first(own if convention is None else convention)
+        source = replace(
+            mels.convention(own if convention is None else convention), frames_first=False
+        )
         self.vocoder = vocoder
         vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
         self.seed = None if seed is None else checked_seed(seed)
         self.temperature, self.consistency = temperature, consistency
-        self._convert = converter(source, own, allow=("center", *allow))
-        self._lag = lag(source, own)
+        self._convert = mels.converter(source, own, allow=("center", *allow))
+        self._lag = mels.lag(source, own)
 
     def remove_weight_norm(self) -> None:
         """Do nothing: synthesis folds weight norm itself, and the vocoder keeps its weights."""
@@ -212,8 +214,3 @@ class AsTorchaudio(Adapter):
         if lengths is not None and not isinstance(lengths, Tensor):
             lengths = torch.tensor(whole_numbers(lengths, "lengths"), device=audio.device)
         return audio, None if lengths is None else lengths * self.hop_length
-
-
-def _bands_first(source: str | MelConvention | MelConfig) -> MelConvention:
-    """The convention with the axes (n_mels, frames), because the adapters order the axes."""
-    return replace(convention(source), frames_first=False)

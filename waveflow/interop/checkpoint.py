@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from waveflow.audio.mel import MelConfig
@@ -17,8 +15,9 @@ from waveflow.interop.families import FAMILIES, class_pattern, is_unused, places
 from waveflow.interop.modules import attribute, state_dict, unwrapped
 from waveflow.interop.nemo import mel_of_config
 from waveflow.interop.nemo_archive import is_archive, read_archive
-from waveflow.io.paths import as_path
+from waveflow.io.paths import as_path, errors_begin_with
 from waveflow.io.torch_files import Record, read_tensors
+from waveflow.pretrained.storage import read_safetensors
 
 _FIRST = "upsample.weight"
 
@@ -55,57 +54,50 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         ValueError: the file is damaged, or has no WaveGlow.
     """
     path = as_path(path)
-    if path.suffix.lower() == ".safetensors":
-        return Checkpoint(_named(path, _safetensors(path)))
-    if is_archive(path):
-        config, saved = read_archive(path)
-        try:
-            mel, odd = mel_of_config(config)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        note = f"its mels have {', '.join(odd)}, which waveflow does not support" if odd else None
-        if mel is None:
-            note = "its configuration does not give the mel sizes as numbers; assuming nvidia-22k"
-        return Checkpoint(
-            _named(path, _state_dict_of(path, saved)), identified=True, mel=mel, note=note
-        )
-    saved = read_tensors(path, classes=class_pattern(*FAMILIES))
-    module = saved.get("model") if isinstance(saved, dict) else saved
-    if isinstance(module, Record):
-        module = unwrapped(module)
-        try:
-            weights = state_dict(module)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-        weights = _named(path, weights)
-        upsampler = places(table_of(weights), "upsample", {})[0].name
-        hop_length = attribute(module, *upsampler.split("."), "stride")
-        hop_length = hop_length[0] if isinstance(hop_length, tuple) and hop_length else None
-        hop_length = hop_length if type(hop_length) is int else None
-        return Checkpoint(weights, module.name, True, hop_length=hop_length)
-    identified = isinstance(saved, dict) and isinstance(saved.get("config"), dict)
-    return Checkpoint(_named(path, _state_dict_of(path, saved)), identified=identified)
+    with errors_begin_with(path):
+        if path.suffix.lower() == ".safetensors":
+            return Checkpoint(_named(read_safetensors(path)))
+        if is_archive(path):
+            return _of_archive(*read_archive(path))
+        with path.open("rb") as file:
+            saved = read_tensors(file, classes=class_pattern(*FAMILIES))
+        module = saved.get("model") if isinstance(saved, dict) else saved
+        if isinstance(module, Record):
+            return _of_module(unwrapped(module))
+        identified = isinstance(saved, dict) and isinstance(saved.get("config"), dict)
+        return Checkpoint(_named(_state_dict_of(saved)), identified=identified)
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: expected safetensors; got a damaged file ({reason})") from None
+def _of_archive(config: Any, saved: Any) -> Checkpoint:
+    """The model of a ``.nemo`` archive."""
+    mel, odd = mel_of_config(config)
+    note = f"its mels have {', '.join(odd)}, which waveflow does not support" if odd else None
+    if mel is None:
+        note = "its configuration does not give the mel sizes as numbers; assuming nvidia-22k"
+    return Checkpoint(_named(_state_dict_of(saved)), identified=True, mel=mel, note=note)
 
 
-def _state_dict_of(path: Path, saved: Any) -> Mapping[Any, Any]:
+def _of_module(module: Record) -> Checkpoint:
+    """A model that was saved whole."""
+    weights = _named(state_dict(module))
+    upsampler = places(table_of(weights), "upsample", {})[0].name
+    stride = attribute(module, *upsampler.split("."), "stride")
+    first = stride[0] if isinstance(stride, tuple) and stride else None
+    hop_length = first if type(first) is int else None
+    return Checkpoint(weights, module.name, True, hop_length=hop_length)
+
+
+def _state_dict_of(saved: Any) -> Mapping[Any, Any]:
     """The state dict in a saved object, which may be the state of a training."""
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(saved, dict) and isinstance(saved.get(key), dict):
             saved = saved[key]
     if not isinstance(saved, dict):
-        raise ValueError(f"{path}: expected a checkpoint of WaveGlow; got {type(saved).__name__}")
+        raise ValueError(f"expected a checkpoint of WaveGlow; got {type(saved).__name__}")
     return saved
 
 
-def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
+def _named(weights: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The tensors of the WaveGlow, without the prefixes of wrappers."""
     names = [name for name in weights if isinstance(name, str)]
     tables = [family.names for family in FAMILIES.values()]
@@ -113,7 +105,7 @@ def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
     anchors = list(filter(None, map(re.compile(rf"(?s:(.*?\.)??({ends}))").fullmatch, names)))
     if len(anchors) != 1 or len(names) != len(weights):
         raise ValueError(
-            f"{path}: expected a checkpoint of WaveGlow, with one {_FIRST}; got "
+            f"expected a checkpoint of WaveGlow, with one {_FIRST}; got "
             f"{len(anchors)} of them among {len(weights)} names"
         )
     prefix = anchors[0][1] or ""
@@ -122,5 +114,5 @@ def _named(path: Path, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
         if name.startswith(prefix):
             named[name.removeprefix(prefix)] = weights[name]
         elif not is_unused(name):
-            raise ValueError(f"{path}: expected only names of a WaveGlow; got {name[:80]!r}")
+            raise ValueError(f"expected only names of a WaveGlow; got {name[:80]!r}")
     return named

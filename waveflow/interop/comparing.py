@@ -14,9 +14,8 @@ from waveflow.config import WaveGlowConfig
 from waveflow.interop.families import family_of
 from waveflow.interop.reference import READ_FAMILIES, Reference
 from waveflow.interop.weights import Weights
+from waveflow.pretrained.storage import WEIGHTS_FILE
 from waveflow.vocoder import Vocoder
-
-_WEIGHTS = "model.safetensors"
 
 
 def compare(
@@ -34,7 +33,7 @@ def compare(
         an arbitrary, fixed input, each relative to the largest value if that is above 1.
     """
     vocoder = Vocoder.from_pretrained(folder).double()
-    vocoder.load_state_dict(load_file(Path(folder) / _WEIGHTS))  # float64 is not rounded
+    vocoder.load_state_dict(load_file(Path(folder) / WEIGHTS_FILE))  # float64 is not rounded
     config, mel_config = vocoder.config.model, vocoder.config.mel
     if not isinstance(config, WaveGlowConfig):
         raise ValueError(f"{folder}: expected a waveglow; got a {config.name}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +16,15 @@ from waveflow.interop.checkpoint import Checkpoint, open_checkpoint
 from waveflow.interop.comparing import compare
 from waveflow.interop.families import FAMILIES, choose_family
 from waveflow.interop.nvidia import vocoder_from_state_dict
-from waveflow.io.atomic import errors_name, temporary_affixes
-from waveflow.io.paths import as_path
+from waveflow.io.atomic import errors_name, temporary_beside
+from waveflow.io.paths import as_path, errors_begin_with
+from waveflow.pretrained.storage import CONFIG_FILE, FILES
 from waveflow.vocoder import Vocoder
 
 TOLERANCE = 1e-4
 """Largest difference between a checkpoint and its import in float64, relative to the largest value
 if that is above 1. An exact import is below 1e-5."""
 
-_CONFIG, _WEIGHTS = "config.yaml", "model.safetensors"
 _TEMPERATURE = 0.6
 
 
@@ -69,14 +68,12 @@ def import_checkpoint(
             the import differs from its checkpoint. Nothing is written then.
     """
     folder = as_path(folder)
-    for name in (_CONFIG, _WEIGHTS):
+    for name in FILES:
         if (folder / name).exists():
             raise ValueError(f"{folder}: expected a folder without a vocoder; got one with {name}")
     checkpoint = open_checkpoint(path)
-    try:
+    with errors_begin_with(path):
         family, vocoder = _converted(checkpoint, family, mel)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
     if checkpoint.note is not None and mel is None:
         warnings.warn(f"{path}: {checkpoint.note}", stacklevel=2)
     with _atomic_folder(folder) as temporary:
@@ -121,20 +118,15 @@ def _atomic_folder(folder: Path) -> Iterator[Path]:
     Other files in ``folder`` stay.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    prefix = "".join(temporary_affixes(folder.name))
-    temporary: Path | None = None
-    try:
-        with errors_name(folder, prefix):
-            temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
+    temporary = temporary_beside(folder)
+    with errors_name(folder, temporary):
+        temporary.mkdir()
+        try:
             yield temporary
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o777 & ~umask)  # mkdtemp makes a private folder
             if not folder.exists():
                 temporary.rename(folder)
                 return
-            for path in sorted(temporary.iterdir(), key=lambda path: path.name == _CONFIG):
+            for path in sorted(temporary.iterdir(), key=lambda path: path.name == CONFIG_FILE):
                 os.replace(path, folder / path.name)  # the config last: without it, no vocoder
-    finally:
-        if temporary is not None:
+        finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -114,12 +114,13 @@ def convert(
     ValueError: mel: espnet-22k cannot become hifigan-22k: f_min 80.0, expected 0.0; ...
 
     """
-    one, other = _pair(source, target, allow)
+    converted = converter(source, target, allow=allow)(mel)
+    one = convention(source)
     log_mel = one.read(mel)
     for example in log_mel.reshape(-1, *log_mel.shape[-2:]):
         if (reason := diagnose_mel(example, front_end(one.front_end))) is not None:
             warnings.warn(reason, MelWarning, stacklevel=2)
-    return _written(log_mel, other)
+    return converted
 
 
 def converter(
@@ -133,16 +134,6 @@ def converter(
     Raises:
         ValueError: the conventions cannot be converted; names the fields that differ.
     """
-    one, other = _pair(source, target, allow)
-    return partial(_converted, one, other)
-
-
-def _pair(
-    source: str | MelConvention | MelConfig,
-    target: str | MelConvention | MelConfig,
-    allow: Sequence[str],
-) -> tuple[MelConvention, MelConvention]:
-    """Both conventions, checked that the first can be converted to the second."""
     one, other = convention(source), convention(target)
     allow = todays_names(MelConfig, allow)
     faults = "; ".join(
@@ -155,15 +146,11 @@ def _pair(
             f"mel: {_name(source)} cannot become {_name(target)}: {faults}. No arithmetic converts "
             "one to the other: use a vocoder of that convention, or compute the mel from audio"
         )
-    return one, other
+    return partial(_converted, one, other)
 
 
 def _converted(one: MelConvention, other: MelConvention, mel: Tensor) -> Tensor:
-    return _written(one.read(mel), other)
-
-
-def _written(log_mel: Tensor, other: MelConvention) -> Tensor:
-    return other.write(log_mel.clamp_min(math.log(other.front_end.clamp)))
+    return other.write(one.read(mel).clamp_min(math.log(other.front_end.clamp)))
 
 
 def _name(value: object) -> str:

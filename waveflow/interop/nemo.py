@@ -35,11 +35,10 @@ def mel_of_config(config: Any) -> tuple[MelConfig | None, list[str]]:
     if not all(type(numbers[name]) is int and numbers[name] <= 2**16 * 3 for name in whole):
         raise ValueError("model_config.yaml: expected a mel of usual sizes in whole numbers")
     mel = replace(MelConfig.named("nvidia-22k"), **numbers)
-    different = {name: given.get(name, fine) for name, fine in _USUAL.items()}
     odd = [
-        f"{name} {_short(value)}"
-        for name, value in different.items()
-        if value != _USUAL[name] and (value or _USUAL[name])
+        f"{name} {_short(given[name])}"
+        for name, usual in _USUAL.items()
+        if given.get(name, usual) != usual and (given[name] or usual)
     ]
     return mel, odd
 

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 import yaml
 
 from waveflow.io.budget import NEMO_ARCHIVE
+from waveflow.io.paths import errors_begin_with
 from waveflow.io.torch_files import read_tensors
 
 _CONFIG, _WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 _LARGEST_CONFIG = 2**16
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError)
 
 
 def is_archive(path: Path) -> bool:
@@ -40,21 +42,16 @@ def read_archive(path: Path) -> tuple[Any, Any]:
         with path.open("rb") as file, tarfile.open(fileobj=_plain(file, limit), mode="r|") as tar:
             members = _members(tar, {_CONFIG: _LARGEST_CONFIG, _WEIGHTS: limit})
     except _DAMAGED as error:
-        raise ValueError(f"{path}: expected a .nemo archive; got {_reason(error)}") from None
+        raise ValueError(f"expected a .nemo archive; got {_reason(error)}") from None
     for name in (_CONFIG, _WEIGHTS):
         if name not in members:
-            raise ValueError(f"{path}: expected a .nemo archive; got one without {name}")
+            raise ValueError(f"expected a .nemo archive; got one without {name}")
     try:
         config = yaml.safe_load(members[_CONFIG])
     except Exception:  # its constructors raise any type of error
-        raise ValueError(f"{path}: expected YAML in {_CONFIG}; got another format") from None
-    try:
+        raise ValueError(f"expected YAML in {_CONFIG}; got another format") from None
+    with errors_begin_with(_WEIGHTS):
         return config, read_tensors(BytesIO(members[_WEIGHTS]))
-    except ValueError as error:
-        raise ValueError(f"{path}: {_WEIGHTS}: {error}") from None
-
-
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError)
 
 
 class _Bounded:

@@ -86,7 +86,7 @@ def _sizes(weights: Weights, mel: MelConfig, *, swap_odd: bool) -> WaveGlowConfi
             f"steps; got {layers} layers of kernel {kernel_size}"
         )
     # checks the width against a tensor that has it
-    weights.require_shape("WN.0.cond_layer.bias", (2 * channels * layers,))
+    weights.take("WN.0.cond_layer.bias", (2 * channels * layers,))
     return WaveGlowConfig(
         groups=sizes[0],
         flows=flows,

@@ -58,11 +58,6 @@ class Weights:
         """The shape of the weight of a canonical layer."""
         return self.shape(f"{name}.{self._spelling(self._places(name)[0].name)[-1]}", 3)
 
-    def require_shape(self, name: str, shape: tuple[int, ...]) -> None:
-        """Raise ValueError if a canonical tensor has another shape."""
-        for place, rows in self._parts(name, shape):
-            self._rows(place, rows)
-
     def take(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """Take a canonical tensor of this shape with finite numbers, converted to ``dtype``."""
         return _joined([self._take(*part) for part in self._parts(name, shape)])

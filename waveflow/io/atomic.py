@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import re
-import tempfile
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -35,21 +35,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise IsADirectoryError(errno.EISDIR, "expected a file to write; got a folder", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: expected the folder {path.parent} to exist")
-    prefix, suffix = temporary_affixes(path.name)
-    temporary: Path | None = None
-    try:
-        with errors_name(path, prefix):
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=suffix)
-            os.close(handle)
-            temporary = Path(name)
+    temporary = temporary_beside(path)
+    with errors_name(path, temporary):
+        temporary.touch(exist_ok=False)
+        try:
             yield temporary
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # mkstemp makes a private file
             _flush_to_disk(temporary)
             os.replace(temporary, path)
-    finally:
-        if temporary is not None:
+        finally:
             temporary.unlink(missing_ok=True)
 
 
@@ -59,12 +52,19 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
         temporary.write_bytes(content)
 
 
-def temporary_affixes(name: str) -> tuple[str, str]:
-    """Start and end of a temporary name for a file or folder; eight characters are between them.
+def temporary_beside(path: Path) -> Path:
+    """A new path for a temporary file or folder beside ``path``.
 
-    The temporary name is hidden, has the same suffix, and is not too long if ``name`` is not.
+    Its name is hidden, has the same suffix, and is not too long if that of ``path`` is not.
+    """
+    start, suffix = _affixes(path.name)
+    return path.parent / f"{start}{secrets.token_hex(4)}{suffix}"
 
-    >>> temporary_affixes("speech.wav")
+
+def _affixes(name: str) -> tuple[str, str]:
+    """Start and end of a temporary name; eight characters are between them.
+
+    >>> _affixes("speech.wav")
     ('.speech-', '.wav')
     """
     stem, suffix = os.path.splitext(name)
@@ -76,12 +76,8 @@ def temporary_affixes(name: str) -> tuple[str, str]:
 
 
 @contextmanager
-def errors_name(target: Path, prefix: str) -> Iterator[None]:
-    """In errors of the system, replace the name of a temporary file or folder by its final name.
-
-    Args:
-        target: final path of the temporary file or folder.
-        prefix: start of the temporary name, in the same folder.
+def errors_name(target: Path, temporary: Path) -> Iterator[None]:
+    """In errors of the system, replace the path of a temporary file or folder by its final path.
 
     Raises:
         OSError: the error of the body, with the path of the target or of a file in it.
@@ -91,14 +87,14 @@ def errors_name(target: Path, prefix: str) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:
             raise  # not an error of the system
-        rest = ""
+        named = target
         if error.filename is not None:
-            folder = os.path.abspath(target.parent)
-            place = os.path.relpath(os.path.abspath(os.fsdecode(error.filename)), folder)
-            first, _, rest = place.partition(os.sep)
-            if not first.startswith(prefix):
+            place, hidden = (
+                Path(os.path.abspath(os.fsdecode(path))) for path in (error.filename, temporary)
+            )
+            if not place.is_relative_to(hidden):
                 raise  # about another file
-        named = target / rest if rest else target
+            named = target / place.relative_to(hidden)
         raise OSError(error.errno, error.strerror, str(named)) from error
 
 
@@ -115,7 +111,7 @@ def remove_leftovers(paths: Iterable[str | Path]) -> int:
     """
     affixes: dict[Path, set[tuple[str, str]]] = defaultdict(set)
     for path in map(Path, paths):
-        affixes[path.parent].add(temporary_affixes(path.name))
+        affixes[path.parent].add(_affixes(path.name))
     removed = 0
     for folder, wanted in affixes.items():
         for name in os.listdir(folder) if folder.is_dir() else []:

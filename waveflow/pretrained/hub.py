@@ -5,24 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from waveflow.pretrained.storage import (
     CARD_FILE,
     CONFIG_FILE,
+    FILES,
     WEIGHTS_FILE,
     read_config,
     require_files,
 )
 
+_BUNDLED = Path(__file__).parent
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def bundled() -> list[str]:
     """Names of the bundled vocoders."""
-    return sorted(path.parent.name for path in _pretrained().glob(f"*/{CONFIG_FILE}"))
+    return sorted(path.parent.name for path in _BUNDLED.glob(f"*/{CONFIG_FILE}"))
 
 
 def find(
@@ -63,7 +64,7 @@ def find(
         if value == "":
             raise ValueError(f"{name}: expected a name, a path or None; got an empty string")
     if isinstance(name_or_folder, str) and name_or_folder in bundled():
-        return require_files(_pretrained() / name_or_folder)
+        return require_files(_BUNDLED / name_or_folder)
     if name_or_folder != "" and Path(name_or_folder).is_dir():
         return require_files(Path(name_or_folder))
     if not isinstance(name_or_folder, str) or not _HUB_ID.fullmatch(name_or_folder):
@@ -148,10 +149,6 @@ def upload(
     return str(commit)
 
 
-def _pretrained() -> Path:
-    return Path(str(files("waveflow.pretrained")))
-
-
 def _hub(repo_id: str) -> Any:
     """The package huggingface_hub, imported only for ids."""
     try:
@@ -171,7 +168,7 @@ def _cached(repo_id: str, *, revision: str | None, cache_dir: str | Path) -> Pat
             _hub(repo_id).try_to_load_from_cache(
                 repo_id, name, cache_dir=cache_dir, revision=revision
             )
-            for name in (CONFIG_FILE, WEIGHTS_FILE)
+            for name in FILES
         ]
     if not all(isinstance(path, str) for path in paths):
         return None
@@ -186,7 +183,7 @@ def _download(
     with _errors_of_python(repo_id):
         info = hub.HfApi().model_info(repo_id, revision=revision, token=token)
     names = {sibling.rfilename for sibling in info.siblings or ()}
-    missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE) if name not in names]
+    missing = [name for name in FILES if name not in names]
     if missing:
         raise ValueError(
             f"{repo_id}: expected a waveflow vocoder on the hub; got a repository without "

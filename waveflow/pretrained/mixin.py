@@ -16,7 +16,7 @@ import torch
 from waveflow.config import VocoderConfig
 from waveflow.io.atomic import write_atomically
 from waveflow.io.budget import PARAMETERS
-from waveflow.io.paths import as_path
+from waveflow.io.paths import as_path, errors_begin_with
 from waveflow.precision import Durable
 from waveflow.pretrained import hub
 from waveflow.pretrained.card import model_card
@@ -85,7 +85,9 @@ class PretrainedMixin(Durable):
         write_files(folder, self.config, self.state_dict(), dtype=dtype)
         name = repo_id or folder.resolve().name
         if model_card_kwargs is not None:
-            write_atomically(folder / CARD_FILE, self._card(name, model_card_kwargs).encode())
+            parameters = sum(weight.numel() for weight in self.parameters())
+            card = model_card(self.config, name=name, parameters=parameters, **model_card_kwargs)
+            write_atomically(folder / CARD_FILE, card.encode())
         if not push_to_hub:
             return None
         return self.push_to_hub(
@@ -199,14 +201,7 @@ class PretrainedMixin(Durable):
                 f"{path}: expected the weights of {CONFIG_FILE}, at most {most} parameters; "
                 f"got a file of {stored} bytes, which is too small"
             )
-        try:
-            with torch.device("cpu"):
-                vocoder = cls(config).float()
-        except ValueError as error:
-            raise ValueError(f"{folder / CONFIG_FILE}: {error}") from None
+        with errors_begin_with(folder / CONFIG_FILE), torch.device("cpu"):
+            vocoder = cls(config).float()
         fill(vocoder, path)
         return vocoder.eval()
-
-    def _card(self, name: str, arguments: Mapping[str, Any]) -> str:
-        parameters = sum(weight.numel() for weight in self.parameters())
-        return model_card(self.config, name=name, parameters=parameters, **arguments)

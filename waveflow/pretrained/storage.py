@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from waveflow.config import VocoderConfig
 from waveflow.io.atomic import write_atomically
+from waveflow.io.paths import errors_begin_with
 from waveflow.io.yaml import read_yaml, shortened
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "model.safetensors"
+FILES = (CONFIG_FILE, WEIGHTS_FILE)
+"""The files that make a folder a vocoder."""
 CARD_FILE = "README.md"
 _STORED = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -55,7 +58,7 @@ def require_files(folder: Path) -> Path:
     Raises:
         FileNotFoundError: a file is missing.
     """
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
+    for name in FILES:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder}: expected a folder with {name}; it is missing")
     return folder
@@ -68,10 +71,24 @@ def read_config(path: Path) -> VocoderConfig:
         ValueError: the file is not a config; names the file.
     """
     values = read_yaml(path)
-    try:
+    with errors_begin_with(path):
         return VocoderConfig.from_dict(values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read names and tensors.
+
+    Raises:
+        OSError: the file cannot be opened.
+        ValueError: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except OSError:
+        raise
+    except Exception as error:  # parsers raise any type of error on damaged or hostile files
+        reason = shortened(error)
+        raise ValueError(f"expected safetensors; got a damaged file ({reason})") from None
 
 
 def fill(module: nn.Module, path: Path) -> None:
@@ -81,25 +98,18 @@ def fill(module: nn.Module, path: Path) -> None:
         ValueError: the file is damaged, or its weights do not fit or are not finite; names the
             file.
     """
-    try:
-        weights = load_file(path)
-    except Exception as error:  # parsers raise any type of error on damaged or hostile files
-        if isinstance(error, OSError):
-            raise
-        raise ValueError(
-            f"{path}: expected safetensors; got a damaged file ({shortened(error)})"
-        ) from None
     own = module.state_dict()
-    for name, value in weights.items():
-        kind = own[name].dtype if name in own else value.dtype
-        stored = _STORED if kind.is_floating_point else (kind,)
-        if value.dtype not in stored:
-            raise ValueError(f"{path}: expected {name} as {kind}; got {value.dtype}")
-        if not value.isfinite().all():
-            raise ValueError(f"{path}: expected finite weights; got NaN or infinity in {name}")
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path}: the weights do not fit {CONFIG_FILE}: {shortened(error)}"
-        ) from None
+    with errors_begin_with(path):
+        weights = read_safetensors(path)
+        for name, value in weights.items():
+            kind = own[name].dtype if name in own else value.dtype
+            stored = _STORED if kind.is_floating_point else (kind,)
+            if value.dtype not in stored:
+                raise ValueError(f"expected {name} as {kind}; got {value.dtype}")
+            if not value.isfinite().all():
+                raise ValueError(f"expected finite weights; got NaN or infinity in {name}")
+        try:
+            module.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = shortened(error)
+            raise ValueError(f"the weights do not fit {CONFIG_FILE}: {reason}") from None

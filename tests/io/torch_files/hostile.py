@@ -13,7 +13,17 @@ from pathlib import Path
 import torch
 
 from tests.interop.reference_forms import NEMO_CONFIG
-from tests.io.torch_files.by_hand import archive, name, program, row, saved, storage, tensor, text
+from tests.io.torch_files.by_hand import (
+    archive,
+    name,
+    number,
+    program,
+    row,
+    saved,
+    storage,
+    tensor,
+    text,
+)
 
 
 class Calls:
@@ -96,12 +106,16 @@ NAMES = [  # module and attribute that would be found by a careless look-up
 def odd_pickles():
     """Pickles that use the machine against itself, name and content."""
     system, touch = name("os", "system"), b"(" + text("touch x") + b"t"
+    pairs = b")" + b"".join(b"\x94h" + bytes([index]) + b"\x86" for index in range(60))
     ordered = name("collections", "OrderedDict")
     return {
         **{f"name {'.'.join(words)}": _called(*words, "touch x") for words in NAMES},
         "build on a name": program(ordered, b"}", text("x"), text("y"), b"sb"),
         "build slots": program(ordered, b")RN}", text("__class__"), text("y"), b"s\x86b"),
         "build a tensor": program(tensor((2,), (1,)), b"(" + storage() + b"K\x00)tb"),
+        "enlarge a tensor": program(
+            tensor((4,), (1,)) + b"\x94(h\x00K\x00" + number(2**40) + b"\x85K\x00\x85tb"
+        ),
         "build of a name": program(name("glow", "WaveGlow"), b")\x81", system, b"b"),
         "new of a function": program(ordered, b")\x81"),
         "newobj_ex": program(name("glow", "WaveGlow"), b")}\x92"),
@@ -119,6 +133,13 @@ def odd_pickles():
         "nested": program(b")" + b"\x85" * 900_000),
         "memo": program(b"Nr\xff\xff\xff\xff"),
         "key of a tuple": program(b"}" + b")" + b"\x85" * 1000 + b"Ns"),
+        "key of pairs": program(b"}" + pairs + b"Ns"),
+        "keys of pairs": program(b"}(" + pairs + b"Nu"),
+        "element of pairs": program(b"\x8f(" + pairs + b"\x90"),
+        "set of pairs": program(name("builtins", "set"), pairs + b"\x85\x85R"),
+        "long keys": program(
+            b"}", 2 * (text("k" * 2**22) + b"\x94"), b"00h\x00Ns", b"h\x01Ns" * 200_000
+        ),
         "key of a list": program(b"}]Ns"),
         "key too large": program(b"}\x8a\x10" + b"\x7f" * 16 + b"Ns"),
         "large integer": program(b"\x8a\xff" + b"\x7f" * 255),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 import zlib
-from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from waveflow.io.paths import errors_begin_with
 from waveflow.io.torch_files.machine import Machine
 from waveflow.io.torch_files.names import Name
 from waveflow.io.torch_files.source import Source
-from waveflow.io.torch_files.tensors import Storage, Storages, is_native, swap_bytes
+from waveflow.io.torch_files.tensors import Storages
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -36,17 +38,9 @@ def read_tensors(file: str | Path | BinaryIO, *, classes: str = "") -> Any:
         OSError: the file cannot be opened.
         ValueError: the file is damaged, or contains something other than data; names it.
     """
-    if not isinstance(file, str | Path):
-        return _guarded(file, classes)
-    with Path(file).open("rb") as opened:
-        try:
-            return _guarded(opened, classes)
-        except ValueError as error:
-            raise ValueError(f"{file}: {error}") from None
-
-
-def _guarded(file: BinaryIO, classes: str) -> Any:
-    """The object in a file; every error of the parsers becomes a ValueError."""
+    if isinstance(file, str | Path):
+        with Path(file).open("rb") as opened, errors_begin_with(file):
+            return read_tensors(opened, classes=classes)
     try:
         start = file.read(4)
         file.seek(0)
@@ -60,7 +54,7 @@ def _guarded(file: BinaryIO, classes: str) -> Any:
 
 _PARSERS = (
     *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
-    *(KeyError, IndexError, OverflowError),
+    *(pickle.UnpicklingError, KeyError, IndexError, AttributeError, OverflowError),
 )
 
 
@@ -75,8 +69,6 @@ def _read_zip(file: BinaryIO, classes: str) -> Any:
         folder = pickles[0].removesuffix("data.pkl")
         if members[pickles[0]].file_size > _LARGEST_PICKLE:
             raise ValueError(f"a pickle of more than {_LARGEST_PICKLE} bytes")
-        order = f"{folder}byteorder"
-        native = order not in members or is_native(archive.read(order)[:16].decode())
 
         def fill(key: str, count: int) -> bytearray:
             member = members.get(f"{folder}data/{key}")
@@ -86,9 +78,9 @@ def _read_zip(file: BinaryIO, classes: str) -> Any:
 
         storages = Storages(size, fill)
         source = Source(BytesIO(archive.read(pickles[0])))
-        saved = Machine(source, _by_id(storages, views=False), classes).run()
-        if not native:
-            _swap(storages)
+        saved = Machine(source, partial(_by_id, storages), classes).run()
+        if (order := f"{folder}byteorder") in members:
+            storages.use_byteorder(archive.read(order)[:16].decode())
         return saved
 
 
@@ -118,42 +110,34 @@ def _read_row(file: BinaryIO, classes: str) -> Any:
     if Machine(source).run() != _MAGIC or Machine(source).run() != _PROTOCOL:
         raise ValueError("another kind of file")
     Machine(source).run()  # sizes of C's types, on the machine that saved
-    saved = Machine(source, _by_id(storages, views=True), classes).run()
+    saved = Machine(source, partial(_by_id, storages), classes).run()
     keys = Machine(source).run()
-    if type(keys) is not list or not all(type(key) is str for key in keys):
+    if type(keys) is not list or not all(
+        type(key) is str and key in storages.content for key in keys
+    ):
         raise ValueError("a damaged file (no list of storages)")
-    if len(keys) != len(storages.content) or {*keys} != {*storages.content}:
+    if not len(keys) == len({*keys}) == len(storages.content):
         raise ValueError("a damaged file (storages are missing)")
     for key in keys:
         dtype, content = storages.content[key]
-        if source.number(8) * dtype.itemsize != len(content):
+        if int.from_bytes(source.read(8), "little") * dtype.itemsize != len(content):
             raise ValueError("a storage of another size than claimed")
-        content[:] = source.take(len(content))
-    if not is_native("little"):
-        _swap(storages)
+        content[:] = source.read(len(content))
+    storages.use_byteorder("little")
     return saved
 
 
-def _swap(storages: Storages) -> None:
-    for dtype, content in storages.content.values():
-        content[:] = swap_bytes(content, dtype)
-
-
-def _by_id(storages: Storages, *, views: bool) -> Callable[[Any], Any]:
-    """A function from ids to storages, and in sequences of pickles also to classes and views."""
-
-    def find(saved_id: Any) -> Any:
-        kind, *rest = saved_id if type(saved_id) is tuple and saved_id else (None,)
-        if views and kind == "module" and len(rest) == 3 and isinstance(rest[0], Name):
-            return rest[0]
-        if kind != "storage" or len(rest) != (5 if views else 4):
-            raise ValueError("a damaged pickle (an unknown kind of id)")
-        dtype, key, _, count, *view = rest
-        storage: Storage = storages.get(dtype, key, count)
-        if not view or view[0] is None:
-            return storage
-        if type(view[0]) is not tuple or len(view[0]) != 3:
-            raise ValueError("a damaged pickle (no description of a view)")
-        return storage.part(*view[0][1:])
-
-    return find
+def _by_id(storages: Storages, saved_id: Any) -> Any:
+    """The storage of an id; in sequences of pickles it may also be a view, or a class."""
+    kind, *rest = saved_id if type(saved_id) is tuple and saved_id else (None,)
+    if kind == "module" and len(rest) == 3 and isinstance(rest[0], Name):
+        return rest[0]
+    if kind != "storage" or len(rest) not in (4, 5):
+        raise ValueError("a damaged pickle (an unknown kind of id)")
+    dtype, key, _, count, *view = rest
+    storage = storages.get(dtype, key, count)
+    if not view or view[0] is None:
+        return storage
+    if type(view[0]) is not tuple or len(view[0]) != 3:
+        raise ValueError("a damaged pickle (no description of a view)")
+    return storage.part(*view[0][1:])

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from waveflow.io.torch_files.tensors import STORAGES, strided
+from waveflow.io.torch_files.tensors import LONGEST_KEY, STORAGES, strided
 
 _LONGEST = 128
 """Longest name of a module or of an object in it; longer ones are cut, and so unknown."""
@@ -30,32 +30,32 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """The meaning of a name.
+    """A constructor or a class, by its name.
 
     Attributes:
         name: module and name.
-        make: function from the arguments of a call to its result; None if it cannot be called.
-        value: value of the name when it is not called.
+        make: function from the arguments of a call to its result.
         inert: whether the name is a class whose objects become records.
     """
 
     name: str
-    make: Callable[..., Any] | None = None
-    value: Any = None
+    make: Callable[..., Any]
     inert: bool = False
 
 
-def find(module: str, name: str, classes: str = "") -> Name:
+def find(module: str, name: str, classes: str = "") -> Name | torch.dtype:
     """The meaning of ``module.name``; ``classes`` is a pattern of more inert classes.
 
     Raises:
         ValueError: the name is not allowed; the error contains it.
     """
     full = f"{module[:_LONGEST]}.{name[:_LONGEST]}"
-    if full in _NAMES:
-        return _NAMES[full]
+    if full in _TYPES:
+        return _TYPES[full]
+    if full in _CONSTRUCTORS:
+        return Name(full, _CONSTRUCTORS[full])
     if len(full) < _LONGEST and (_INERT.fullmatch(full) or re.fullmatch(classes, full)):
-        return Name(full, make=lambda *arguments: Record(full), inert=True)
+        return Name(full, lambda *_: Record(full), inert=True)
     raise ValueError(f"an object of {shown(full)}, which is not loaded because it could run code")
 
 
@@ -65,11 +65,7 @@ def shown(text: str) -> str:
 
 
 def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
-    made = {}
-    for pair in _list(pairs):
-        key, value = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
-        made[scalar(key)] = value
-    return made
+    return {scalar(key): value for key, value in map(_list, _list(pairs))}
 
 
 def _set(items: Any = ()) -> set[Any]:
@@ -90,10 +86,15 @@ def _list(items: Any) -> list[Any] | tuple[Any, ...]:
 
 
 def scalar(key: Any) -> Any:
-    """Check that a key or an element of a set has a type with a cheap, harmless hash."""
-    small = type(key) is not int or -(2**63) <= key < 2**64
-    if type(key) not in (str, bytes, int, float, bool, type(None)) or not small:
-        raise ValueError(f"a damaged pickle (a key of type {type(key).__name__})")
+    """Check that a key or an element of a set is cheap to hash and to compare."""
+    if isinstance(key, str | bytes):
+        cheap = len(key) <= LONGEST_KEY
+    elif type(key) is int:
+        cheap = -(2**63) <= key < 2**64
+    else:
+        cheap = type(key) in (float, bool, type(None))
+    if not cheap:
+        raise ValueError(f"a damaged pickle (a long key, or one of type {type(key).__name__})")
     return key
 
 
@@ -111,22 +112,22 @@ def _parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-_NAMES = {
-    name.name: name
-    for name in (
-        Name("collections.OrderedDict", _ordered_dict),
-        Name("builtins.set", _set),
-        Name("__builtin__.set", _set),
-        Name("_codecs.encode", _bytes),
-        Name("torch.Size", lambda sizes=(): tuple(_list(sizes))),
-        Name("torch.device", lambda *_: "cpu"),
-        Name("torch._utils._rebuild_tensor", _tensor),
-        Name("torch._utils._rebuild_tensor_v2", _tensor),
-        Name("torch._utils._rebuild_parameter", _parameter),
-        Name("torch.nn.parameter.Parameter", _parameter),
-        *(Name(f"torch.{name}", value=dtype) for name, dtype in STORAGES.items()),
-        *(Name(str(dtype), value=dtype) for dtype in STORAGES.values()),
-    )
+_CONSTRUCTORS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _ordered_dict,
+    "builtins.set": _set,
+    "__builtin__.set": _set,
+    "_codecs.encode": _bytes,
+    "torch.Size": lambda sizes=(): tuple(_list(sizes)),
+    "torch.device": lambda *_: "cpu",
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch.nn.parameter.Parameter": _parameter,
+}
+
+_TYPES = {
+    **{f"torch.{name}": dtype for name, dtype in STORAGES.items()},
+    **{str(dtype): dtype for dtype in STORAGES.values()},
 }
 
 _INERT = re.compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 _LONGEST_LINE = 256
+"""Longest line that is read whole; lines hold names, and no name is as long."""
 
 
 class Source:
@@ -22,7 +23,7 @@ class Source:
         self.left = file.seek(0, 2) - start
         file.seek(start)
 
-    def take(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:
         """The next ``count`` bytes.
 
         Raises:
@@ -30,18 +31,11 @@ class Source:
         """
         if not 0 <= count <= self.left:
             raise ValueError(f"a file that ends too early ({count} bytes needed, {self.left} left)")
-        taken = self._file.read(count)
         self.left -= count
-        return taken
+        return self._file.read(count)
 
-    def number(self, count: int, *, signed: bool = False) -> int:
-        """A little-endian integer of ``count`` bytes."""
-        return int.from_bytes(self.take(count), "little", signed=signed)
-
-    def line(self) -> str:
-        """A line of text, without its end."""
+    def readline(self) -> bytes:
+        """The bytes up to the end of the line or of the file, or the start of a long line."""
         line = self._file.readline(min(_LONGEST_LINE, self.left))
         self.left -= len(line)
-        if not line.endswith(b"\n"):
-            raise ValueError("a damaged pickle (a line without an end)")
-        return line[:-1].decode()
+        return line

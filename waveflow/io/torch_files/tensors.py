@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ STORAGES = {
 }
 """The supported element types, by torch's names of their storages."""
 
+LONGEST_KEY = 2**10
+"""Longest key: a pickle can look up a key a million times."""
+
 
 class Storages:
     """The storages of one file, each made once.
@@ -47,7 +51,8 @@ class Storages:
         Raises:
             ValueError: there is no such storage, or it has another type or size.
         """
-        if not isinstance(dtype, torch.dtype) or type(key) is not str or type(count) is not int:
+        named = type(key) is str and len(key) <= LONGEST_KEY
+        if not isinstance(dtype, torch.dtype) or not named or type(count) is not int:
             raise ValueError("a damaged pickle (no description of a storage)")
         size = count * dtype.itemsize
         if key not in self.content:
@@ -65,6 +70,18 @@ class Storages:
         )
         return Storage(elements, self)
 
+    def use_byteorder(self, byteorder: str) -> None:
+        """Convert numbers from the byte order of the file, ``little`` or ``big``, to the machine's.
+
+        Raises:
+            ValueError: the byte order is unknown.
+        """
+        if byteorder not in ("little", "big"):
+            raise ValueError("an unknown byte order")
+        if byteorder != sys.byteorder:
+            for dtype, content in self.content.values():
+                np.frombuffer(content, f"u{dtype.itemsize}").byteswap(inplace=True)
+
     def spend(self, size: int) -> None:
         """Count the bytes of a new tensor.
 
@@ -78,14 +95,12 @@ class Storages:
             )
 
 
+@dataclass(slots=True, eq=False)
 class Storage:
     """The elements that tensors are views of; not a tensor itself, to allow no other operation."""
 
-    __slots__ = ("elements", "owner")
-
-    def __init__(self, elements: Tensor, owner: Storages):
-        self.elements = elements
-        self.owner = owner
+    elements: Tensor
+    owner: Storages
 
     def part(self, offset: Any, count: Any) -> Storage:
         """``count`` elements from ``offset`` on.
@@ -105,9 +120,8 @@ def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     Raises:
         ValueError: the tensor exceeds the storage, or uses an element twice.
     """
-    if not isinstance(storage, Storage) or not (_indices(size) and _indices(stride)):
-        raise ValueError("a damaged pickle (no description of a tensor)")
-    if not _indices((offset,)) or len(size) != len(stride):
+    indices = _indices(size) and _indices(stride) and _indices((offset,))
+    if not isinstance(storage, Storage) or not indices or len(size) != len(stride):
         raise ValueError("a damaged pickle (no description of a tensor)")
     elements = storage.elements
     if 0 in size:
@@ -122,22 +136,6 @@ def strided(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     tensor = elements[offset:].as_strided(tuple(size), tuple(stride))
     storage.owner.spend(tensor.nbytes)
     return tensor
-
-
-def swap_bytes(content: bytearray, dtype: torch.dtype) -> bytearray:
-    """The same numbers in the other byte order."""
-    return bytearray(np.frombuffer(content, f"u{dtype.itemsize}").byteswap().tobytes())
-
-
-def is_native(byteorder: str) -> bool:
-    """Whether ``byteorder`` is this machine's byte order.
-
-    Raises:
-        ValueError: ``byteorder`` is neither ``little`` nor ``big``.
-    """
-    if byteorder not in ("little", "big"):
-        raise ValueError("an unknown byte order")
-    return byteorder == sys.byteorder
 
 
 def _indices(values: Any) -> bool:
