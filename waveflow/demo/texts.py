@@ -54,9 +54,10 @@ def readme() -> str | None:
         if text.startswith("# waveflow"):
             return text
     try:
-        return metadata("waveflow").get("Description")
+        described = metadata("waveflow")
     except PackageNotFoundError:
         return None
+    return described["Description"] if "Description" in described else None
 
 
 def examples() -> list[str]:
