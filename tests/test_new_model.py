@@ -1,6 +1,7 @@
 """What it takes to add a model with a network of its own: this, and a line in ``MODELS``."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import pytest
@@ -80,12 +81,11 @@ class ShallowConfig(EncodedConfig):
 
     def build(self, mel):
         context_net = self._context_net(mel)
-        couplings = []
-        for flow in range(self.flows):
-            partition = Channels(swap=flow % 2 == 1)
-            kept, moved = partition.sizes(self.groups)
-            network = Sum(kept, Affine.n_params * moved, context_net.out_channels)
-            couplings.append(Coupling(partition, network, Affine()))
+        network = partial(Sum, context_channels=context_net.out_channels)
+        couplings = [
+            Coupling.of(Channels(swap=flow % 2 == 1), self.groups, network, Affine())
+            for flow in range(self.flows)
+        ]
         return context_net, Chain(Squeeze(self.groups), *couplings)
 
 

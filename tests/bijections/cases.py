@@ -30,11 +30,8 @@ from waveflow.nets import BlockNetwork, SeparableWaveNet, WaveNet
 
 
 def _coupling(partition, elementwise, channels, context_channels=3):
-    kept, moved = partition.sizes(channels)
-    outputs = elementwise.n_params * moved
-    return Coupling(
-        partition, WaveNet(kept, outputs, context_channels, channels=4, layers=2), elementwise
-    )
+    network = partial(WaveNet, context_channels=context_channels, channels=4, layers=2)
+    return Coupling.of(partition, channels, network, elementwise)
 
 
 def _causal(network):
@@ -42,8 +39,7 @@ def _causal(network):
 
 
 def _causal_coupling(network, channels):
-    kept, moved = Channels().sizes(channels)
-    return Coupling(Channels(), _causal(network)(kept, Affine.n_params * moved), Affine())
+    return Coupling.of(Channels(), channels, _causal(network), Affine())
 
 
 def _causal_lapflow():

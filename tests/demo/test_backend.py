@@ -20,7 +20,7 @@ from waveflow.demo.backend import label
 from waveflow.demo.errors import readable, report_errors
 from waveflow.demo.inspection import DAMAGES, UNDAMAGED, inspect_recording, middle_second, smooth
 from waveflow.demo.latent_edits import edit_band, interpolate_recordings, move_along_direction
-from waveflow.demo.markup import pictures, tiles, warning
+from waveflow.demo.markup import pictures, report
 from waveflow.demo.pictures import curve_picture, mel_picture, sound_picture
 from waveflow.demo.texts import model_card, readme, results, without_local_links
 from waveflow.demo.vocoding import SynthesisOptions, vocode_mel, vocode_recording
@@ -92,7 +92,7 @@ class Test_vocode:
         with pytest.warns(UserWarning, match="decimal"):
             sound = vocode_mel(backend, str(tmp_path / "decimal.npy"), OPTIONS)
         assert "decimal logarithms" in sound.warning
-        assert "decimal logarithms" in warning(sound.warning)
+        assert "decimal logarithms" in report([], [], warning=sound.warning)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -164,7 +164,7 @@ class Test_latent_edits:
         half = interpolate_recordings(backend, "ljspeech", CLIP, OTHER, 0.5, 0)
         assert half.deviation == pytest.approx(1, abs=0.05)
         assert (half.audio - half.original).abs().max() > 0.05
-        along = move_along_direction(backend, "ljspeech", CLIP, ([CLIP], [OTHER]), 1.0, 0)
+        along = move_along_direction(backend, "ljspeech", CLIP, [CLIP], [OTHER], 1.0, 0)
         assert along.deviation == pytest.approx(half.deviation, abs=0.05)
 
     def test_a_band_scaled_by_one_is_the_recording(self, backend):
@@ -188,7 +188,7 @@ class Test_latent_edits:
     def test_groups_have_limits(self, backend):
         for groups in (([CLIP] * 7, [OTHER]), ([], [OTHER]), (None, None)):
             with pytest.raises(ValueError, match="1 to 6 recordings in each group"):
-                move_along_direction(backend, "ljspeech", CLIP, groups, 1.0, 0)
+                move_along_direction(backend, "ljspeech", CLIP, *groups, 1.0, 0)
 
 
 class Test_inspection:
@@ -244,7 +244,7 @@ class Test_pictures:
         audio = 0.1 * torch.randn(22050)
         curve = torch.linspace(-0.5, 20, 86)
         for png in (
-            mel_picture(torch.randn(80, 86), sample_rate=22050, hop_length=256),
+            mel_picture(torch.randn(80, 86), 1.0),
             sound_picture(audio, sample_rate=22050),
             curve_picture(audio, curve, curve, sample_rate=22050, span=(0.2, 0.5)),
         ):
@@ -257,9 +257,11 @@ class Test_pictures:
         sound_picture(torch.zeros(300), sample_rate=22050)
 
     def test_markup_escapes_what_it_shows(self):
-        assert "<b>" not in tiles([("<b>", "<b>")]) + warning("<b>")
+        shown = [(b"", "<b>", "<b>")]
+        assert "<b>" not in report([("<b>", "<b>")], ["<b>"], warning="<b>", shown=shown)
         assert 'alt="&lt;b&gt; &#34;"' in pictures([(b"", "c", '<b> "')])
-        assert warning(None) == ""
+        assert "wf-warning" not in report([], [])
+        assert "<dd>−1.5</dd>" in report([("-1.5", "nats")], [])
 
 
 class Test_errors:

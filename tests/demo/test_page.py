@@ -187,7 +187,7 @@ def test_every_model_brings_its_own_defaults(visit):
     )
 
 
-def test_walks_through_latents(visit, clip):
+def test_latents_are_interpolated_scaled_and_moved(visit, clip):
     page = visit()
     page.get_by_role("tab", name="Latent").click()
     for place in ("latent-a", "latent-b"):

@@ -155,20 +155,12 @@ def condition_numbers(bijection: Bijection) -> dict[str, float]:
     The inverse of a map with condition number k loses log10(k) digits; infinity or NaN means that
     there is no inverse.
     """
-    matrices = {
-        name: module.matrix().double()
-        for name, module in bijection.named_modules()
-        if isinstance(module, Conv1x1)
-    }
-    if not matrices:
-        return {}
-    numbers = torch.cat([matrix.flatten() for matrix in matrices.values()]).cpu()  # one copy
-    sizes = [matrix.numel() for matrix in matrices.values()]
     conditions = {}
-    for (name, matrix), part in zip(matrices.items(), numbers.split(sizes), strict=True):
-        finite = bool(part.isfinite().all())
-        condition = torch.linalg.cond(part.view(matrix.shape)).item() if finite else math.nan
-        conditions[name] = condition
+    for name, module in bijection.named_modules():
+        if isinstance(module, Conv1x1):
+            matrix = module.matrix().double().cpu()
+            finite = bool(matrix.isfinite().all())
+            conditions[name] = torch.linalg.cond(matrix).item() if finite else math.nan
     return conditions
 
 

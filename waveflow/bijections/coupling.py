@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from waveflow.bijections.base import Axis, Bijection, PlacedStages, Shape, require_shape
@@ -57,6 +59,26 @@ class Coupling(Bijection):
         self.conditioner = conditioner
         self.elementwise = elementwise
         self.volume_preserving = elementwise.volume_preserving
+
+    @classmethod
+    def of(
+        cls,
+        partition: Partition,
+        channels: int,
+        make_conditioner: Callable[[int, int], nn.Module],
+        elementwise: Elementwise,
+    ) -> Coupling:
+        """A coupling of ``channels`` channels.
+
+        Args:
+            partition: The split of the channels.
+            channels: Number of channels, of both parts together.
+            make_conditioner: Makes the conditioner, given the numbers of its input and output
+                channels.
+            elementwise: The map of ``moved``.
+        """
+        kept, moved = partition.sizes(channels)
+        return cls(partition, make_conditioner(kept, elementwise.n_params * moved), elementwise)
 
     def x_shape(self) -> Shape:
         kept = getattr(self.conditioner, "in_channels", None)

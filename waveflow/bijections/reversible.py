@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import singledispatch
+from collections.abc import Callable, Iterator
+from functools import partial, singledispatch
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -96,8 +96,8 @@ class _Block(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.block = block
         ctx.recomputed = recomputed
-        ctx.precision = _Autocast.now(x.device.type)
-        with ctx.precision.restored():
+        ctx.same_autocast = _same_autocast(x.device.type)
+        with ctx.same_autocast():
             z, log_det = block(x.detach(), context)
         ctx.save_for_backward(z if is_last else None, context, *parameters)
         return z, log_det
@@ -106,7 +106,7 @@ class _Block(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         z, context, *_ = ctx.saved_tensors
-        with ctx.precision.restored():
+        with ctx.same_autocast():
             step = undo(ctx.block, ctx.recomputed.x if z is None else z, context, *gradients)
         ctx.recomputed.x = step.x
         return None, None, None, step.grad_x, step.grad_context, *step.grad_parameters
@@ -213,22 +213,12 @@ def _differentiate(
     return list(gradients[:count]), grad_context, gradients[len(sources) - len(parameters) :]
 
 
-class _Autocast(NamedTuple):
-    """The state of mixed precision, to be restored."""
-
-    device: str
-    enabled: bool
-    dtype: torch.dtype
-
-    @classmethod
-    def now(cls, device: str) -> _Autocast:
-        return cls(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
-
-    def restored(self) -> torch.autocast:
-        """The same state, without the cache of cast weights, which drops their gradients."""
-        return torch.autocast(
-            self.device, enabled=self.enabled, dtype=self.dtype, cache_enabled=False
-        )
+def _same_autocast(device: str) -> Callable[[], torch.autocast]:
+    """Makes contexts with the mixed precision that holds now, without the cache of cast weights,
+    which drops their gradients.
+    """
+    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+    return partial(torch.autocast, device, dtype, enabled, cache_enabled=False)
 
 
 def _trainable(block: Bijection) -> list[Tensor]:

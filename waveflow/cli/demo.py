@@ -1,4 +1,4 @@
-"""Serve a page in the browser: vocode, walk through latents, see likelihoods.
+"""Serve a page in the browser: vocode, interpolate latents, see likelihoods.
 
 Everything runs on this machine, without network requests. Only --share opens the page to the
 internet, at an address of gradio's. Ctrl-C stops the server and deletes the uploads.

@@ -14,6 +14,7 @@ import torch
 from waveflow.audio.mel import LogMel
 from waveflow.demo.limits import Limits
 from waveflow.inference.denoiser import Denoiser
+from waveflow.interop.convention import front_end
 from waveflow.pretrained.hub import bundled
 from waveflow.vocoder import Vocoder
 
@@ -46,16 +47,13 @@ class Backend:
         workers: int | None = None,
     ):
         self.limits = limits or Limits()
-        self.workers = workers or max(1, min(os.cpu_count() or 1, MOST_WORKERS))
-        given = {label(model): model for model in models}
-        if len(given) < len(models):
+        self.workers = workers or min(os.cpu_count() or 1, MOST_WORKERS)
+        sources = {label(model): model for model in models}
+        if len(sources) < len(models):
             raise ValueError(f"expected models of different names; got {', '.join(models)}")
-        ordered = ["ljspeech", *(name for name in bundled() if name != "ljspeech")]
-        sources = given | {name: name for name in ordered if name not in given}
+        for name in ("ljspeech", *bundled()):
+            sources.setdefault(name, name)
         self._vocoders = {name: Vocoder.from_pretrained(source) for name, source in sources.items()}
-        self._log_mels = {
-            name: LogMel(vocoder.config.mel) for name, vocoder in self._vocoders.items()
-        }
         torch.set_num_threads(1)
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="backend")
         self.denoiser = lru_cache(maxsize=16)(self._denoiser)
@@ -71,7 +69,9 @@ class Backend:
         Raises:
             ValueError: the name is unknown.
         """
-        return self._vocoders[self._known(name)]
+        if name not in self._vocoders:
+            raise ValueError(f"expected a model among {', '.join(self.names)}; got {name}")
+        return self._vocoders[name]
 
     def log_mel(self, name: str) -> LogMel:
         """The front end of the vocoder of a name.
@@ -79,20 +79,15 @@ class Backend:
         Raises:
             ValueError: the name is unknown.
         """
-        return self._log_mels[self._known(name)]
+        return front_end(self.vocoder(name).config.mel)
 
     def run(self, work: Callable[[], Result]) -> Result:
         """Run ``work`` on one of the workers, wait, and return its result."""
-        return self._pool.submit(_inference, work).result()
+        return self._pool.submit(torch.no_grad()(work)).result()
 
     def close(self) -> None:
         """Wait for the workers, and end them."""
         self._pool.shutdown()
-
-    def _known(self, name: str) -> str:
-        if name not in self._vocoders:
-            raise ValueError(f"expected a model among {', '.join(self.names)}; got {name}")
-        return name
 
     def _denoiser(self, name: str, temperature: float, consistency: int) -> Denoiser:
         return Denoiser.of(self.vocoder(name), temperature=temperature, consistency=consistency)
@@ -103,8 +98,3 @@ def label(model: str) -> str:
     path = Path(model)
     parts = [part for part in path.parts[-2:] if part not in ("/", "..", ".")]
     return "/".join(parts) if path.name == "model" else path.name or model
-
-
-def _inference(work: Callable[[], Result]) -> Result:
-    with torch.no_grad():
-        return work()

@@ -17,47 +17,49 @@ from waveflow.demo.backend import Backend
 from waveflow.demo.errors import report_errors
 from waveflow.demo.texts import examples
 
-EMPTY = '<div class="wf-empty">{}</div>'
+WAVEFORM = gr.WaveformOptions(waveform_color="#94a3b8", waveform_progress_color="#0d9488")
 
 
-def recording(name: str, hint: str) -> gr.Audio:
+def recording(name: str, place: str) -> gr.Audio:
     """A control to upload or record a recording."""
     return gr.Audio(
         label=name,
         sources=["upload", "microphone"],
         type="filepath",
         buttons=[],
-        elem_id=hint,
-        waveform_options=gr.WaveformOptions(
-            waveform_color="#94a3b8", waveform_progress_color="#0d9488"
-        ),
+        elem_id=place,
+        waveform_options=WAVEFORM,
     )
 
 
-def player(name: str, hint: str) -> gr.Audio:
-    """A control to play and download a result."""
+def player(name: str, tab: str) -> gr.Audio:
+    """A control to play and download the result of a tab."""
     return gr.Audio(
         label=name,
         interactive=False,
         type="filepath",
         format="wav",
         buttons=["download"],
-        elem_id=hint,
-        waveform_options=gr.WaveformOptions(
-            waveform_color="#94a3b8", waveform_progress_color="#0d9488"
-        ),
+        elem_id=f"{tab}-result",
+        waveform_options=WAVEFORM,
     )
 
 
-def results(name: str, tab: str, hint: str) -> tuple[gr.Audio, gr.HTML, gr.HTML]:
+def report(tab: str, hint: str) -> gr.HTML:
+    """The figures of a tab's result; at first a hint."""
+    empty = f'<div class="wf-empty">{hint}</div>'
+    return gr.HTML(empty, elem_id=f"{tab}-report", js_on_load=None)
+
+
+def results(name: str, tab: str, hint: str) -> list[gr.components.Component]:
     """The results of a tab: a player beside figures, and pictures below."""
-    with gr.Row(equal_height=False):
+    with gr.Row():
         with gr.Column(min_width=300):
-            sound = player(name, f"{tab}-result")
+            sound = player(name, tab)
         with gr.Column(min_width=300):
-            report = gr.HTML(EMPTY.format(hint), elem_id=f"{tab}-report", js_on_load=None)
+            figures = report(tab, hint)
     pictures = gr.HTML(elem_id=f"{tab}-pictures", js_on_load=None)
-    return sound, report, pictures
+    return [sound, figures, pictures]
 
 
 def model_choice(backend: Backend) -> gr.Dropdown:
@@ -67,26 +69,34 @@ def model_choice(backend: Backend) -> gr.Dropdown:
 
 def iterations(backend: Backend, value: int, info: str) -> gr.Slider:
     """A control for the number of iterations of mel consistency."""
-    return gr.Slider(
-        0,
-        backend.limits.consistency,
-        value=value,
-        step=1,
-        precision=0,
-        label="Consistency",
-        info=info,
-    )
+    most = backend.limits.consistency
+    return gr.Slider(0, most, value=value, step=1, precision=0, label="Consistency", info=info)
 
 
 def clips(inputs: list[gr.Audio]) -> None:
     """Example recordings from the repository; none if only the package is installed."""
-    paths = [str(path) for path in examples()]
+    paths, count = examples(), len(inputs)
     if not paths:
         return
-    count = len(inputs)
     rows = [(paths * 2)[at : at + count] for at in range(0, len(paths), count)]
     labels = [" and ".join(Path(path).stem for path in row) for row in rows]
     gr.Examples(rows, inputs, example_labels=labels, label="Examples")
+
+
+def follow(
+    control: gr.Radio | gr.Dropdown,
+    function: Callable[[str], Any],
+    outputs: list[gr.components.Component],
+) -> None:
+    """Update controls when the value of another changes."""
+    control.change(
+        function,
+        control,
+        outputs,
+        queue=False,
+        api_visibility="private",
+        show_progress="hidden",
+    )
 
 
 def answer(
@@ -97,12 +107,11 @@ def answer(
     outputs: list[gr.components.Component],
     name: str,
 ) -> None:
-    """Make a button run ``work`` in the backend's pool."""
+    """Make a button run ``work(backend, *inputs)`` in the backend's pool."""
 
     def respond(*values: Any) -> Any:
-        return backend.run(partial(work, *values))
+        return backend.run(partial(work, backend, *values))
 
-    respond.__name__ = name
     button.click(
         report_errors(respond),
         inputs,

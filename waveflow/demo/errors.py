@@ -5,22 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from functools import wraps
 from html import escape
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 import gradio as gr
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+from gradio.utils import get_upload_folder
 
 LOG = logging.getLogger("waveflow.demo")
-EXPECTED = (ValueError, OSError, ImportError)
 
 
-def report_errors(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function so that the page shows its errors in one line.
 
     Errors that the visitor can fix are shown without the paths of the server. Other errors are
@@ -28,16 +24,15 @@ def report_errors(function: Callable[Arguments, Result]) -> Callable[Arguments, 
     """
 
     @wraps(function)
-    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    def wrapped(*values: Any) -> Any:
         try:
-            return function(*args, **kwargs)
-        except gr.Error:
-            raise
-        except EXPECTED as error:
-            raise _line(readable(error)) from None
+            return function(*values)
+        except (ValueError, OSError, ImportError) as error:
+            text = readable(error)
         except Exception:
-            LOG.exception("%s failed", function.__name__)
-            raise _line("Something went wrong on the server; the error has been logged.") from None
+            LOG.exception("a request failed")
+            text = "Something went wrong on the server; the error has been logged."
+        raise gr.Error(escape(text), title="That did not work", print_exception=False)
 
     return wrapped
 
@@ -47,10 +42,5 @@ def readable(error: Exception) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{os.path.basename(str(error.filename or 'file'))}: {error.strerror}"
-    folder = os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
-    text = re.sub(rf"{re.escape(folder)}/(?:[^/:\n]+/)*", "", text)
+    text = re.sub(rf"{re.escape(get_upload_folder())}/(?:[^/:\n]+/)*", "", text)
     return " ".join(text.split())
-
-
-def _line(text: str) -> gr.Error:
-    return gr.Error(escape(text), title="That did not work", print_exception=False)

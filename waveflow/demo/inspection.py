@@ -16,7 +16,7 @@ from waveflow.evaluation.local_likelihood import local_log_prob
 from waveflow.vocoder import Vocoder
 
 SMOOTHING = 9
-"""Frames of the running mean in the picture: a tenth of a second."""
+"""Frames of the running mean in the picture, an odd number: a tenth of a second."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def inspect_recording(backend: Backend, model: str, path: str | None, damage: st
     """
     vocoder = backend.vocoder(model)
     config = vocoder.config.mel
-    audio = read_upload(path, backend.log_mel(model), backend.limits).audio
+    audio = read_upload(backend, model, path).audio
     span = None
     if damage != UNDAMAGED:
         if damage not in DAMAGES:
@@ -62,12 +62,12 @@ def inspect_recording(backend: Backend, model: str, path: str | None, damage: st
     return Inspection(audio, config.sample_rate, config.hop_length, nats, surprise, span)
 
 
-def smooth(values: Tensor, frames: int = SMOOTHING) -> Tensor:
-    """The running mean over an odd number of frames, (frames,) -> (frames,); fewer at the ends."""
-    mean = functional.avg_pool1d(
-        values[None, None], frames, 1, padding=frames // 2, count_include_pad=False
-    )
-    return mean[0, 0]
+def smooth(values: Tensor) -> Tensor:
+    """The running mean over :data:`SMOOTHING` frames, fewer at the ends, (frames,) -> (frames,)."""
+    padding = SMOOTHING // 2
+    return functional.avg_pool1d(
+        values[None], SMOOTHING, 1, padding=padding, count_include_pad=False
+    )[0]
 
 
 def middle_second(samples: int, sample_rate: int, hop_length: int) -> tuple[int, int]:

@@ -1,16 +1,17 @@
-"""Computation of the tab *Latent*: encode recordings, move a latent, and decode it."""
+"""Computation of the tab *Latent*: encode recordings, change a latent, and decode it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from waveflow.audio.consistency import MelConsistency
 from waveflow.demo.backend import Backend
-from waveflow.demo.reading import read_upload
+from waveflow.demo.reading import check_iterations, read_upload
+from waveflow.evaluation.recording import Recording
 from waveflow.latents import direction, interpolate, move, scale_band, swap_band
 
 
@@ -33,15 +34,6 @@ class LatentEdit:
     note: str
 
 
-@dataclass(frozen=True)
-class _Encoded:
-    """The audio (time,), mel (n_mels, frames) and latent (channels, steps) of a recording."""
-
-    audio: Tensor
-    mel: Tensor
-    z: Tensor
-
-
 def interpolate_recordings(
     backend: Backend,
     model: str,
@@ -55,10 +47,10 @@ def interpolate_recordings(
     Raises:
         ValueError: an upload is not valid, or the fraction is out of range.
     """
-    first, second = _encode(backend, model, [one, other])
-    z = interpolate(first.z, second.z, fraction)
+    original, (start, end) = _encode(backend, model, [one, other])
+    z = interpolate(start, end, fraction)
     note = f"{fraction:.0%} of the way from A to B with the mel of A"
-    return _decode(backend, model, first, z, consistency, note)
+    return _decode(backend, model, original, z, consistency, note)
 
 
 def edit_band(
@@ -84,22 +76,23 @@ def edit_band(
     Raises:
         ValueError: an upload is not valid, or the band is empty.
     """
-    encoded = _encode(backend, model, [one] if factor is not None else [one, other])
-    z = encoded[0].z
-    first, stop = (round(fraction * z.shape[0]) for fraction in band)
-    if factor is not None:
-        z, what = scale_band(z, first, stop, factor), f"scaled by {factor:g}"
+    original, (z, *others) = _encode(backend, model, [one, other] if factor is None else [one])
+    channels = len(z)
+    first, stop = (round(fraction * channels) for fraction in band)
+    if factor is None:
+        z, what = swap_band(z, others[0], first, stop), "taken from B"
     else:
-        z, what = swap_band(z, encoded[1].z, first, stop), "taken from B"
-    note = f"channels {first} to {stop - 1} of {len(z)} {what}"
-    return _decode(backend, model, encoded[0], z, consistency, note)
+        z, what = scale_band(z, first, stop, factor), f"scaled by {factor:g}"
+    note = f"channels {first} to {stop - 1} of {channels} {what}"
+    return _decode(backend, model, original, z, consistency, note)
 
 
 def move_along_direction(
     backend: Backend,
     model: str,
     one: str | None,
-    groups: tuple[Sequence[str] | None, Sequence[str] | None],
+    group: Sequence[str] | None,
+    other: Sequence[str] | None,
     amount: float,
     consistency: int,
 ) -> LatentEdit:
@@ -108,52 +101,42 @@ def move_along_direction(
     Raises:
         ValueError: an upload is not valid, or a group is empty or too large.
     """
-    sizes = [len(group or ()) for group in groups]
-    if not all(0 < size <= backend.limits.group for size in sizes):
+    group, other, most = group or (), other or (), backend.limits.group
+    if not (0 < len(group) <= most and 0 < len(other) <= most):
         raise ValueError(
-            f"expected 1 to {backend.limits.group} recordings in each group; got {sizes[0]} and "
-            f"{sizes[1]}"
+            f"expected 1 to {most} recordings in each group; got {len(group)} and {len(other)}"
         )
-    paths = [*(groups[0] or ()), *(groups[1] or ())]
-    original, *members = _encode(backend, model, [one, *paths])
-    latents = [member.z for member in members]
-    difference = direction(latents[: sizes[0]], latents[sizes[0] :])
-    z = move(original.z, difference, amount, keep_norm=True)
-    note = f"{amount:+g} times the difference of the groups' means ({sizes[0]} and {sizes[1]})"
+    original, (z, *latents) = _encode(backend, model, [one, *group, *other])
+    difference = direction(latents[: len(group)], latents[len(group) :])
+    z = move(z, difference, amount, keep_norm=True)
+    note = f"{amount:+g} times the difference of the groups' means ({len(group)} and {len(other)})"
     return _decode(backend, model, original, z, consistency, note)
 
 
-def _encode(backend: Backend, model: str, paths: Sequence[str | None]) -> list[_Encoded]:
-    """Recordings, cut to the length of the shortest, and their latents."""
-    vocoder, log_mel = backend.vocoder(model), backend.log_mel(model)
-    recordings = [read_upload(path, log_mel, backend.limits) for path in paths]
+def _encode(
+    backend: Backend, model: str, paths: Sequence[str | None]
+) -> tuple[Recording, list[Tensor]]:
+    """The first recording and the latents of all, each cut to the length of the shortest."""
+    vocoder = backend.vocoder(model)
+    recordings = [read_upload(backend, model, path) for path in paths]
     frames = min(recording.mel.shape[-1] for recording in recordings)
     samples = frames * vocoder.config.mel.hop_length
-    encoded = []
-    for recording in recordings:
-        audio, mel = recording.audio[:samples], recording.mel[:, :frames]
-        encoded.append(_Encoded(audio, mel, vocoder.encode(audio[None], mel[None])[0]))
-    return encoded
+    cut = [replace(one, audio=one.audio[:samples], mel=one.mel[:, :frames]) for one in recordings]
+    return cut[0], [vocoder.encode(one.audio[None], one.mel[None])[0] for one in cut]
 
 
 def _decode(
-    backend: Backend, model: str, original: _Encoded, z: Tensor, consistency: int, note: str
+    backend: Backend, model: str, original: Recording, z: Tensor, consistency: int, note: str
 ) -> LatentEdit:
-    if not 0 <= consistency <= backend.limits.consistency:
-        raise ValueError(
-            f"expected 0 to {backend.limits.consistency} iterations; got {consistency}"
-        )
-    vocoder = backend.vocoder(model)
-    audio = vocoder.decode(z[None], original.mel[None])
+    check_iterations(consistency, backend.limits)
+    vocoder, mel = backend.vocoder(model), original.mel[None]
+    audio = vocoder.decode(z[None], mel)
     if consistency:
         synthesis = vocoder.config.synthesis
         iterate = MelConsistency(backend.log_mel(model), cutoff=synthesis.cutoff)
-        audio = iterate(audio, original.mel[None], consistency, synthesis.full_band)
+        audio = iterate(audio, mel, consistency, synthesis.full_band)
     if not audio.isfinite().all():
         raise ValueError("expected finite audio from this latent; got NaN: move it less")
     rate = vocoder.config.mel.sample_rate
-    seconds = len(original.audio) / rate
-    deviation = torch.std(z).item()
-    return LatentEdit(
-        rate, audio[0].clamp(-1, 1), original.audio, deviation, f"{note}; {seconds:.1f} s"
-    )
+    note = f"{note}; {len(original.audio) / rate:.1f} s"
+    return LatentEdit(rate, audio[0].clamp(-1, 1), original.audio, torch.std(z).item(), note)

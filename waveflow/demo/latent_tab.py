@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import gradio as gr
 
@@ -19,8 +20,11 @@ from waveflow.demo.pictures import sound_picture
 from waveflow.demo.texts import examples
 from waveflow.io.folders import SOUNDS
 
+Edit: TypeAlias = tuple[str, Callable[..., LatentEdit], gr.Button, list[gr.components.Component]]
+"""The name of a change, its computation, and the button and the inputs of its own."""
+
 SCALE, SWAP = "scale it", "take it from B"
-RECORDINGS = list(SOUNDS)
+RESULT = "The changed recording"
 
 
 def add(backend: Backend) -> None:
@@ -28,11 +32,11 @@ def add(backend: Backend) -> None:
     gr.Markdown(
         "A flow turns a recording into *latents* and back without loss. Latents are as many "
         "numbers as the recording has samples, and look like white noise. Given the mel, they hold "
-        "what the mel does not: phases and fine structure. Move them, and hear what they carry. "
-        "All recordings of a walk are cut at their end to the length of the shortest.",
+        "what the mel does not: phases and fine structure. Change them, and hear what they carry. "
+        "All recordings are cut at their end to the length of the shortest.",
         elem_classes="wf-lead",
     )
-    with gr.Row(equal_height=False):
+    with gr.Row():
         with gr.Column(min_width=300):
             one = controls.recording("Recording A: its mel is kept", "latent-a")
             other = controls.recording("Recording B", "latent-b")
@@ -42,136 +46,93 @@ def add(backend: Backend) -> None:
             consistency = controls.iterations(
                 backend, 0, "0: the flow alone, exact; more iterations undo part of the change"
             )
-            between, band, along = _edit_controls()
-    result, report, pictures = controls.results(
-        "Where the walk ends", "latent", "Choose recordings and a walk."
-    )
-    outputs = [result, report, pictures]
-    shared = [model, consistency, one]
-    controls.answer(
-        backend,
-        between[0],
-        partial(respond_between, backend),
-        [*shared, other, *between[1:]],
-        outputs,
-        "interpolate",
-    )
-    controls.answer(
-        backend,
-        band[0],
-        partial(respond_band, backend),
-        [*shared, other, *band[1:]],
-        outputs,
-        "band",
-    )
-    controls.answer(
-        backend,
-        along[0],
-        partial(respond_along, backend),
-        [*shared, *along[1:]],
-        outputs,
-        "direction",
-    )
+            with gr.Tabs():
+                edits = [_interpolation(one, other), _bands(one, other), _move(one)]
+    outputs = controls.results(RESULT, "latent", "Choose recordings, and change the latent.")
+    for name, edit, button, inputs in edits:
+        controls.answer(
+            backend, button, partial(respond, edit), [model, *inputs, consistency], outputs, name
+        )
 
 
-def _edit_controls() -> tuple[list[Any], list[Any], list[Any]]:
-    """One tab for each kind of change, with its button and its controls."""
-    with gr.Tabs():
-        with gr.Tab("Between A and B", id="between"):
-            fraction = gr.Slider(
-                0, 1, value=0.5, step=0.05, label="From A to B", info="along the great circle"
-            )
-            between = [gr.Button("Walk between", variant="primary", elem_id="between-button")]
-        with gr.Tab("Bands", id="bands"):
-            action = gr.Radio([SCALE, SWAP], value=SCALE, label="Action on the band")
-            with gr.Row():
-                low = gr.Slider(0, 100, value=0, step=5, label="Channels from", info="%")
-                high = gr.Slider(0, 100, value=50, step=5, label="Channels to", info="%")
-            factor = gr.Slider(0, 2, value=0.5, step=0.05, label="Factor", info="scale of the band")
-            band = [gr.Button("Change the band", variant="primary", elem_id="band-button")]
-        with gr.Tab("Direction", id="direction"):
-            with gr.Row():
-                groups = [
-                    gr.File(
-                        label=f"Group {name}",
-                        file_count="multiple",
-                        file_types=RECORDINGS,
-                        elem_id=f"group-{name}",
-                    )
-                    for name in ("from", "to")
-                ]
-            clips = [str(path) for path in examples()]
-            if len(clips) > 3:
-                gr.Examples(
-                    [[clips[:2], clips[2:4]]],
-                    groups,
-                    label="Example",
-                    example_labels=["two and two"],
-                )
-            amount = gr.Slider(-2, 2, value=1, step=0.1, label="How far A moves")
-            along = [gr.Button("Move A", variant="primary", elem_id="along-button")]
-    return [*between, fraction], [*band, action, low, high, factor], [*along, *groups, amount]
+def _interpolation(one: gr.Audio, other: gr.Audio) -> Edit:
+    with gr.Tab("Between A and B", id="between"):
+        fraction = gr.Slider(
+            0, 1, value=0.5, step=0.05, label="From A to B", info="along the great circle"
+        )
+        button = gr.Button("Interpolate", variant="primary", elem_id="between-button")
+    return "interpolate", interpolate_recordings, button, [one, other, fraction]
 
 
-def respond_between(
-    backend: Backend, model: str, consistency: float, one: str, other: str, fraction: float
-) -> tuple[str, str, str]:
-    """The results of an interpolation from A to B, for the page."""
-    return _shown(interpolate_recordings(backend, model, one, other, fraction, int(consistency)))
+def _bands(one: gr.Audio, other: gr.Audio) -> Edit:
+    with gr.Tab("Bands", id="bands"):
+        action = gr.Radio([SCALE, SWAP], value=SCALE, label="Action on the band")
+        with gr.Row():
+            low = gr.Slider(0, 100, value=0, step=5, label="Channels from", info="%")
+            high = gr.Slider(0, 100, value=50, step=5, label="Channels to", info="%")
+        factor = gr.Slider(0, 2, value=0.5, step=0.05, label="Factor", info="scale of the band")
+        button = gr.Button("Change the band", variant="primary", elem_id="band-button")
+    return "band", _edit_chosen_band, button, [one, other, low, high, action, factor]
 
 
-def respond_band(
+def _edit_chosen_band(
     backend: Backend,
     model: str,
-    consistency: float,
-    one: str,
-    other: str,
-    action: str,
+    one: str | None,
+    other: str | None,
     low: float,
     high: float,
+    action: str,
     factor: float,
+    consistency: int,
+) -> LatentEdit:
+    band, scale = (low / 100, high / 100), factor if action == SCALE else None
+    return edit_band(backend, model, one, other, band, scale, consistency)
+
+
+def _move(one: gr.Audio) -> Edit:
+    with gr.Tab("Direction", id="direction"):
+        with gr.Row():
+            groups = [
+                gr.File(
+                    label=f"Group {name}",
+                    file_count="multiple",
+                    file_types=list(SOUNDS),
+                    elem_id=f"group-{name}",
+                )
+                for name in ("from", "to")
+            ]
+        clips = examples()
+        if len(clips) > 3:
+            pairs = [clips[:2], clips[2:4]]
+            gr.Examples([pairs], groups, label="Example", example_labels=["two and two"])
+        amount = gr.Slider(-2, 2, value=1, step=0.1, label="How far A moves")
+        button = gr.Button("Move A", variant="primary", elem_id="along-button")
+    return "direction", move_along_direction, button, [one, *groups, amount]
+
+
+def respond(
+    edit: Callable[..., LatentEdit], backend: Backend, *values: Any
 ) -> tuple[str, str, str]:
-    """The results of a changed band, for the page."""
-    if low >= high:
-        raise ValueError(f"expected a band from low to high; got {low:g} to {high:g} %")
-    band = (low / 100, high / 100)
-    scaling = factor if action == SCALE else None
-    return _shown(edit_band(backend, model, one, other, band, scaling, int(consistency)))
-
-
-def respond_along(
-    backend: Backend,
-    model: str,
-    consistency: float,
-    one: str,
-    group: list[str] | None,
-    other: list[str] | None,
-    amount: float,
-) -> tuple[str, str, str]:
-    """The results of a move along a direction, for the page."""
-    return _shown(
-        move_along_direction(backend, model, one, (group, other), amount, int(consistency))
-    )
-
-
-def _shown(edit: LatentEdit) -> tuple[str, str, str]:
-    change = (edit.audio - edit.original).square().mean().sqrt()
+    """The sound of a changed latent, its figures and its pictures, for the page."""
+    edited = edit(backend, *values)
+    change = (edited.audio - edited.original).square().mean().sqrt()
     figures = [
-        (f"{len(edit.audio) / edit.sample_rate:.1f}", "seconds"),
-        (f"{edit.deviation:.3f}", "deviation of latent"),
-        (f"{20 * change.clamp_min(1e-6).log10():.0f}".replace("-", "−"), "dB change"),
+        (f"{len(edited.audio) / edited.sample_rate:.1f}", "seconds"),
+        (f"{edited.deviation:.3f}", "deviation of latent"),
+        (f"{20 * change.clamp_min(1e-6).log10():.0f}", "dB change"),
     ]
-    draw = partial(sound_picture, sample_rate=edit.sample_rate)
+    note = (
+        f"{edited.note[:1].upper()}{edited.note[1:]}. The deviation of a model's own latents is 1; "
+        "the change is the difference from recording A, in dB of full scale. 1×1 convolutions mix "
+        "the channels of the latent, so a band of channels is not a band of frequencies."
+    )
+    draw = partial(sound_picture, sample_rate=edited.sample_rate)
     pictures = markup.pictures(
         [
-            (draw(edit.original), "Recording A", "Spectrogram of recording A"),
-            (draw(edit.audio), "Where the walk ends", f"Spectrogram of the result: {edit.note}"),
+            (draw(edited.original), "Recording A", "Spectrogram of recording A"),
+            (draw(edited.audio), RESULT, f"Spectrogram of the result: {edited.note}"),
         ]
     )
-    small = [
-        f"{edit.note[:1].upper()}{edit.note[1:]}. The deviation of a model's own latents is 1; the "
-        "change is the difference from recording A, in dB of full scale. 1×1 convolutions mix the "
-        "channels of the latent, so a band of channels is not a band of frequencies."
-    ]
-    sound = controls.playable(edit.audio, edit.sample_rate)
-    return sound, markup.tiles(figures) + markup.notes(small), pictures
+    sound = controls.playable(edited.audio, edited.sample_rate)
+    return sound, markup.report(figures, [note]), pictures

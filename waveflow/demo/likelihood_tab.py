@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import gradio as gr
 
 from waveflow.demo import controls, markup
@@ -23,7 +21,7 @@ def add(backend: Backend) -> None:
         "unusual frame need not be bad, and an ordinary one need not be good.",
         elem_classes="wf-lead",
     )
-    with gr.Row(equal_height=False):
+    with gr.Row():
         with gr.Column(scale=4, min_width=300):
             audio = controls.recording("Recording", "likelihood-recording")
             controls.clips([audio])
@@ -36,21 +34,11 @@ def add(backend: Backend) -> None:
             )
             button = gr.Button("Measure", variant="primary", elem_id="likelihood-button")
         with gr.Column(scale=8, min_width=300):
-            sound = controls.player("What was measured", "likelihood-result")
-            report = gr.HTML(
-                controls.EMPTY.format("Choose an example or bring your own, and press Measure."),
-                elem_id="likelihood-report",
-                js_on_load=None,
+            sound = controls.player("What was measured", "likelihood")
+            report = controls.report(
+                "likelihood", "Choose an example or bring your own, and press Measure."
             )
-
-    controls.answer(
-        backend,
-        button,
-        partial(respond, backend),
-        [audio, model, damage],
-        [sound, report],
-        "likelihood",
-    )
+    controls.answer(backend, button, respond, [audio, model, damage], [sound, report], "likelihood")
 
 
 def respond(backend: Backend, audio: str | None, model: str, damage: str) -> tuple[str, str]:
@@ -63,13 +51,13 @@ def describe(inspection: Inspection) -> str:
     """The figures and the picture of an inspection, as HTML."""
     nats = inspection.nats.mean().item()
     surprise = smooth(inspection.surprise)
-    frame = inspection.hop_length / inspection.sample_rate
-    strangest = (surprise.argmax().item() + 0.5) * frame
+    highest = surprise.max().item()
+    strangest = (surprise.argmax().item() + 0.5) * inspection.hop_length / inspection.sample_rate
     figures = [
         (f"{nats:.3f}", "nats/sample"),
         (f"{bits_per_sample(nats):.3f}", "bits/sample"),
-        (f"{inspection.surprise.mean().item():+.3f}".replace("-", "−"), "mean surprise"),
-        (f"{surprise.max().item():.2f}", f"highest, at {strangest:.1f} s"),
+        (f"{inspection.surprise.mean().item():+.3f}", "mean surprise"),
+        (f"{highest:.2f}", f"highest, at {strangest:.1f} s"),
     ]
     picture = curve_picture(
         inspection.audio,
@@ -78,16 +66,16 @@ def describe(inspection: Inspection) -> str:
         sample_rate=inspection.sample_rate,
         span=inspection.damaged,
     )
+    caption = "Spectrogram with nats per sample; below, the surprise"
     alt = (
         f"Spectrogram with the curve of nats per sample, mean {nats:.2f}, and below it the "
-        f"surprise, highest {surprise.max().item():.2f} at {strangest:.1f} seconds"
+        f"surprise, highest {highest:.2f} at {strangest:.1f} seconds"
     )
-    small = [
+    notes = [
         "Curves are running means over a tenth of a second, in nats per sample; the axis of the "
         "surprise is logarithmic beyond ±0.1. The means above are exact."
     ]
     if inspection.damaged is not None:
         start, stop = inspection.damaged
-        small.append(f"Damaged between the dashed lines, {start:.1f} to {stop:.1f} s.")
-    caption = "Spectrogram with nats per sample; below, the surprise"
-    return markup.tiles(figures) + markup.pictures([(picture, caption, alt)]) + markup.notes(small)
+        notes.append(f"Damaged between the dashed lines, {start:.1f} to {stop:.1f} s.")
+    return markup.report(figures, notes, shown=[(picture, caption, alt)])

@@ -1,9 +1,9 @@
-"""HTML of results: tiles of figures, pictures with captions, notes. All text is escaped."""
+"""HTML of results: figures, pictures with captions, notes. All text is escaped."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from waveflow.evaluation.html import template
@@ -11,22 +11,28 @@ from waveflow.evaluation.html import template
 _RESULTS: Any = template("waveflow.demo", "results.html").module
 
 
-def tiles(figures: Iterable[tuple[str, str]]) -> str:
-    """A row of figures: (value, name) each."""
-    return str(_RESULTS.tiles(figures))
+def report(
+    figures: Sequence[tuple[str, str]],
+    notes: Sequence[str],
+    *,
+    warning: str | None = None,
+    shown: Sequence[tuple[bytes, str, str]] = (),
+) -> str:
+    """A row of figures, and small print below.
+
+    Args:
+        figures: (value, name) each.
+        notes: paragraphs of small print.
+        warning: text of a highlighted warning above the figures.
+        shown: pictures between the figures and the small print, as of :func:`pictures`.
+    """
+    return str(_RESULTS.report(figures, notes, warning, _coded(shown)))
 
 
-def pictures(figures: Iterable[tuple[bytes, str, str]]) -> str:
+def pictures(figures: Sequence[tuple[bytes, str, str]]) -> str:
     """PNGs side by side, or stacked on a narrow screen: (png, caption, alt) each."""
-    coded = [(b64encode(png).decode(), caption, alt) for png, caption, alt in figures]
-    return str(_RESULTS.pictures(coded))
+    return str(_RESULTS.pictures(_coded(figures)))
 
 
-def notes(lines: Iterable[str]) -> str:
-    """Paragraphs of small print; empty if there are no lines."""
-    return str(_RESULTS.notes(lines))
-
-
-def warning(text: str | None) -> str:
-    """A highlighted warning; empty if ``text`` is None."""
-    return str(_RESULTS.warning(text))
+def _coded(figures: Sequence[tuple[bytes, str, str]]) -> list[tuple[str, str, str]]:
+    return [(b64encode(png).decode(), caption, alt) for png, caption, alt in figures]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from waveflow.audio.pictures import INK, draw_spectrogram, new_axes, png, quieten, spectrogram
@@ -14,10 +13,9 @@ _SIZE, _PLACE = (4.4, 2.4), (0.105, 0.215, 0.885, 0.765)
 CURVE, ALARM = "#0d9488", "#e11d63"
 
 
-def mel_picture(mel: Tensor, *, sample_rate: int, hop_length: int) -> bytes:
+def mel_picture(mel: Tensor, seconds: float) -> bytes:
     """A picture of a log-mel (n_mels, frames), with the same colour scale for every mel."""
     figure, axis = new_axes(_SIZE, _PLACE, extra="demo")
-    seconds = mel.shape[-1] * hop_length / sample_rate
     axis.imshow(
         mel.float().numpy(),
         origin="lower",
@@ -59,9 +57,7 @@ def curve_picture(
     above.set_ylabel("kHz", color=INK)
     above.tick_params(labelbottom=False)
     seconds = len(audio) / sample_rate
-    middles = (
-        (torch.arange(len(nats), dtype=torch.float32, device="cpu") + 0.5) * seconds / len(nats)
-    ).numpy()
+    middles = (np.arange(len(nats)) + 0.5) * seconds / len(nats)
     over = above.twinx()
     over.plot(middles, nats.numpy(), color="#5eead4", linewidth=1.6)
     over.set_ylabel("nats / sample", color=CURVE)
@@ -75,11 +71,10 @@ def curve_picture(
     below.fill_between(middles, 0, heights, where=heights >= 0, color=ALARM, alpha=0.85)
     below.fill_between(middles, 0, heights, where=heights < 0, color=CURVE, alpha=0.85)
     below.set_yscale("symlog", linthresh=0.1, linscale=1.2)
-    ticks = [-1, -0.1, 0, 0.1, 1, 10]
     top = max(0.3, float(heights.max()) * 1.4)
-    below.set_yticks([tick for tick in ticks if tick <= top], minor=False)
-    below.set_yticklabels([f"{tick:g}".replace("-", "−") for tick in ticks if tick <= top])
-    below.yaxis.set_minor_locator(_no_ticks())
+    ticks = [tick for tick in (-1, -0.1, 0, 0.1, 1, 10) if tick <= top]
+    below.set_yticks(ticks, [f"{tick:g}".replace("-", "−") for tick in ticks])
+    below.minorticks_off()
     below.set_ylim(min(-0.3, float(heights.min()) * 1.4), top)
     below.set_ylabel("surprise", color=INK)
     below.set_xlabel("seconds", color=INK)
@@ -88,9 +83,3 @@ def curve_picture(
             for edge in span:
                 axis.axvline(edge, color="#f8b84e", linewidth=1.4, linestyle="--")
     return png(figure)
-
-
-def _no_ticks() -> Any:
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()

@@ -6,10 +6,9 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
-from waveflow.demo.limits import Limits
+from waveflow.demo.backend import Backend
 from waveflow.io.signals import sigterm_interrupts
 
 SESSIONS = 64
@@ -23,7 +22,6 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     share: bool = False,
-    limits: Limits | None = None,
     workers: int | None = None,
     say: Callable[[str], object] = print,
 ) -> None:
@@ -37,7 +35,6 @@ def serve(
         port: port to listen on, 0 for any free one; None is ``GRADIO_SERVER_PORT``, or the first
             free one from 7860 on.
         share: publish the page on the internet at an address of gradio's.
-        limits: limits of a request.
         workers: requests processed at a time.
         say: called with the address as text.
 
@@ -47,9 +44,9 @@ def serve(
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    limits = limits or Limits()
     port = _usable(host, port)
-    with _folder(), sigterm_interrupts():
+    with tempfile.TemporaryDirectory(prefix="waveflow-demo-") as folder, sigterm_interrupts():
+        os.environ["GRADIO_TEMP_DIR"] = os.path.realpath(folder)
         try:
             import matplotlib  # noqa: F401
 
@@ -57,9 +54,8 @@ def serve(
             from waveflow.demo.style import HEAD, theme
         except ModuleNotFoundError as error:
             raise ImportError(f"the demo needs pip install 'waveflow[demo]' ({error})") from error
-        from waveflow.demo.backend import Backend
 
-        backend = Backend(models, limits=limits, workers=workers)
+        backend = Backend(models, workers=workers)
         page = build(backend)
         try:
             _, address, shared = page.launch(
@@ -68,8 +64,7 @@ def serve(
                 share=share,
                 prevent_thread_lock=True,
                 quiet=True,
-                max_file_size=limits.megabytes * 2**20,
-                allowed_paths=[],
+                max_file_size=backend.limits.megabytes * 2**20,
                 ssr_mode=False,
                 footer_links=[],
                 run_history=False,
@@ -78,7 +73,7 @@ def serve(
                 pwa=False,
                 state_session_capacity=SESSIONS,
                 theme=theme(),
-                head=HEAD,
+                head_paths=HEAD,
             )
             say(f"serving on {address}" + (f" and {shared}" if shared else ""))
             threading.Event().wait()
@@ -87,21 +82,6 @@ def serve(
         finally:
             page.close(verbose=False)
             backend.close()
-
-
-@contextmanager
-def _folder() -> Iterator[None]:
-    """A folder for uploads and results, deleted when the server stops."""
-    with tempfile.TemporaryDirectory(prefix="waveflow-demo-") as folder:
-        before = os.environ.get("GRADIO_TEMP_DIR")
-        os.environ["GRADIO_TEMP_DIR"] = os.path.realpath(folder)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["GRADIO_TEMP_DIR"]
-            else:
-                os.environ["GRADIO_TEMP_DIR"] = before
 
 
 def _usable(host: str | None, port: int | None) -> int | None:

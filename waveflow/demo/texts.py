@@ -9,6 +9,9 @@ from pathlib import Path
 
 from waveflow.version import __version__
 
+CLONE = Path(__file__).parents[2]
+"""The folder of the clone; of an installed package, the folder that it is in."""
+
 CITE = f"""\
 Name the software and its version (`waveflow {__version__}`), the model (`ljspeech`, …) with any
 settings that you changed, and the mel convention with its source. waveflow builds on:
@@ -17,7 +20,7 @@ settings that you changed, and the mel convention with its source. waveflow buil
 | --- | --- |
 | normalizing flows, couplings | [NICE](https://arxiv.org/abs/1410.8516), \
 [Real NVP](https://arxiv.org/abs/1605.08803) |
-| 1×1 convolutions, walks through latents | [Glow](https://arxiv.org/abs/1807.03039) |
+| 1×1 convolutions, interpolation of latents | [Glow](https://arxiv.org/abs/1807.03039) |
 | flows as vocoders | [WaveGlow](https://arxiv.org/abs/1811.00002) |
 | mel convention `hifigan-22k` | [HiFi-GAN](https://arxiv.org/abs/2010.05646) |
 | mel convention `nvidia-22k` | [Tacotron 2](https://arxiv.org/abs/1712.05884) by NVIDIA |
@@ -45,7 +48,7 @@ def results() -> str | None:
 
 def readme() -> str | None:
     """The README of the clone or of the installed package; None if there is none."""
-    beside = Path(str(files("waveflow"))).parent / "README.md"
+    beside = CLONE / "README.md"
     if beside.is_file():
         text = beside.read_text(encoding="utf-8")
         if text.startswith("# waveflow"):
@@ -57,10 +60,9 @@ def readme() -> str | None:
     return described["Description"] if "Description" in described else None
 
 
-def examples() -> list[Path]:
-    """The clips of the clone; none if only the package is installed."""
-    clips = Path(str(files("waveflow"))).parent / "data" / "clips"
-    return sorted(clips.glob("*.flac"))
+def examples() -> list[str]:
+    """The paths of the clone's clips; none if only the package is installed."""
+    return sorted(str(path) for path in CLONE.glob("data/clips/*.flac"))
 
 
 def without_local_links(text: str) -> str:

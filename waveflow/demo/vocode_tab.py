@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import gradio as gr
 
@@ -11,6 +11,7 @@ from waveflow.demo.backend import Backend
 from waveflow.demo.pictures import mel_picture
 from waveflow.demo.reading import conventions
 from waveflow.demo.vocoding import Sound, SynthesisOptions, vocode_mel, vocode_recording
+from waveflow.evaluation.recording import bits_per_sample
 from waveflow.io.folders import MELS
 
 RECORDING, MEL = "a recording", "a mel file"
@@ -20,20 +21,18 @@ DECLARED = "as the file says, or the model's own"
 def add(backend: Backend) -> None:
     """Add the tab to the page."""
     config = backend.vocoder(backend.names[0]).config
-    synthesis, milliseconds = (
-        config.synthesis,
-        1000 * config.mel.hop_length / config.mel.sample_rate,
-    )
+    synthesis = config.synthesis
+    milliseconds = 1000 * config.mel.hop_length / config.mel.sample_rate
     gr.Markdown(
         f"A recording is converted to its mel spectrogram, {config.mel.n_mels} numbers every "
         f"{milliseconds:.0f} ms, and synthesised again from that alone. "
         "A mel file, for example from a text-to-speech system, is synthesised directly.",
         elem_classes="wf-lead",
     )
-    with gr.Row(equal_height=False):
+    with gr.Row():
         with gr.Column(min_width=300):
             source = gr.Radio([RECORDING, MEL], value=RECORDING, label="Speech from")
-            with gr.Column(visible=True) as from_recording:
+            with gr.Column() as from_recording:
                 audio = controls.recording("Recording", "vocode-recording")
                 controls.clips([audio])
             with gr.Column(visible=False) as from_mel:
@@ -61,48 +60,32 @@ def add(backend: Backend) -> None:
                     info="same seed, same sound",
                 )
             button = gr.Button("Vocode", variant="primary", elem_id="vocode-button")
-    result, report, pictures = controls.results(
+    outputs = controls.results(
         "Vocoded speech", "vocode", "Choose an example or bring your own, and press Vocode."
     )
 
-    source.change(
-        lambda chosen: (gr.update(visible=chosen == RECORDING), gr.update(visible=chosen == MEL)),
-        source,
-        [from_recording, from_mel],
-        queue=False,
-        api_visibility="private",
-        show_progress="hidden",
-    )
-
-    def own_defaults(name: str) -> tuple[float | None, int | None]:
+    def own_defaults(name: str) -> tuple[float, int]:
         chosen = backend.vocoder(name).config.synthesis
         return chosen.temperature, min(chosen.consistency, backend.limits.consistency)
 
-    model.change(
-        own_defaults,
-        model,
-        [temperature, consistency],
-        queue=False,
-        api_visibility="private",
-        show_progress="hidden",
-    )
+    def chosen_source(name: str) -> list[dict[str, Any]]:
+        return [gr.update(visible=name == shown) for shown in (RECORDING, MEL)]
+
+    controls.follow(source, chosen_source, [from_recording, from_mel])
+    controls.follow(model, own_defaults, [temperature, consistency])
     controls.answer(
         backend,
         button,
-        partial(respond, backend),
+        respond,
         [source, audio, mel, convention, model, temperature, consistency, seed, denoise],
-        [result, report, pictures],
+        outputs,
         "vocode",
     )
 
 
 def _mel_controls() -> tuple[gr.File, gr.Dropdown]:
     """Controls to upload a mel file and choose its convention."""
-    mel = gr.File(
-        label="Mel file (.npz, .npy or .pt)",
-        file_types=list(MELS),
-        elem_id="vocode-mel",
-    )
+    mel = gr.File(label="Mel file (.npz, .npy or .pt)", file_types=list(MELS), elem_id="vocode-mel")
     convention = gr.Dropdown(
         [(DECLARED, DECLARED), *conventions()],
         value=DECLARED,
@@ -121,22 +104,29 @@ def respond(
     convention: str | None,
     model: str,
     temperature: float,
-    consistency: float,
-    seed: float | None,
+    consistency: int,
+    seed: int | None,
     denoise: float,
 ) -> tuple[str, str, str]:
     """The sound, its figures and its pictures, for the page."""
-    options = SynthesisOptions(model, temperature, int(consistency), int(seed or 0), denoise)
+    options = SynthesisOptions(model, temperature, consistency, seed or 0, denoise)
     if source == RECORDING:
         sound = vocode_recording(backend, audio, options)
     else:
-        chosen = None if convention in (None, DECLARED) else convention
+        chosen = None if convention == DECLARED else convention
         sound = vocode_mel(backend, mel, options, chosen)
-    return (
-        controls.playable(sound.audio, sound.sample_rate),
-        describe(sound),
-        pictures_of(backend, sound, options),
-    )
+    heard = "the recording" if source == RECORDING else "the mel file"
+    about = f"Mel spectrogram, {sound.seconds:.1f} s:"
+    pictures = [
+        (mel_picture(sound.input_mel, sound.seconds), f"Input: {heard}", f"{about} the input"),
+        (
+            mel_picture(sound.output_mel, sound.seconds),
+            "Output: the vocoded speech",
+            f"{about} the vocoded speech",
+        ),
+    ]
+    player = controls.playable(sound.audio, sound.sample_rate)
+    return player, describe(sound), markup.pictures(pictures)
 
 
 def describe(sound: Sound) -> str:
@@ -146,31 +136,17 @@ def describe(sound: Sound) -> str:
         (f"{sound.times_real_time:.0f}", "× real time"),
         (f"{sound.mel_distance:.3f}", "mel error"),
     ]
-    small = [
+    note = (
         "Speed is that of one core; the mel error is the mean difference of the two mels, in nats."
-    ]
-    if sound.nats is not None and sound.bits is not None:
+    )
+    if sound.nats is not None:
         figures += [
             (f"{sound.nats:.3f}", "nats/sample"),
-            (f"{sound.bits:.3f}", "bits/sample"),
+            (f"{bits_per_sample(sound.nats):.3f}", "bits/sample"),
         ]
-        small.append(
-            "Nats and bits per sample are those of the recording, not of the copy: its exact "
+        note += (
+            " Nats and bits per sample are those of the recording, not of the copy: its exact "
             "log-likelihood given its mel, and an upper bound on the cost to encode its 16-bit "
             "samples."
         )
-    return markup.warning(sound.warning) + markup.tiles(figures) + markup.notes([" ".join(small)])
-
-
-def pictures_of(backend: Backend, sound: Sound, options: SynthesisOptions) -> str:
-    """Pictures of the two mels of a sound, as HTML."""
-    config = backend.vocoder(options.model).config.mel
-    draw = partial(mel_picture, sample_rate=config.sample_rate, hop_length=config.hop_length)
-    source = "the recording" if sound.nats is not None else "the mel file"
-    about = f"Mel spectrogram, {sound.seconds:.1f} s:"
-    return markup.pictures(
-        [
-            (draw(sound.input_mel), f"Input: {source}", f"{about} the input"),
-            (draw(sound.output_mel), "Output: the vocoded speech", f"{about} the vocoded speech"),
-        ]
-    )
+    return markup.report(figures, [note], warning=sound.warning)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
+from torch.nn import functional
 
-from waveflow.audio.mel import LogMel
 from waveflow.demo.backend import Backend
-from waveflow.demo.reading import converted, read_mel_upload, read_upload
-from waveflow.evaluation.recording import bits_per_sample, nats_per_sample
+from waveflow.demo.reading import check_iterations, read_mel_upload, read_upload
+from waveflow.evaluation.recording import nats_per_sample
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,6 @@ class Sound:
     warning: str | None = None
 
     @property
-    def bits(self) -> float | None:
-        """Upper bound on the cost of the 16-bit recording, bits per sample."""
-        return None if self.nats is None else bits_per_sample(self.nats)
-
-    @property
     def seconds(self) -> float:
         """Length of the audio, seconds."""
         return len(self.audio) / self.sample_rate
@@ -77,10 +71,9 @@ def vocode_recording(backend: Backend, path: str | None, options: SynthesisOptio
     Raises:
         ValueError: the upload or an option is not valid.
     """
-    vocoder = backend.vocoder(options.model)
-    recording = read_upload(path, backend.log_mel(options.model), backend.limits)
-    nats = nats_per_sample(vocoder, recording)
-    return _synthesise(backend, recording.mel, options, nats=nats)
+    recording = read_upload(backend, options.model, path)
+    nats = nats_per_sample(backend.vocoder(options.model), recording)
+    return replace(_synthesise(backend, recording.mel, options), nats=nats)
 
 
 def vocode_mel(
@@ -91,46 +84,26 @@ def vocode_mel(
     Raises:
         ValueError: the upload or an option is not valid.
     """
-    log_mel = backend.log_mel(options.model)
-    mel, declared = read_mel_upload(path, backend.limits, log_mel.config)
-    mel, warning = converted(mel, declared, convention, log_mel)
-    return _synthesise(backend, mel[0], options, warning=warning)
+    mel, warning = read_mel_upload(backend, options.model, path, convention)
+    return replace(_synthesise(backend, mel[0], options), warning=warning)
 
 
-def _synthesise(
-    backend: Backend,
-    mel: Tensor,
-    options: SynthesisOptions,
-    *,
-    nats: float | None = None,
-    warning: str | None = None,
-) -> Sound:
-    if not 0 <= options.consistency <= backend.limits.consistency:
-        raise ValueError(
-            f"expected 0 to {backend.limits.consistency} iterations; got {options.consistency}"
-        )
-    vocoder = backend.vocoder(options.model)
+def _synthesise(backend: Backend, mel: Tensor, options: SynthesisOptions) -> Sound:
+    """The sound of a mel, (n_mels, frames)."""
+    check_iterations(options.consistency, backend.limits)
+    vocoder, log_mel = backend.vocoder(options.model), backend.log_mel(options.model)
+    temperature, consistency = options.temperature, options.consistency
     vocoder.engine()  # built once, and not part of the measured time
-    synthesis = (options.temperature, options.consistency)
     start = time.perf_counter()
-    audio = vocoder(
-        mel[None], temperature=synthesis[0], consistency=synthesis[1], seed=options.seed
-    )
+    audio = vocoder(mel[None], temperature=temperature, consistency=consistency, seed=options.seed)
     seconds = time.perf_counter() - start
     if options.denoise:
-        audio = backend.denoiser(options.model, *synthesis)(audio, strength=options.denoise)
+        denoiser = backend.denoiser(options.model, temperature, consistency)
+        audio = denoiser(audio, strength=options.denoise)
     if not audio.isfinite().all():
         raise ValueError("expected finite audio from this mel; got NaN")
     audio = audio[0].clamp(-1, 1)
-    config = vocoder.config.mel
-    output_mel = _mel_of(audio, backend.log_mel(options.model), mel)
-    length = len(audio) / config.sample_rate
-    return Sound(audio, config.sample_rate, mel, output_mel, length / seconds, nats, warning)
-
-
-def _mel_of(audio: Tensor, log_mel: LogMel, input_mel: Tensor) -> Tensor:
-    """The mel of a sound, with as many frames as the input mel."""
-    shortest = log_mel.config.n_fft
-    if len(audio) < shortest:
-        audio = torch.nn.functional.pad(audio, (0, shortest - len(audio)))
-    return log_mel(audio[None])[0, :, : input_mel.shape[-1]]
+    padded = functional.pad(audio, (0, max(0, log_mel.shortest - len(audio))))
+    output_mel = log_mel(padded[None])[0, :, : mel.shape[-1]]
+    rate = log_mel.config.sample_rate
+    return Sound(audio, rate, mel, output_mel, len(audio) / rate / seconds)

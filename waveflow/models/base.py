@@ -109,8 +109,10 @@ class EncodedConfig(ModelConfig):
             with_mel=with_mel,
         )
 
-    def _conditioner(self, context_net: MelEncoder) -> Conditioner:
-        return conditioner_of(WaveNet, self, context_net.out_channels)
+    def _conditioner(
+        self, context_net: MelEncoder, network: type[WaveNet | SeparableWaveNet] = WaveNet
+    ) -> Conditioner:
+        return conditioner_of(network, self, context_net.out_channels)
 
 
 def conditioner_of(

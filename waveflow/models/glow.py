@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,11 +20,11 @@ from waveflow.bijections import (
     PLUConv1x1,
     Squeeze,
 )
-from waveflow.models.base import MOST_FLOWS, EncodedConfig
+from waveflow.models.base import MOST_FLOWS, Conditioner, EncodedConfig
 
 
 def glow(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     groups: int,
     levels: int,
@@ -50,9 +49,8 @@ def glow(
         raise ValueError(f"glow: expected groups to be a multiple of 2 ** {levels}; got {groups}")
 
     def step(size: int) -> Bijection:
-        kept, moved = Channels().sizes(size)
-        network = conditioner(kept, Affine.n_params * moved)
-        return Chain(ActNorm(size), PLUConv1x1(size), Coupling(Channels(), network, Affine()))
+        coupling = Coupling.of(Channels(), size, conditioner, Affine())
+        return Chain(ActNorm(size), PLUConv1x1(size), coupling)
 
     def level(remaining: int, size: int) -> Bijection:
         steps = [step(size) for _ in range(flows)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,11 +17,13 @@ from waveflow.bijections import (
     LappedTransform,
     Scale,
 )
+from waveflow.models.base import Conditioner
 from waveflow.models.whitened import WhitenedConfig, glow_steps
+from waveflow.nets.wavenet import zeroed
 
 
 def lapflow(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     whitening_groups: int,
     groups: int,
@@ -47,19 +48,11 @@ def lapflow(
     whitening = Chain(
         LappedTransform(whitening_groups),
         ActNorm(whitening_groups),
-        ContextAffine(_linear(context_channels, whitening_groups), Scale()),
+        ContextAffine(zeroed(nn.Conv1d(context_channels, whitening_groups, 1)), Scale()),
         Inverse(LappedTransform(whitening_groups)),
     )
     steps = glow_steps(conditioner, groups=groups, flows=flows)
     return Chain(whitening, LappedTransform(groups), *steps)
-
-
-def _linear(in_channels: int, out_channels: int) -> nn.Module:
-    """A linear map of context frames to parameters, initially zero."""
-    linear = nn.Conv1d(in_channels, out_channels, 1)
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    return linear
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,11 +10,11 @@ from torch import nn
 from waveflow.audio.fields import number
 from waveflow.audio.mel import MelConfig
 from waveflow.bijections import ActNorm, Additive, Bijection, Chain, Channels, Coupling, Squeeze
-from waveflow.models.base import MOST_FLOWS, EncodedConfig
+from waveflow.models.base import MOST_FLOWS, Conditioner, EncodedConfig
 
 
 def nice(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     groups: int,
     flows: int,
@@ -31,12 +30,10 @@ def nice(
         groups: samples per step.
         flows: number of couplings, on alternating halves.
     """
-    couplings = []
-    for flow in range(flows):
-        partition = Channels(swap=flow % 2 == 1)
-        kept, moved = partition.sizes(groups)
-        network = conditioner(kept, Additive.n_params * moved)
-        couplings.append(Coupling(partition, network, Additive()))
+    couplings = [
+        Coupling.of(Channels(swap=flow % 2 == 1), groups, conditioner, Additive())
+        for flow in range(flows)
+    ]
     return Chain(Squeeze(groups), *couplings, ActNorm(groups))
 
 

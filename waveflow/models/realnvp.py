@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,11 +21,11 @@ from waveflow.bijections import (
     Partition,
     Squeeze,
 )
-from waveflow.models.base import EncodedConfig
+from waveflow.models.base import Conditioner, EncodedConfig
 
 
 def realnvp(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     groups: int,
     scales: int,
@@ -54,9 +53,7 @@ def realnvp(
         )
 
     def affine_coupling(partition: Partition, size: int) -> Bijection:
-        kept, moved = partition.sizes(size)
-        network = conditioner(kept, Affine.n_params * moved)
-        return Chain(ActNorm(size), Coupling(partition, network, Affine()))
+        return Chain(ActNorm(size), Coupling.of(partition, size, conditioner, Affine()))
 
     def scale(remaining: int, size: int) -> Bijection:
         swaps = [index % 2 == 1 for index in range(couplings)]

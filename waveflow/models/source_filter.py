@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,14 +22,15 @@ from waveflow.bijections import (
     Scale,
 )
 from waveflow.bijections.long_term import KERNEL_SIZE, initial_parameters, pitch_lags
-from waveflow.models.base import MOST_FLOWS, WIDEST
+from waveflow.models.base import MOST_FLOWS, WIDEST, Conditioner
 from waveflow.models.whitened import WhitenedConfig, glow_steps
 from waveflow.nets import BlockNetwork
 from waveflow.nets.mel_encoder import STANDARD
+from waveflow.nets.wavenet import zeroed
 
 
 def source_filter(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     envelope: Tensor,
     long_term: LongTermPredictor | None,
@@ -81,9 +82,7 @@ def source_filter(
 def _attenuation(envelope: Tensor, context_channels: int) -> nn.Module:
     """A linear map of context frames to the log-scale of each band, initially minus its level."""
     bands, read = envelope.shape
-    linear = nn.Conv1d(context_channels, bands, 1)
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
+    linear = zeroed(nn.Conv1d(context_channels, bands, 1))
     with torch.no_grad():
         linear.weight[:, -read:, 0] = -envelope
     return linear

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,13 +10,13 @@ from torch import nn
 from waveflow.audio.fields import number
 from waveflow.audio.mel import MelConfig
 from waveflow.bijections import Bijection
-from waveflow.models.base import MOST_FLOWS, MOST_LAYERS, WIDEST, EncodedConfig, conditioner_of
+from waveflow.models.base import MOST_FLOWS, MOST_LAYERS, WIDEST, Conditioner, EncodedConfig
 from waveflow.models.waveglow import leave_channels, waveglow
 from waveflow.nets import SeparableWaveNet
 
 
 def squeezewave(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     groups: int,
     flows: int,
@@ -73,7 +72,7 @@ class SqueezeWaveConfig(EncodedConfig):
     def build(self, mel: MelConfig) -> tuple[nn.Module, Bijection]:
         context_net = self._context_net(mel)
         flow = squeezewave(
-            conditioner_of(SeparableWaveNet, self, context_net.out_channels),
+            self._conditioner(context_net, SeparableWaveNet),
             groups=self.groups,
             flows=self.flows,
             early_every=self.early_every,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,12 +20,19 @@ from waveflow.bijections import (
     InvertibleConv1x1,
     Squeeze,
 )
-from waveflow.models.base import MOST_FLOWS, MOST_LAYERS, WIDEST, ModelConfig, conditioner_of
+from waveflow.models.base import (
+    MOST_FLOWS,
+    MOST_LAYERS,
+    WIDEST,
+    Conditioner,
+    ModelConfig,
+    conditioner_of,
+)
 from waveflow.nets import TransposedUpsampler, WaveNet
 
 
 def waveglow(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     groups: int,
     flows: int,
@@ -58,9 +65,8 @@ def waveglow(
 
     def flow(index: int, size: int) -> Bijection:
         partition = Channels(swap=swap_odd and index % 2 == 1)
-        kept, moved = partition.sizes(size)
-        network = conditioner(kept, Affine.n_params * moved)
-        return Chain(InvertibleConv1x1(size), Coupling(partition, network, Affine()))
+        coupling = Coupling.of(partition, size, conditioner, Affine())
+        return Chain(InvertibleConv1x1(size), coupling)
 
     def flows_from(index: int, size: int) -> Bijection:
         stop = min(index + early_every, flows)

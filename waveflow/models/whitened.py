@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from torch import nn
-
 from waveflow.audio.fields import number
 from waveflow.bijections import ActNorm, Affine, Bijection, Channels, Coupling, InvertibleConv1x1
-from waveflow.models.base import MOST_FLOWS, WIDEST, EncodedConfig, ModelConfig
+from waveflow.models.base import MOST_FLOWS, WIDEST, Conditioner, EncodedConfig, ModelConfig
 
 
 def glow_steps(
-    conditioner: Callable[[int, int], nn.Module],
+    conditioner: Conditioner,
     *,
     groups: int,
     flows: int,
@@ -30,13 +27,8 @@ def glow_steps(
     steps: list[Bijection] = []
     for flow in range(flows):
         partition = Channels(swap=flow % 2 == 1)
-        kept, moved = partition.sizes(groups)
-        network = conditioner(kept, Affine.n_params * moved)
-        steps += [
-            ActNorm(groups),
-            InvertibleConv1x1(groups),
-            Coupling(partition, network, Affine()),
-        ]
+        coupling = Coupling.of(partition, groups, conditioner, Affine())
+        steps += [ActNorm(groups), InvertibleConv1x1(groups), coupling]
     return steps
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import torch
@@ -76,27 +76,25 @@ class MelEncoder(nn.Module):
             )
             for _ in range(layers)
         )
-        bounds = 1 + 2 * layers if with_mel else 0
-        self.bounds = nn.ModuleList(Bounded(channels) for _ in range(bounds))
+        self.bounds = nn.ModuleList(
+            Bounded(channels) if with_mel else nn.Identity() for _ in range(1 + 2 * layers)
+        )
 
     def forward(self, mel: Tensor) -> Tensor:
         """(batch, n_mels, frames) -> (batch, out_channels, frames)."""
         mel = standardised(mel)
-        context = self._bounded(0, self.start(mel))
-        for number, block in enumerate(self.blocks):
+        bounds = iter(self.bounds)
+        context = next(bounds)(self.start(mel))
+        for block in self.blocks:
             _, convolution, _, mixing = cast(nn.Sequential, block)
-            hidden = convolution(nn.functional.silu(context))
-            hidden = self._bounded(2 * number + 1, hidden)
+            hidden = next(bounds)(convolution(nn.functional.silu(context)))
             update = mixing(nn.functional.silu(hidden))
-            context = self._bounded(2 * number + 2, context + update)
+            context = next(bounds)(context + update)
         return torch.cat([nn.functional.silu(context), mel], 1) if self.with_mel else context
 
     def stage(self) -> ContextStage:
         """The network as a stage of a stream."""
         return _MelEncoderStage(self)
-
-    def _bounded(self, number: int, x: Tensor) -> Tensor:
-        return self.bounds[number](x) if self.with_mel else x
 
 
 _Bound = Callable[[Tensor], Tensor]
@@ -109,14 +107,16 @@ class _MelEncoderStage:
 
     def __init__(self, network: MelEncoder):
         self._start = _convolution(network.start)
-        bounds: list[_Bound] = [cast(Bounded, layer).on_rows() for layer in network.bounds]
-        self._bound, *inner = bounds or [_unbounded] * (1 + 2 * len(network.blocks))
+        bounds: Iterator[_Bound] = (
+            layer.on_rows() if isinstance(layer, Bounded) else layer for layer in network.bounds
+        )
+        self._bound = next(bounds)
         self._blocks: list[tuple[Convolution, LinearStage, _Bound, _Bound]] = []
-        for number, block in enumerate(network.blocks):
+        for block in network.blocks:
             _, convolution, _, mixing = cast(nn.Sequential, block)
             linear = LinearStage(*as_matrix(mixing), network.start.weight)
             first = _convolution(cast(PaddedConv1d, convolution))
-            self._blocks.append((first, linear, inner[2 * number], inner[2 * number + 1]))
+            self._blocks.append((first, linear, next(bounds), next(bounds)))
         self._with_mel = network.with_mel
         self._windows = [self._start.window, *(block[0].window for block in self._blocks)]
 
@@ -161,10 +161,6 @@ class _MelEncoderStage:
 
 def _convolution(convolution: PaddedConv1d) -> Convolution:
     return Convolution(convolution, convolution.window())
-
-
-def _unbounded(rows: Tensor) -> Tensor:
-    return rows
 
 
 def standardised(mel: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from waveflow.nets.padded import PaddedConv1d
-from waveflow.nets.wavenet import Pointwise, conditioned, gated, normalised
+from waveflow.nets.wavenet import Pointwise, conditioned, gated, normalised, zeroed
 from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import SeparableTaps
@@ -83,9 +83,7 @@ class SeparableWaveNet(nn.Module):
             self.depthwise.append(normalised(depthwise))
             self.pointwise.append(normalised(Pointwise(channels, 2 * channels)))
             self.residual.append(normalised(Pointwise(channels, channels)))
-        self.end = Pointwise(channels, out_channels)
-        for parameter in self.end.parameters():
-            nn.init.zeros_(parameter)
+        self.end = zeroed(Pointwise(channels, out_channels))
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """(batch, in_channels, steps), (batch, context_channels, steps / ratio) ->

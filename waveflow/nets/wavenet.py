@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from waveflow.streaming.gated import GatedBuilder
 from waveflow.streaming.rows import Stage
 from waveflow.streaming.taps import Taps
 from waveflow.streaming.weights import as_matrix, as_taps
+
+_Convolution = TypeVar("_Convolution", bound=nn.Conv1d)
 
 
 class WaveNet(nn.Module):
@@ -89,9 +91,7 @@ class WaveNet(nn.Module):
             self.dilated.append(normalised(dilated))
             outputs = 2 * channels if i < layers - 1 else channels  # the last has no residual
             self.residual_skip.append(normalised(Pointwise(channels, outputs)))
-        self.end = Pointwise(channels, out_channels)
-        for parameter in self.end.parameters():
-            nn.init.zeros_(parameter)
+        self.end = zeroed(Pointwise(channels, out_channels))
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """(batch, in_channels, steps), (batch, context_channels, steps / ratio) ->
@@ -166,6 +166,13 @@ class Pointwise(nn.Conv1d):
     def fused(self) -> nn.Module:
         """The same map for a GPU."""
         return FusedProduct(self)
+
+
+def zeroed(convolution: _Convolution) -> _Convolution:
+    """The convolution, with all of its parameters set to zero."""
+    for parameter in convolution.parameters():
+        nn.init.zeros_(parameter)
+    return convolution
 
 
 def normalised(convolution: nn.Conv1d) -> nn.Module:
