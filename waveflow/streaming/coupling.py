@@ -71,7 +71,7 @@ class CouplingStage:
         return self._conditioner.first_input_of(step)
 
 
-class ContextAffineStage:
+class ContextAffineStage(Stage):
     """A :class:`waveflow.bijections.ContextAffine` in one direction.
 
     Args:
@@ -93,12 +93,6 @@ class ContextAffineStage:
             return self._move(rows, reader.take(len(rows), self._parameters))
 
         return push
-
-    def outputs_after(self, steps: int) -> int:
-        return steps
-
-    def first_input_of(self, step: int) -> int:
-        return step
 
 
 class EarlyOutputStage:

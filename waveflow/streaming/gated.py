@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -83,38 +85,30 @@ class GatedBuilder:
         return GatedStage(start, to_constant(first, self.like), self._layers, None)
 
 
+@dataclass(frozen=True)
 class _Layer:
     """A gated layer over rows of hidden channels and parameter channels."""
 
-    def __init__(
-        self,
-        window: Window,
-        taps: ConvolutionTaps,
-        condition: LinearStage,
-        edge: Tensor,
-        update: Tensor,
-        ratio: int,
-    ):
-        self.window = window
-        self._taps = taps
-        self._condition = condition
-        self._edge = edge
-        self._update = update
-        self._ratio = ratio
+    window: Window
+    taps: ConvolutionTaps
+    condition: LinearStage
+    edge: Tensor
+    update: Tensor
+    ratio: int
 
     def begin(self, context: SharedBuffer) -> PushFunction:
-        reader = context.reader(self._ratio)
-        channels, updated = self._update.shape
+        reader = context.reader(self.ratio)
+        channels, updated = self.update.shape
 
         def work(seen: Tensor, steps: int) -> Tensor:
-            activation = reader.take(steps, self._condition)
-            self._taps.add_to(activation, seen[:, :channels])
+            activation = reader.take(steps, self.condition)
+            self.taps.add_to(activation, seen[:, :channels])
             filtered, gate = activation.sigmoid_().split(channels, 1)
             gated = filtered.sub_(0.5) * gate
             rows = seen[self.window.past : self.window.past + steps, -updated:]
-            return product(rows, gated, self._update)
+            return product(rows, gated, self.update)
 
-        return self.window.begin(self._edge, work)
+        return self.window.begin(self.edge, work)
 
 
 class GatedStage:
@@ -147,9 +141,7 @@ class GatedStage:
         return push
 
     def outputs_after(self, steps: int) -> int:
-        for layer in self._layers:
-            steps = layer.window.outputs_after(steps)
-        return steps
+        return max(steps - sum(layer.window.future for layer in self._layers), 0)
 
     def first_input_of(self, step: int) -> int:
         return step - sum(layer.window.past for layer in self._layers)
