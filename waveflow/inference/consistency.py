@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
-from waveflow.audio.frames import Frames
 from waveflow.inference.band_gains import FrameChange
 from waveflow.inference.framing import Framing
-from waveflow.inference.resampling import StreamedResampler
-from waveflow.streaming.rows import DelayLine, PushFunction, SharedBuffer
+from waveflow.inference.resampling import BlockFilter
+from waveflow.streaming.rows import DelayLine, Path, PushFunction, Reach, SharedBuffer
 
 Schedule = tuple[int, int]
 """Number of iterations that change all bins, and of those after them that change the low band."""
@@ -38,20 +37,11 @@ class StreamedConsistency:
         low = self._low.begin(mel, rest)
         return lambda audio, last: low(whole(audio, last), last)
 
-    def outputs_after(self, samples: int, schedule: Schedule) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
+    def reach(self, schedule: Schedule) -> Path:
+        """What a sample depends on."""
         full, rest = schedule
-        samples = self._whole.outputs_after(samples, full)
-        if not rest or self._low is None:
-            return samples
-        return self._low.outputs_after(samples, rest)
-
-    def first_input_of(self, sample: int, schedule: Schedule) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        full, rest = schedule
-        if rest and self._low is not None:
-            sample = self._low.first_input_of(sample, rest)
-        return self._whole.first_input_of(sample, full)
+        low = self._low.parts(rest) if rest and self._low is not None else []
+        return Path([*[self._whole.framing] * full, *low])
 
 
 class StreamedLowBand:
@@ -63,15 +53,17 @@ class StreamedLowBand:
 
     def __init__(self, low_band: LowBand):
         self._iterations = Iterations(low_band.step, exact=False)
-        resampler = low_band.resampler
-        self._resampler = None if resampler is None else StreamedResampler(resampler)
+        self._filters: tuple[BlockFilter, BlockFilter] | None = None
+        if (rates := low_band.resampler) is not None:
+            down = BlockFilter(rates.down_frames, rates.down_matrix)
+            self._filters = down, BlockFilter(rates.up_frames, rates.up_matrix)
 
     def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """Start a signal with ``count`` iterations, audio (samples,) -> audio."""
         iterate = self._iterations.begin(mel, count)
-        if self._resampler is None:
+        if self._filters is None:
             return iterate
-        down, up = self._resampler.down.begin(), self._resampler.up.begin()
+        down, up = (each.begin() for each in self._filters)
         waiting, before = DelayLine(), DelayLine()
 
         def push(audio: Tensor, last: bool) -> Tensor:
@@ -84,20 +76,15 @@ class StreamedLowBand:
 
         return push
 
-    def outputs_after(self, samples: int, count: int) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
-        if self._resampler is None:
-            return self._iterations.outputs_after(samples, count)
-        samples = self._resampler.down.outputs_after(samples)
-        return self._resampler.up.outputs_after(self._iterations.outputs_after(samples, count))
-
-    def first_input_of(self, sample: int, count: int) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        if self._resampler is None:
-            return self._iterations.first_input_of(sample, count)
-        # the change depends on more samples on both sides than the sample itself
-        first = self._iterations.first_input_of(self._resampler.up.first_input_of(sample), count)
-        return self._resampler.down.first_input_of(first)
+    def parts(self, count: int) -> list[Reach]:
+        """What a change of the audio passes through; it depends on more samples on both sides than
+        the sample that is changed.
+        """
+        iterations: list[Reach] = [self._iterations.framing] * count
+        if self._filters is None:
+            return iterations
+        down, up = self._filters
+        return [down, *iterations, up]
 
 
 class Iterations:
@@ -107,18 +94,21 @@ class Iterations:
         step: The arithmetic of an iteration.
         exact: The precision of small gains; see
             :class:`waveflow.inference.band_gains.FrameChange`.
+
+    Attributes:
+        framing: The frames of the audio; the reach of an iteration.
     """
 
     def __init__(self, step: Step, *, exact: bool = True):
+        self.framing, self._window = Framing(step.frames), step.frames.window
         self._change = FrameChange(step, exact=exact)
-        self._iteration = Iteration(step.frames)
 
     def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """Start a signal with ``count`` iterations, audio (samples,) -> audio; rows
         (frames, n_mels) are read from ``mel``.
         """
         change, first = self._change.begin(), SharedBuffer()
-        iterations = [self._iteration.begin(mel, first, change) for _ in range(count)]
+        iterations = [self._begin_one(mel, first, change) for _ in range(count)]
 
         def push(audio: Tensor, last: bool) -> Tensor:
             first.push(audio)
@@ -130,34 +120,13 @@ class Iterations:
 
         return push
 
-    def outputs_after(self, samples: int, count: int) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
-        for _ in range(count):
-            samples = self._iteration.outputs_after(samples)
-        return samples
-
-    def first_input_of(self, sample: int, count: int) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        for _ in range(count):
-            sample = self._iteration.first_input_of(sample)
-        return sample
-
-
-class Iteration:
-    """One iteration: frames are cut as soon as their samples exist, changed, and overlap-added.
-
-    Args:
-        frames: The frames of the audio.
-    """
-
-    def __init__(self, frames: Frames):
-        self._framing, self._window = Framing(frames), frames.window
-
-    def begin(
+    def _begin_one(
         self, mel: SharedBuffer, first: SharedBuffer, change: Callable[[Tensor, Tensor], Tensor]
     ) -> Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]:
-        """Start a signal: the result pushes (extrapolated audio, audio, last), both (samples,), and
-        returns the audio before and after the iteration, as far as it is determined.
+        """One iteration: frames are cut as soon as their samples exist, changed, and overlap-added.
+
+        The result pushes (extrapolated audio, audio, last), both (samples,), and returns the audio
+        before and after the iteration, as far as it is determined.
 
         Args:
             mel: The buffer of the mel's rows, (frames, n_mels).
@@ -166,7 +135,7 @@ class Iteration:
         """
         reader, origin = mel.reader(), first.reader()
         waiting, extrapolated = DelayLine(), DelayLine()
-        cut, overlap = self._framing.begin_cutting(), self._framing.begin_overlap()
+        cut, overlap = self.framing.begin_cutting(), self.framing.begin_overlap()
 
         def push(audio: Tensor, before: Tensor, last: bool) -> tuple[Tensor, Tensor]:
             waiting.push(before)
@@ -178,11 +147,3 @@ class Iteration:
             return waiting.take(len(added)), moved
 
         return push
-
-    def outputs_after(self, samples: int) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
-        return self._framing.samples_after(self._framing.frames_after(samples))
-
-    def first_input_of(self, sample: int) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        return self._framing.first_input_of(sample)
