@@ -82,14 +82,7 @@ class MelConsistency(nn.Module):
         if not 0 < cutoff < math.inf:
             raise ValueError(f"expected a finite cutoff > 0; got {cutoff}")
         self.log_mel = log_mel
-        config = log_mel.config
-        bands = Bands(
-            log_mel.filters[:, : log_mel.bins],
-            rows=slice(0, config.n_mels),
-            floor=config.power_floor,
-            clamp=config.clamp,
-        )
-        self.whole = Step(log_mel.cutting, bands)
+        self.whole = Step(log_mel.cutting, log_mel.banding)
         self.low: LowBand | None = None
         low = low_bands(log_mel, cutoff)
         if low is not None:

@@ -73,7 +73,7 @@ class FrameChange:
         return change
 
     def _read_bands(self, spectrum: Tensor, magnitude: Tensor, bands: Tensor) -> None:
-        """``LogMel.bands`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
+        """``Bands.levels`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
         real, imaginary = spectrum.real[:, : self._bins], spectrum.imag[:, : self._bins]
         torch.mul(real, real, out=magnitude).addcmul_(imaginary, imaginary)
         magnitude.add_(self._floor).sqrt_()
