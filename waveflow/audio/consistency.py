@@ -83,10 +83,8 @@ class MelConsistency(nn.Module):
             raise ValueError(f"expected a finite cutoff > 0; got {cutoff}")
         self.log_mel = log_mel
         self.whole = Step(log_mel.cutting, log_mel.banding)
-        self.low: LowBand | None = None
         low = low_bands(log_mel, cutoff)
-        if low is not None:
-            self.low = LowBand(log_mel, *low)
+        self.low = None if low is None else LowBand(log_mel, *low)
 
     def forward(
         self, audio: Tensor, mel: Tensor, iterations: int, full_band: int | None = None

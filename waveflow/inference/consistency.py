@@ -7,11 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
+from waveflow.audio.consistency import MOMENTUM, MelConsistency, Step
+from waveflow.audio.resampling import Resampler
 from waveflow.inference.band_gains import FrameChange
 from waveflow.inference.framing import Framing
 from waveflow.inference.resampling import BlockFilter
-from waveflow.streaming.rows import DelayLine, Path, PushFunction, Reach, SharedBuffer
+from waveflow.streaming.rows import DelayLine, PushFunction, Reach, SequentialReach, SharedBuffer
 
 Schedule = tuple[int, int]
 """Number of iterations that change all bins, and of those after them that change the low band."""
@@ -26,7 +27,11 @@ class StreamedConsistency:
 
     def __init__(self, consistency: MelConsistency):
         self._whole = Iterations(consistency.whole)
-        self._low = None if consistency.low is None else StreamedLowBand(consistency.low)
+        self._low: Iterations | StreamedLowBand | None = None
+        if (low := consistency.low) is not None:
+            self._low = iterations = Iterations(low.step, exact=False)
+            if low.resampler is not None:
+                self._low = StreamedLowBand(iterations, low.resampler)
 
     def begin(self, mel: SharedBuffer, schedule: Schedule) -> PushFunction:
         """Start a signal, audio (samples,) -> audio, with rows (frames, n_mels) of ``mel``."""
@@ -37,33 +42,30 @@ class StreamedConsistency:
         low = self._low.begin(mel, rest)
         return lambda audio, last: low(whole(audio, last), last)
 
-    def reach(self, schedule: Schedule) -> Path:
+    def reach(self, schedule: Schedule) -> SequentialReach:
         """What a sample depends on."""
         full, rest = schedule
         low = self._low.parts(rest) if rest and self._low is not None else []
-        return Path([*[self._whole.framing] * full, *low])
+        return SequentialReach([*self._whole.parts(full), *low])
 
 
 class StreamedLowBand:
-    """The iterations of a :class:`waveflow.audio.consistency.LowBand`.
+    """The iterations of a :class:`waveflow.audio.consistency.LowBand` at a lower rate.
 
     Args:
-        low_band: The module whose iterations are streamed.
+        iterations: The iterations at the lower rate.
+        resampler: The filters between the rates.
     """
 
-    def __init__(self, low_band: LowBand):
-        self._iterations = Iterations(low_band.step, exact=False)
-        self._filters: tuple[BlockFilter, BlockFilter] | None = None
-        if (rates := low_band.resampler) is not None:
-            down = BlockFilter(rates.down_frames, rates.down_matrix)
-            self._filters = down, BlockFilter(rates.up_frames, rates.up_matrix)
+    def __init__(self, iterations: Iterations, resampler: Resampler):
+        self._iterations = iterations
+        self._down = BlockFilter(resampler.down_frames, resampler.down_matrix)
+        self._up = BlockFilter(resampler.up_frames, resampler.up_matrix)
 
     def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """Start a signal with ``count`` iterations, audio (samples,) -> audio."""
         iterate = self._iterations.begin(mel, count)
-        if self._filters is None:
-            return iterate
-        down, up = (each.begin() for each in self._filters)
+        down, up = self._down.begin(), self._up.begin()
         waiting, before = DelayLine(), DelayLine()
 
         def push(audio: Tensor, last: bool) -> Tensor:
@@ -80,11 +82,7 @@ class StreamedLowBand:
         """What a change of the audio passes through; it depends on more samples on both sides than
         the sample that is changed.
         """
-        iterations: list[Reach] = [self._iterations.framing] * count
-        if self._filters is None:
-            return iterations
-        down, up = self._filters
-        return [down, *iterations, up]
+        return [self._down, *self._iterations.parts(count), self._up]
 
 
 class Iterations:
@@ -94,13 +92,10 @@ class Iterations:
         step: The arithmetic of an iteration.
         exact: The precision of small gains; see
             :class:`waveflow.inference.band_gains.FrameChange`.
-
-    Attributes:
-        framing: The frames of the audio; the reach of an iteration.
     """
 
     def __init__(self, step: Step, *, exact: bool = True):
-        self.framing, self._window = Framing(step.frames), step.frames.window
+        self._framing, self._window = Framing(step.frames), step.frames.window
         self._change = FrameChange(step, exact=exact)
 
     def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
@@ -120,6 +115,10 @@ class Iterations:
 
         return push
 
+    def parts(self, count: int) -> list[Reach]:
+        """What the audio passes through in ``count`` iterations."""
+        return [self._framing] * count
+
     def _begin_one(
         self, mel: SharedBuffer, first: SharedBuffer, change: Callable[[Tensor, Tensor], Tensor]
     ) -> Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]:
@@ -135,7 +134,7 @@ class Iterations:
         """
         reader, origin = mel.reader(), first.reader()
         waiting, extrapolated = DelayLine(), DelayLine()
-        cut, overlap = self.framing.begin_cutting(), self.framing.begin_overlap()
+        cut, overlap = self._framing.begin_cutting(), self._framing.begin_overlap()
 
         def push(audio: Tensor, before: Tensor, last: bool) -> tuple[Tensor, Tensor]:
             waiting.push(before)

@@ -31,11 +31,10 @@ class Framing:
         # hops of the sum that a frame touches; enough to reach the end of the audio
         self._parts = max(frames.parts, 1 - (-self._side // self._hop))
         self._needed = self._side + frames.skipped  # samples at an end that its mirror needs
-        # hops held back, if frames do not overlap, so that the end's mirror can still be added
-        self._late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
         self._folds = folds and frames.mirrors and self._side > 0
-        if not self._folds:
-            self._late = 0
+        # hops held back, if frames do not overlap, so that the end's mirror can still be added
+        late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
+        self._late = late if self._folds else 0
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
         self._energy = energy.view(self._parts, self._hop)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from waveflow.streaming.rows import PushFunction, SharedBuffer, joined
+from waveflow.streaming.lapping import SqueezeStage
+from waveflow.streaming.rows import PushFunction, SharedBuffer
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,15 @@ class BlockRecursionStage:
 
     def begin(self, context: SharedBuffer) -> PushFunction:
         reader = context.reader(self.blocks)
-        past, held = self.silence, self.silence[:0]
+        squeeze, past = SqueezeStage(self.block).begin(context), self.silence
 
         def push(samples: Tensor, last: bool) -> Tensor:
-            nonlocal past, held
-            samples = joined(held, samples)
-            count = len(samples) // self.block
-            whole, held = samples[: count * self.block], samples[count * self.block :]
-            if not count:
-                return whole
-            parameters = reader.take_apart(count, self.read)
-            audio = self.advance(whole[None], parameters[None], past[None])[0]
+            nonlocal past
+            blocks = squeeze(samples, last)
+            if not len(blocks):
+                return blocks.flatten()
+            parameters = reader.take_apart(len(blocks), self.read)
+            audio = self.advance(blocks.view(1, -1), parameters[None], past[None])[0]
             past = torch.cat([past, audio])[-len(past) :]
             return audio
 

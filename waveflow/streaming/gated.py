@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.products import add_product, product
-from waveflow.streaming.rows import PushFunction, SharedBuffer
+from waveflow.streaming.rows import PushFunction, SequentialReach, SharedBuffer
 from waveflow.streaming.taps import ConvolutionTaps, Window
 from waveflow.streaming.weights import as_matrix, to_constant
 
@@ -111,7 +111,7 @@ class _Layer:
         return self.window.begin(self.edge, work)
 
 
-class GatedStage:
+class GatedStage(SequentialReach):
     """A gated network: rows (steps, in channels) -> parameters (steps, out channels).
 
     Args:
@@ -122,6 +122,7 @@ class GatedStage:
     """
 
     def __init__(self, start: Tensor, bias: Tensor, layers: list[_Layer], end: LinearStage | None):
+        super().__init__([layer.window for layer in layers])
         self._start = start
         self._bias = bias
         self._layers = layers
@@ -139,9 +140,3 @@ class GatedStage:
             return wide if self._end is None else self._end(wide)
 
         return push
-
-    def outputs_after(self, steps: int) -> int:
-        return max(steps - sum(layer.window.future for layer in self._layers), 0)
-
-    def first_input_of(self, step: int) -> int:
-        return step - sum(layer.window.past for layer in self._layers)

@@ -63,7 +63,7 @@ def form_of(network: object, name: str, *given: Any) -> Any:
     return make(*given)
 
 
-class Path:
+class SequentialReach:
     """The reach of parts one after another."""
 
     def __init__(self, parts: Sequence[Reach]):
@@ -80,7 +80,7 @@ class Path:
         return step
 
 
-class SequentialStage(Path):
+class SequentialStage(SequentialReach):
     """Stages one after another."""
 
     def __init__(self, stages: Sequence[Stage]):
