@@ -60,7 +60,7 @@ def real(value: Any, what: str) -> float:
     >>> real(np.float32(0.5), "temperature")
     0.5
     """
-    number = value.item() if isinstance(value, Tensor | np.ndarray) and _is_scalar(value) else value
+    number = value.item() if _is_scalar(value) else value
     if not isinstance(number, Real) or _is_truth(number):
         raise ValueError(f"expected a number as {what}; got {shown(value)}")
     return number if isinstance(number, int | float) else float(number)

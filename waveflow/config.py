@@ -87,20 +87,17 @@ class SynthesisConfig(Section):
         """Number of iterations that change all bins, and of those after them that change the low
         band.
         """
-        full = self.consistency
-        if self.full_band is not None:
-            full = min(full, self.full_band)
-        return full, self.consistency - full
+        every = self.consistency
+        full = every if self.full_band is None else min(every, self.full_band)
+        return full, every - full
 
     def override(
         self, *, temperature: float | None = None, consistency: int | None = None
     ) -> SynthesisConfig:
         """A copy with the given values; None leaves a value as it is."""
-        return replace(
-            self,
-            temperature=self.temperature if temperature is None else temperature,
-            consistency=self.consistency if consistency is None else consistency,
-        )
+        given = {"temperature": temperature, "consistency": consistency}
+        changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)

@@ -58,15 +58,17 @@ class FormerNames(MetaPathFinder, Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        for old in MOVED:
-            if fullname == old or fullname.startswith(f"{old}."):
-                return ModuleSpec(fullname, self)
-        return None
+        return ModuleSpec(fullname, self) if _moved(fullname) else None
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__
-        old = next(old for old in MOVED if name == old or name.startswith(f"{old}."))
+        old = _moved(name)
         new = MOVED[old] + name.removeprefix(old)
         if name == old:
             warn_of(old, new)
         sys.modules[name] = import_module(new)
+
+
+def _moved(name: str) -> str:
+    """The module of ``MOVED`` that has this name or contains it; empty if there is none."""
+    return next((old for old in MOVED if f"{name}.".startswith(f"{old}.")), "")

@@ -108,16 +108,15 @@ def in_single(work: Callable[..., _Result], module: nn.Module, *arguments: Any) 
         *arguments: The other arguments of the function.
     """
     with exact_convolutions(next(module.parameters()).device):
-        return _in_single(work, module, *arguments)
-
-
-def _in_single(work: Callable[..., _Result], module: nn.Module, *arguments: Any) -> _Result:
-    if not has_half_weights(module):
-        return work(module, *arguments)
-    tensors = [*module.named_parameters(), *module.named_buffers()]
-    weights = {f"module.{name}": _single(tensor) for name, tensor in tensors}
-    called = _Work(work, copy.deepcopy(module))
-    return cast(_Result, torch.func.functional_call(called, weights, arguments))
+        if not has_half_weights(module):
+            return work(module, *arguments)
+        tensors = [*module.named_parameters(), *module.named_buffers()]
+        weights = {
+            f"module.{name}": tensor.float() if _is_half(tensor) else tensor
+            for name, tensor in tensors
+        }
+        called = _Work(work, copy.deepcopy(module))
+        return cast(_Result, torch.func.functional_call(called, weights, arguments))
 
 
 def single_copy(module: _Module) -> _Module:
@@ -158,7 +157,3 @@ class _Work(nn.Module):
 
 def _is_half(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and single_or_better(tensor.dtype) != tensor.dtype
-
-
-def _single(tensor: Tensor) -> Tensor:
-    return tensor.float() if _is_half(tensor) else tensor

@@ -232,7 +232,8 @@ class Vocoder(PretrainedMixin):
         """
         check_mel(mel, self._log_mel)
         z = floating(z, "latent", "(batch, groups, steps)", unit="values")
-        expected = self._latent_shape(mel.shape[0], mel.shape[-1] * self.config.mel.hop_length)
+        groups, time = self.config.model.groups, mel.shape[-1] * self.config.mel.hop_length
+        expected = mel.shape[0], groups, time // groups
         if z.shape != expected:
             raise ValueError(
                 f"latent: expected shape {expected} for {mel.shape[-1]} mel frames; "
@@ -260,10 +261,6 @@ class Vocoder(PretrainedMixin):
     def _like(self) -> Tensor:
         """A weight, for its dtype and device."""
         return next(self.parameters())
-
-    def _latent_shape(self, batch: int, time: int) -> tuple[int, int, int]:
-        groups = self.config.model.groups
-        return batch, groups, time // groups
 
     def _examples(
         self, mel: Tensor, lengths: Sequence[int] | Tensor | None
@@ -305,18 +302,18 @@ class Vocoder(PretrainedMixin):
             raise ValueError(
                 f"audio: expected a multiple of {hop_length} samples; got {audio.shape[-1]}: {hint}"
             )
+        own = mel is None
         if mel is None:
             mel = self._log_mel(audio)[..., :frames]  # a centred mel has one frame more
+        try:
+            check_mel(mel, self._log_mel)
+        except ValueError:
             peak = audio.abs().max().item()
-            try:
-                check_mel(mel, self._log_mel)
-            except ValueError:
-                if peak <= 1:
-                    raise
-                raise ValueError(
-                    f"audio: expected samples in [-1, 1]; got a peak of {peak:.6g}"
-                ) from None
-        check_mel(mel, self._log_mel)
+            if not own or peak <= 1:
+                raise
+            raise ValueError(
+                f"audio: expected samples in [-1, 1]; got a peak of {peak:.6g}"
+            ) from None
         if (mel.shape[0], mel.shape[-1]) != (audio.shape[0], frames):
             raise ValueError(
                 f"mel: expected {audio.shape[0]} x {frames} frames for audio of shape "

@@ -76,11 +76,11 @@ def test_audio_comes_as_early_as_told(consistency):
     audio, mel = example(consistency, 90)
     form, hop = StreamedConsistency(consistency), consistency.log_mel.config.hop_length
     schedule, buffer, received = (1, 2), SharedBuffer(), 0
-    push = form.begin(buffer, schedule)
+    push, reach = form.begin(buffer, schedule), form.reach(schedule)
     for frame in range(90):
         buffer.push(mel[0, :, frame : frame + 1].T)
         received += len(push(audio[0, frame * hop : (frame + 1) * hop], False))
-        assert received == form.outputs_after((frame + 1) * hop, schedule)
+        assert received == reach.outputs_after((frame + 1) * hop)
     assert received > 30 * hop
 
 
@@ -88,9 +88,8 @@ def test_what_a_sample_needs_is_enough(consistency):
     """Audio changed before it does not reach the sample; a little behind, it does."""
     consistency.double()
     audio, mel = example(consistency, 80)
-    form, schedule = StreamedConsistency(consistency), (1, 1)
     sample = 60 * consistency.log_mel.config.hop_length + 17
-    first = form.first_input_of(sample, schedule)
+    first = StreamedConsistency(consistency).reach((1, 1)).first_input_of(sample)
     other = audio.clone()
     other[:, :first] *= -0.5
     one, two = (consistency(each, mel, 2, 1)[0, sample:] for each in (audio, other))

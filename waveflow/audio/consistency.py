@@ -82,18 +82,9 @@ class MelConsistency(nn.Module):
         if not 0 < cutoff < math.inf:
             raise ValueError(f"expected a finite cutoff > 0; got {cutoff}")
         self.log_mel = log_mel
-        config = log_mel.config
-        bands = Bands(
-            log_mel.filters[:, : log_mel.bins],
-            rows=slice(0, config.n_mels),
-            floor=config.power_floor,
-            clamp=config.clamp,
-        )
-        self.whole = Step(log_mel.cutting, bands)
-        self.low: LowBand | None = None
+        self.whole = Step(log_mel.cutting, log_mel.banding)
         low = low_bands(log_mel, cutoff)
-        if low is not None:
-            self.low = LowBand(log_mel, *low)
+        self.low = None if low is None else LowBand(log_mel, *low)
 
     def forward(
         self, audio: Tensor, mel: Tensor, iterations: int, full_band: int | None = None

@@ -81,6 +81,11 @@ class Section:
 
     Raises:
         ValueError: a field is wrong; names every wrong field as ``section.field``.
+
+    Attributes:
+        section: name of the section in a file.
+        former: name of the field, and its values by the former values, by the former name; see
+            :func:`renamed`.
     """
 
     section: ClassVar[str]
@@ -125,38 +130,30 @@ class Section:
         return None
 
 
-def renamed(**former: tuple[str, Mapping[str, Any]]) -> Callable[[_Section], _Section]:
-    """Let a :class:`Section` be made and read by former names of its fields.
+def renamed(section: _Section) -> _Section:
+    """Let a :class:`Section` be made and read by the former names of its fields, ``former``.
 
     :func:`from_plain` takes them from files of every age. Python calls and attributes warn.
-
-    Args:
-        former: name of the field, and its values by the former values, by the former name.
     """
+    make: Callable[..., None] = section.__init__
+    names = {one.name for one in fields(section)}  # type: ignore[arg-type]
 
-    def mark(section: _Section) -> _Section:
-        make: Callable[..., None] = section.__init__
-        names = {one.name for one in fields(section)}  # type: ignore[arg-type]
+    @wraps(make)
+    def __init__(self: Section, *args: Any, **values: Any) -> None:
+        for old in filter(values.__contains__, section.former):
+            new, _ = section.former[old]
+            warn_of(old, new)
+            if values.keys() >= names:  # of `dataclasses.replace`, which passes every field
+                del values[new]
+        values, faults = _by_todays_names(section, values)
+        if faults:
+            raise ValueError(section._prefix + "; ".join(faults))
+        make(self, *args, **values)
 
-        @wraps(make)
-        def __init__(self: Section, *args: Any, **values: Any) -> None:
-            given = [old for old in former if old in values]
-            for old in given:
-                warn_of(old, former[old][0])
-                if values.keys() >= names:  # of `dataclasses.replace`, which passes every field
-                    del values[former[old][0]]
-            values, faults = _by_todays_names(section, values)
-            if faults:
-                raise ValueError(section._prefix + "; ".join(faults))
-            make(self, *args, **values)
-
-        section.former = former
-        section.__init__ = __init__  # type: ignore[method-assign, assignment]
-        for old in former:
-            setattr(section, old, property(_former_value(old, *former[old])))
-        return section
-
-    return mark
+    section.__init__ = __init__  # type: ignore[method-assign, assignment]
+    for old in section.former:
+        setattr(section, old, property(_former_value(old, *section.former[old])))
+    return section
 
 
 def todays_names(section: type[Section], names: Iterable[str]) -> list[str]:
@@ -283,20 +280,20 @@ def _typed(value: Any, kinds: tuple[Any, ...]) -> Any:
             raise ValueError("to be a path or a name; got an empty string")
         return os.fspath(value)
     if kind in _CHECKS:
+        check, name = _CHECKS[kind]
         with suppress(ValueError, OverflowError):  # OverflowError: very large whole numbers
-            made = kind(_CHECKS[kind](value, "a value"))
+            made = kind(check(value, name))
             if math.isfinite(made):
                 return made
-    raise ValueError(f"to be {_NAMES.get(kind, 'a list')}; got {shown(value)}")
+    else:
+        name = "a string" if kind is str else "a list"
+    raise ValueError(f"to be {name}; got {shown(value)}")
 
 
-_CHECKS: dict[Any, Callable[[Any, str], Any]] = {int: whole, float: real, bool: truth}
-
-_NAMES: dict[Any, str] = {
-    int: "a whole number",
-    float: "a finite number",
-    bool: "true or false",
-    str: "a string",
+_CHECKS: dict[Any, tuple[Callable[[Any, str], Any], str]] = {
+    int: (whole, "a whole number"),
+    float: (real, "a finite number"),
+    bool: (truth, "true or false"),
 }
 
 

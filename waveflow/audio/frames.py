@@ -71,13 +71,18 @@ class Frames(Durable):
         """Whether audio of ``time`` samples is mirrored at its ends."""
         return self.mirrors and time >= self.side + self.skipped
 
-    def continued(self, audio: Tensor) -> Tensor:
-        """Audio with its continuation at both ends, (batch, time) -> (batch, time + 2 side)."""
+    def continuation(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """What continues audio before its start and after its end, (..., time) -> (..., side)."""
         time = audio.shape[-1]
         if not self.mirrored(time):
-            return functional.pad(audio, (self.side, self.side))
+            zeros = audio.new_zeros(*audio.shape[:-1], self.side)
+            return zeros, zeros
         near, far = self.skipped, self.skipped + self.side
-        start, end = audio[:, near:far].flip(1), audio[:, time - far : time - near].flip(1)
+        return audio[..., near:far].flip(-1), audio[..., time - far : time - near].flip(-1)
+
+    def continued(self, audio: Tensor) -> Tensor:
+        """Audio with its continuation at both ends, (batch, time) -> (batch, time + 2 side)."""
+        start, end = self.continuation(audio)
         return torch.cat([start, audio, end], dim=1)
 
     def cut(self, audio: Tensor) -> Tensor:

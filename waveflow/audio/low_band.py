@@ -9,7 +9,7 @@ from torch import Tensor
 
 from waveflow.audio.bands import Bands
 from waveflow.audio.frames import Frames
-from waveflow.audio.mel import LogMel, MelConfig
+from waveflow.audio.mel import LogMel, MelConfig, hann_window
 from waveflow.audio.resampling import PASS
 
 EDGE = 60.0
@@ -31,8 +31,8 @@ def low_bands(log_mel: LogMel, cutoff: float) -> tuple[int, Bands] | None:
         cutoff: frequency in Hz above which bins stay unchanged.
     """
     config = log_mel.config
-    share = _share(config, log_mel.bins, cutoff)
-    filters = log_mel.filters[:, : log_mel.bins]
+    filters = log_mel.banding.filters
+    share = _share(config, log_mel.banding.bins, cutoff)
     seeing = filters[:, share > 0].any(1).nonzero()
     if not len(seeing):
         return None
@@ -61,7 +61,7 @@ def low_frames(log_mel: LogMel, factor: int) -> Frames:
         return log_mel.cutting
     config = log_mel.config
     return Frames(
-        _window(config, factor).to(log_mel.window),
+        hann_window(config, factor).to(log_mel.window),
         hop=config.hop_length // factor,
         side=log_mel.padding // factor,
         mirrors=log_mel.reflects,
@@ -88,13 +88,3 @@ def _factor(config: MelConfig, highest_bin: int, cutoff: float) -> int:
         PASS * config.n_fft / 2 / max(highest_bin, 1),
     )
     return max(factor for factor in range(1, max(int(most), 1) + 1) if common % factor == 0)
-
-
-def _window(config: MelConfig, factor: int) -> Tensor:
-    """The front end's window at the positions of the low rate's samples, (n_fft / factor,)."""
-    samples = torch.arange(config.n_fft // factor, dtype=torch.float64, device="cpu")
-    position = factor * samples + (factor - 1) / 2
-    position = position - (config.n_fft - config.win_length) // 2
-    period = config.win_length - (config.window == "hann_symmetric")
-    window = (1 - (2 * math.pi / max(period, 1) * position).cos()) / 2
-    return window * ((position >= 0) & (position <= period))

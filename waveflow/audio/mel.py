@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from waveflow.audio.bands import levels
+from waveflow.audio.bands import Bands
 from waveflow.audio.frames import Frames
 from waveflow.audio.mel_conventions import MEL_CONVENTIONS as MEL_CONVENTIONS
 from waveflow.audio.mel_conventions import MelConfig as MelConfig
@@ -47,22 +47,19 @@ class LogMel(Durable):
                 f"mel: expected bands wide enough for n_fft {config.n_fft}; got none that sees a "
                 f"bin from f_min {config.f_min} to f_max {config.f_max} Hz"
             )
-        self.bins = int(seen.max()) + 1  # no band sees a bin above
-        window = torch.hann_window(
-            config.win_length,
-            periodic=config.window == "hann",
-            dtype=torch.float64,
-            device="cpu",
-        )
-        left = (config.n_fft - config.win_length) // 2
-        window = nn.functional.pad(window, (left, config.n_fft - config.win_length - left))
         self.cutting = Frames(
-            window.to(default_precision()),
+            hann_window(config).to(default_precision()),
             hop=config.hop_length,
             side=self.padding,
             mirrors=config.pad_mode == "reflect",
         )
         self.register_buffer("filters", table.to(default_precision()), persistent=False)
+        self.banding = Bands(
+            self.filters[:, : int(seen.max()) + 1],
+            rows=slice(0, config.n_mels),
+            floor=config.power_floor,
+            clamp=config.clamp,
+        )
         # a Python number, to avoid waiting for a GPU later
         self._most = float(self.window.sum()) * float(self.filters.sum(1).max())
         silence = max(config.clamp, config.power_floor**0.5 * float(self.filters.sum(1).min()))
@@ -136,13 +133,7 @@ class LogMel(Durable):
 
     def bands(self, spectrum: Tensor) -> Tensor:
         """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, frames, n_mels)."""
-        config, seen = self.config, slice(self.bins)
-        return levels(
-            spectrum[..., seen],
-            self.filters[:, seen],
-            floor=config.power_floor,
-            clamp=config.clamp,
-        )
+        return self.banding.levels(spectrum)
 
     @property
     def padding(self) -> int:
@@ -154,6 +145,18 @@ class LogMel(Durable):
     def loudest(self) -> float:
         """Upper bound on the log-mel of audio in [-1, 1]: every sample at full scale."""
         return math.log(self._most)
+
+
+def hann_window(config: MelConfig, factor: int = 1) -> Tensor:
+    """The window of a front end at the samples of a rate lower by a factor, (n_fft / factor,), in
+    float64 on the CPU.
+    """
+    samples = torch.arange(config.n_fft // factor, dtype=torch.float64, device="cpu")
+    position = factor * samples + (factor - 1) / 2
+    position = position - (config.n_fft - config.win_length) // 2
+    period = config.win_length - (config.window == "hann_symmetric")
+    window = (1 - (2 * math.pi / max(period, 1) * position).cos()) / 2
+    return window * ((position >= 0) & (position <= period))
 
 
 def level_weights(config: MelConfig, bands: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -13,10 +13,7 @@ from waveflow.audio.fields import Section, from_plain, number, relation, renamed
 from waveflow.audio.mel_values import MelConvention
 
 
-@renamed(
-    framing=("center", {"hop": False, "centred": True}),
-    edges=("pad_mode", {"reflect": "reflect", "zeros": "constant"}),
-)
+@renamed
 @dataclass(frozen=True)
 class MelConfig(Section):
     """The convention of a log-mel: the natural log of mel bands of STFT magnitudes.
@@ -45,6 +42,10 @@ class MelConfig(Section):
     section: ClassVar[str] = "mel"
     _prefix: ClassVar[str] = "mel: "
     _least: ClassVar[str] = ">= {}"
+    former = {
+        "framing": ("center", {"hop": False, "centred": True}),
+        "edges": ("pad_mode", {"reflect": "reflect", "zeros": "constant"}),
+    }
     sample_rate: int = number(22050, 0, 10_000_000, above=True)
     n_fft: int = number(1024, 0, 2**20, above=True)
     win_length: int = number(1024, 0, 2**20, above=True)
@@ -133,8 +134,8 @@ class MelConfig(Section):
         """The names of the fields in which ``other`` differs."""
         if not isinstance(other, MelConfig):
             raise ValueError(f"expected a MelConfig; got {type(other)}")
-        mine, theirs = asdict(self), asdict(other)
-        return [name for name in mine if mine[name] != theirs[name]]
+        names = [one.name for one in fields(self)]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
     def require_same(self, other: MelConfig) -> None:
         """Check that ``other`` is the same convention.
@@ -143,10 +144,11 @@ class MelConfig(Section):
             ValueError: it differs; names every field that does.
         """
         different = self.differing(other)
-        mine, theirs = asdict(self), asdict(other)
         if different:
-            expected = ", ".join(f"{name} {mine[name]}" for name in different)
-            got = ", ".join(f"{name} {theirs[name]}" for name in different)
+            expected, got = (
+                ", ".join(f"{name} {getattr(config, name)}" for name in different)
+                for config in (self, other)
+            )
             raise ValueError(f"mel convention differs: expected {expected}; got {got}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import soundfile
@@ -80,8 +80,8 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int | None = None) -> 
         sample_rate = checked_rate("sample_rate", sample_rate)
     with _opened(path, sample_rate) as (file, file_rate):
         rate = sample_rate or file_rate
-        audio = torch.cat(list(resampled(_decoded(path, file), file_rate, rate)))
-    return _clip(audio, path), rate
+        pieces = resampled(_decoded(path, file), file_rate, rate)
+        return torch.cat(list(_clipped(path, pieces))), rate
 
 
 def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterator[Tensor]:
@@ -105,16 +105,8 @@ def read_audio_pieces(path: str | os.PathLike[str], sample_rate: int) -> Iterato
     22050
     """
     sample_rate = checked_rate("sample_rate", sample_rate)
-    count = beyond = 0
-    peak = 0.0
     with _opened(path, sample_rate) as (file, rate):
-        for piece in resampled(_decoded(path, file), rate, sample_rate):
-            count += len(piece)
-            beyond += int((piece.abs() > 1).sum())
-            peak = max(peak, piece.abs().max().item() if len(piece) else 0.0)
-            yield piece.clamp(-1, 1)
-    if beyond:
-        warnings.warn(clipping(path, beyond, count, peak), stacklevel=2)
+        yield from _clipped(path, resampled(_decoded(path, file), rate, sample_rate))
 
 
 @contextmanager
@@ -173,12 +165,17 @@ def _decoded(path: str | os.PathLike[str], file: soundfile.SoundFile) -> Iterato
         raise ValueError(f"{path}: expected audio; got a file of 0 samples")
 
 
-def _clip(audio: Tensor, path: str | os.PathLike[str]) -> Tensor:
-    beyond = int((audio.abs() > 1).sum())
+def _clipped(path: str | os.PathLike[str], pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Pieces of audio in [-1, 1]; a warning at the end points to the caller of the caller."""
+    count = beyond = 0
+    peak = 0.0
+    for piece in pieces:
+        count += len(piece)
+        beyond += int((piece.abs() > 1).sum())
+        peak = max(peak, piece.abs().max().item() if len(piece) else 0.0)
+        yield piece.clamp(-1, 1)
     if beyond:
-        peak = audio.abs().max().item()
-        warnings.warn(clipping(path, beyond, len(audio), peak), stacklevel=3)
-    return audio.clamp(-1, 1)
+        warnings.warn(clipping(path, beyond, count, peak), stacklevel=3)
 
 
 def clipping(path: str | os.PathLike[str], beyond: int, count: int, peak: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -75,10 +76,7 @@ def checked_rate(name: str, rate: int) -> int:
     Raises:
         ValueError: the rate is not a positive whole number; names the argument.
     """
-    try:
-        number = whole(rate, name)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")
-    return number
+    with suppress(ValueError):
+        if (number := whole(rate, name)) > 0:
+            return number
+    raise ValueError(f"expected {name} to be a positive integer, in Hz; got {rate!r}")

@@ -46,10 +46,7 @@ def write_audio(path: str | os.PathLike[str], audio: Tensor, sample_rate: int) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_audio(f"{folder}/second.flac", torch.zeros(22050), 22050)
     """
-    path = as_path(path)
-    sample_rate = _check_target(path, sample_rate)
-    _check_audio(path, audio)
-    _write(path, [audio], sample_rate)
+    _write(as_path(path), [audio], sample_rate)
 
 
 def write_audio_pieces(
@@ -79,13 +76,12 @@ def write_audio_pieces(
     ...     write_audio_pieces(f"{folder}/two.flac", torch.zeros(22050).split(15000), 22050)
     22050
     """
-    path = as_path(path)
-    sample_rate = _check_target(path, sample_rate)
-    return _write(path, pieces, sample_rate)
+    return _write(as_path(path), pieces, sample_rate)
 
 
 def _write(path: Path, pieces: Iterable[Tensor], sample_rate: int) -> int:
     """Write pieces one by one; warnings point to the caller of the calling function."""
+    sample_rate = _check_target(path, sample_rate)
     count = beyond = 0
     peak = 0.0
     suffix = path.suffix.lower()

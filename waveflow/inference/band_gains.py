@@ -30,23 +30,17 @@ class FrameChange:
 
     def __init__(self, step: Step, *, exact: bool = True):
         bands = step.bands
-        parts = -(-bands.bins // _BINS)
         self._exact = exact
         self._size, self._bins, self._rows = step.frames.size, bands.bins, bands.rows
         self._floor, self._clamp = bands.floor, bands.clamp
-        filters = bands.filters
-        self._parts = [
-            _Part.of(filters, bands.weights, bins)
-            for bins in torch.arange(self._bins, device="cpu").tensor_split(parts)
-            if len(bins)
-        ]
-        self._like = filters
+        parts = torch.arange(self._bins, device="cpu").tensor_split(-(-self._bins // _BINS))
+        self._parts = [_Part.of(bands.filters, bands.weights, bins) for bins in parts]
 
     def begin(self) -> Callable[[Tensor, Tensor], Tensor]:
         """A function (frames, n_fft), (frames, n_mels) -> (frames, n_fft), which reuses its
         memory.
         """
-        bands, gain = self._like[:0], self._like[:0]
+        bands = gain = torch.empty(0)
 
         def change(frames: Tensor, mel: Tensor) -> Tensor:
             nonlocal bands, gain
@@ -73,7 +67,7 @@ class FrameChange:
         return change
 
     def _read_bands(self, spectrum: Tensor, magnitude: Tensor, bands: Tensor) -> None:
-        """``LogMel.bands`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
+        """``Bands.levels`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
         real, imaginary = spectrum.real[:, : self._bins], spectrum.imag[:, : self._bins]
         torch.mul(real, real, out=magnitude).addcmul_(imaginary, imaginary)
         magnitude.add_(self._floor).sqrt_()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
-from waveflow.audio.frames import Frames
+from waveflow.audio.consistency import MOMENTUM, MelConsistency, Step
+from waveflow.audio.resampling import Resampler
 from waveflow.inference.band_gains import FrameChange
 from waveflow.inference.framing import Framing
-from waveflow.inference.resampling import StreamedResampler
-from waveflow.streaming.rows import DelayLine, PushFunction, SharedBuffer
+from waveflow.inference.resampling import BlockFilter
+from waveflow.streaming.rows import DelayLine, PushFunction, Reach, SequentialReach, SharedBuffer
 
 Schedule = tuple[int, int]
 """Number of iterations that change all bins, and of those after them that change the low band."""
@@ -27,7 +27,11 @@ class StreamedConsistency:
 
     def __init__(self, consistency: MelConsistency):
         self._whole = Iterations(consistency.whole)
-        self._low = None if consistency.low is None else StreamedLowBand(consistency.low)
+        self._low: Iterations | StreamedLowBand | None = None
+        if (low := consistency.low) is not None:
+            self._low = iterations = Iterations(low.step, exact=False)
+            if low.resampler is not None:
+                self._low = StreamedLowBand(iterations, low.resampler)
 
     def begin(self, mel: SharedBuffer, schedule: Schedule) -> PushFunction:
         """Start a signal, audio (samples,) -> audio, with rows (frames, n_mels) of ``mel``."""
@@ -38,40 +42,30 @@ class StreamedConsistency:
         low = self._low.begin(mel, rest)
         return lambda audio, last: low(whole(audio, last), last)
 
-    def outputs_after(self, samples: int, schedule: Schedule) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
+    def reach(self, schedule: Schedule) -> SequentialReach:
+        """What a sample depends on."""
         full, rest = schedule
-        samples = self._whole.outputs_after(samples, full)
-        if not rest or self._low is None:
-            return samples
-        return self._low.outputs_after(samples, rest)
-
-    def first_input_of(self, sample: int, schedule: Schedule) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        full, rest = schedule
-        if rest and self._low is not None:
-            sample = self._low.first_input_of(sample, rest)
-        return self._whole.first_input_of(sample, full)
+        low = self._low.parts(rest) if rest and self._low is not None else []
+        return SequentialReach([*self._whole.parts(full), *low])
 
 
 class StreamedLowBand:
-    """The iterations of a :class:`waveflow.audio.consistency.LowBand`.
+    """The iterations of a :class:`waveflow.audio.consistency.LowBand` at a lower rate.
 
     Args:
-        low_band: The module whose iterations are streamed.
+        iterations: The iterations at the lower rate.
+        resampler: The filters between the rates.
     """
 
-    def __init__(self, low_band: LowBand):
-        self._iterations = Iterations(low_band.step, exact=False)
-        resampler = low_band.resampler
-        self._resampler = None if resampler is None else StreamedResampler(resampler)
+    def __init__(self, iterations: Iterations, resampler: Resampler):
+        self._iterations = iterations
+        self._down = BlockFilter(resampler.down_frames, resampler.down_matrix)
+        self._up = BlockFilter(resampler.up_frames, resampler.up_matrix)
 
     def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """Start a signal with ``count`` iterations, audio (samples,) -> audio."""
         iterate = self._iterations.begin(mel, count)
-        if self._resampler is None:
-            return iterate
-        down, up = self._resampler.down.begin(), self._resampler.up.begin()
+        down, up = self._down.begin(), self._up.begin()
         waiting, before = DelayLine(), DelayLine()
 
         def push(audio: Tensor, last: bool) -> Tensor:
@@ -84,20 +78,11 @@ class StreamedLowBand:
 
         return push
 
-    def outputs_after(self, samples: int, count: int) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
-        if self._resampler is None:
-            return self._iterations.outputs_after(samples, count)
-        samples = self._resampler.down.outputs_after(samples)
-        return self._resampler.up.outputs_after(self._iterations.outputs_after(samples, count))
-
-    def first_input_of(self, sample: int, count: int) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        if self._resampler is None:
-            return self._iterations.first_input_of(sample, count)
-        # the change depends on more samples on both sides than the sample itself
-        first = self._iterations.first_input_of(self._resampler.up.first_input_of(sample), count)
-        return self._resampler.down.first_input_of(first)
+    def parts(self, count: int) -> list[Reach]:
+        """What a change of the audio passes through; it depends on more samples on both sides than
+        the sample that is changed.
+        """
+        return [self._down, *self._iterations.parts(count), self._up]
 
 
 class Iterations:
@@ -110,15 +95,15 @@ class Iterations:
     """
 
     def __init__(self, step: Step, *, exact: bool = True):
+        self._framing, self._window = Framing(step.frames), step.frames.window
         self._change = FrameChange(step, exact=exact)
-        self._iteration = Iteration(step.frames)
 
     def begin(self, mel: SharedBuffer, count: int) -> PushFunction:
         """Start a signal with ``count`` iterations, audio (samples,) -> audio; rows
         (frames, n_mels) are read from ``mel``.
         """
         change, first = self._change.begin(), SharedBuffer()
-        iterations = [self._iteration.begin(mel, first, change) for _ in range(count)]
+        iterations = [self._begin_one(mel, first, change) for _ in range(count)]
 
         def push(audio: Tensor, last: bool) -> Tensor:
             first.push(audio)
@@ -130,34 +115,17 @@ class Iterations:
 
         return push
 
-    def outputs_after(self, samples: int, count: int) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
-        for _ in range(count):
-            samples = self._iteration.outputs_after(samples)
-        return samples
+    def parts(self, count: int) -> list[Reach]:
+        """What the audio passes through in ``count`` iterations."""
+        return [self._framing] * count
 
-    def first_input_of(self, sample: int, count: int) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        for _ in range(count):
-            sample = self._iteration.first_input_of(sample)
-        return sample
-
-
-class Iteration:
-    """One iteration: frames are cut as soon as their samples exist, changed, and overlap-added.
-
-    Args:
-        frames: The frames of the audio.
-    """
-
-    def __init__(self, frames: Frames):
-        self._framing, self._window = Framing(frames), frames.window
-
-    def begin(
+    def _begin_one(
         self, mel: SharedBuffer, first: SharedBuffer, change: Callable[[Tensor, Tensor], Tensor]
     ) -> Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor]]:
-        """Start a signal: the result pushes (extrapolated audio, audio, last), both (samples,), and
-        returns the audio before and after the iteration, as far as it is determined.
+        """One iteration: frames are cut as soon as their samples exist, changed, and overlap-added.
+
+        The result pushes (extrapolated audio, audio, last), both (samples,), and returns the audio
+        before and after the iteration, as far as it is determined.
 
         Args:
             mel: The buffer of the mel's rows, (frames, n_mels).
@@ -178,11 +146,3 @@ class Iteration:
             return waiting.take(len(added)), moved
 
         return push
-
-    def outputs_after(self, samples: int) -> int:
-        """Number of samples of output after ``samples`` of input, if more will follow."""
-        return self._framing.samples_after(self._framing.frames_after(samples))
-
-    def first_input_of(self, sample: int) -> int:
-        """The first sample of the audio that a sample depends on, far from the start."""
-        return self._framing.first_input_of(sample)

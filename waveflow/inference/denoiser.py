@@ -15,7 +15,7 @@ from waveflow.checks import floating, real, whole
 from waveflow.inference.framing import Framing
 from waveflow.precision import Durable, full_precision, uncompiled
 from waveflow.streaming.products import padding_rows
-from waveflow.streaming.rows import DelayLine, PushFunction
+from waveflow.streaming.rows import DelayLine, PushFunction, pulled
 
 if TYPE_CHECKING:
     from waveflow.vocoder import Vocoder
@@ -153,7 +153,9 @@ class Denoiser(Durable):
         audio = floating(audio, "audio", "(batch, time)")
         quieter = torch.empty_like(audio, requires_grad=False)
         for example, result in zip(audio, quieter, strict=True):
-            torch.cat(list(self._pushed(example, strength)), out=result)
+            push = self.begin(strength=strength)
+            parts = example.split(CHUNK * self.config.hop_length)
+            torch.cat([push(part, part is parts[-1]) for part in parts], out=result)
         return quieter
 
     def stream(self, pieces: Iterable[Tensor], *, strength: float = 0.1) -> Iterator[Tensor]:
@@ -172,8 +174,7 @@ class Denoiser(Durable):
         Raises:
             ValueError: as ``forward``.
         """
-        push = self.begin(strength=strength)
-        return _pulled(push, pieces)
+        return pulled(self.begin(strength=strength), pieces)
 
     def begin(self, *, strength: float = 0.1) -> PushFunction:
         """Start a signal: the result is a function ``push(audio, last)``, which takes the next
@@ -219,26 +220,6 @@ class Denoiser(Durable):
         """Samples by which streamed audio lags its input, at most."""
         config = self.config
         return max(config.n_fft, config.hop_length + self._log_mel.padding) - 1
-
-    def _pushed(self, audio: Tensor, strength: float) -> Iterator[Tensor]:
-        """The denoised audio of (time,), in pieces."""
-        push = self.begin(strength=strength)
-        parts = audio.split(CHUNK * self.config.hop_length)
-        for number, part in enumerate(parts, start=1):
-            yield push(part, number == len(parts))
-
-
-def _pulled(push: PushFunction, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The results of pushing pieces, without empty ones."""
-    piece = None
-    for piece in pieces:
-        audio = push(piece, False)
-        if len(audio):
-            yield audio
-    if piece is not None:
-        audio = push(piece[:0], True)
-        if len(audio):
-            yield audio
 
 
 def _noise_component(frames: Tensor, bias: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,6 +25,7 @@ from waveflow.streaming.rows import (
     SequentialStage,
     SharedBuffer,
     form_of,
+    pulled,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +77,6 @@ class Engine:
         stages, _ = sharp.stages(latent)
         self._flow = SequentialStage(stages)
         self._plain = context_net, sharp, consistency
-        self._batches: Whole | None = None
         self._consistency = StreamedConsistency(consistency)
         keep_freed_memory()
 
@@ -165,17 +167,16 @@ class Engine:
                 with torch.inference_mode():
                     mel = torch.stack([mels[example] for example in some]).to(self.like)
                     noise = noise_of(seed, some, frames * self._hop, device=mel.device)
-                    sounds = self._whole()(mel, noise, synthesis)
+                    sounds = self._whole(mel, noise, synthesis)
                 yield from zip(some, sounds, strict=True)
 
+    @cached_property
     def _whole(self) -> Whole:
         """The form for a GPU, built at its first use: it holds a copy of the weights."""
-        if self._batches is None:
-            from waveflow.inference.whole import Whole  # slow to import
+        from waveflow.inference.whole import Whole  # slow to import
 
-            with torch.inference_mode(False):
-                self._batches = Whole(*self._plain, groups=self._groups)
-        return self._batches
+        with torch.inference_mode(False):
+            return Whole(*self._plain, groups=self._groups)
 
     def stream(
         self, mel_chunks: Iterable[Tensor], synthesis: SynthesisConfig, *, seed: int
@@ -188,22 +189,14 @@ class Engine:
             seed: Seed of the noise.
         """
         push = self.begin(synthesis, seed=seed)
-        rows = None
-        for chunk in mel_chunks:
-            rows = chunk.T
-            audio = push(rows, False)
-            if len(audio):
-                yield audio.clone()
-        if rows is not None:
-            audio = push(rows[:0], True)
-            if len(audio):
-                yield audio.clone()
+        for audio in pulled(push, (chunk.T for chunk in mel_chunks)):
+            yield audio.clone()
 
     def outputs_after(self, frames: int, synthesis: SynthesisConfig) -> int:
         """Number of samples of audio after ``frames`` of mel, if more will follow."""
         frames = self._encoder.outputs_after(frames) // self._encoder.rate
         samples = self._flow.outputs_after(frames * self._hop // self._groups)
-        return self._consistency.outputs_after(samples, synthesis.schedule)
+        return self._consistency.reach(synthesis.schedule).outputs_after(samples)
 
     def ready(self, frames: int, synthesis: SynthesisConfig) -> int:
         """Former name of :meth:`outputs_after`."""
@@ -215,8 +208,9 @@ class Engine:
         the mel itself reaches further ahead, by its padding.
         """
         # latency is periodic in whole transform blocks, and a frame is a whole number of them
-        frames = range(1, 2 + self._settled(synthesis))
-        return max(count * self._hop - self.outputs_after(count, synthesis) for count in frames)
+        settled = 2 * self.first_frames(synthesis) + 8  # from then on each frame gives a hop
+        frames = range(1, 2 + settled)
+        return max(number * self._hop - self.outputs_after(number, synthesis) for number in frames)
 
     def look_back(self, synthesis: SynthesisConfig) -> int | None:
         """Number of samples before a sample of the sound on whose mel and noise it depends, at
@@ -231,21 +225,14 @@ class Engine:
 
     def _first_input_of(self, sample: int, synthesis: SynthesisConfig) -> int:
         """The first sample whose noise, or whose frame of the mel, a sample depends on."""
-        sample = self._consistency.first_input_of(sample, synthesis.schedule)
+        sample = self._consistency.reach(synthesis.schedule).first_input_of(sample)
         step = self._flow.first_input_of(sample)
         row = step * self._groups * self._encoder.rate // self._hop
         return min(step * self._groups, self._encoder.first_input_of(row) * self._hop)
 
     def first_frames(self, synthesis: SynthesisConfig) -> int:
         """Number of mel frames that the first audio needs."""
-        frames = 1
-        while not self.outputs_after(frames, synthesis):
-            frames += 1
-        return frames
-
-    def _settled(self, synthesis: SynthesisConfig) -> int:
-        """Number of frames after which each frame gives a hop of audio."""
-        return 2 * self.first_frames(synthesis) + 8
+        return next(frames for frames in count(1) if self.outputs_after(frames, synthesis))
 
 
 def keep_freed_memory() -> None:

@@ -31,11 +31,10 @@ class Framing:
         # hops of the sum that a frame touches; enough to reach the end of the audio
         self._parts = max(frames.parts, 1 - (-self._side // self._hop))
         self._needed = self._side + frames.skipped  # samples at an end that its mirror needs
-        # hops held back, if frames do not overlap, so that the end's mirror can still be added
-        self._late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
         self._folds = folds and frames.mirrors and self._side > 0
-        if not self._folds:
-            self._late = 0
+        # hops held back, if frames do not overlap, so that the end's mirror can still be added
+        late = max(-(-(self._hop + self._needed - self._size) // self._hop), 0)
+        self._late = late if self._folds else 0
         rest = self._parts * self._hop - self._size
         energy = functional.pad(self._window.double().square(), (0, rest))
         self._energy = energy.view(self._parts, self._hop)
@@ -55,7 +54,7 @@ class Framing:
             begins = received < self._needed and (last or received + len(audio) >= self._needed)
             received += len(audio)
             if begins or last:
-                start, end = self._extensions(held)
+                start, end = self._frames.continuation(held)
                 held = torch.cat([*([start] * begins), held, *([end] * last)])
             frames = 0
             if last or received >= self._needed:
@@ -131,9 +130,10 @@ class Framing:
         extended = samples + self._side if samples >= self._needed else 0
         return max((extended - self._size) // self._hop + 1, 0)
 
-    def samples_after(self, frames: int) -> int:
-        """Number of samples of the overlap-add after ``frames``, if more will follow."""
-        return max((frames - self._late) * self._hop - self._side, 0)
+    def outputs_after(self, samples: int) -> int:
+        """Number of samples of the overlap-add after ``samples`` of audio, if more will follow."""
+        frames = self.frames_after(samples) - self._late
+        return max(frames * self._hop - self._side, 0)
 
     def first_input_of(self, sample: int) -> int:
         """The first sample in the frames whose overlap-add contains a sample."""
@@ -143,13 +143,6 @@ class Framing:
     def frame_start(self, frame: int) -> int:
         """The first sample of a frame."""
         return frame * self._hop - self._side
-
-    def _extensions(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """The extensions of audio before its start and after its end."""
-        near, far, time = self._frames.skipped, self._needed, len(audio)
-        if not self._frames.mirrored(time):
-            return (audio.new_zeros(self._side),) * 2
-        return audio[near:far].flip(0), audio[time - far : time - near].flip(0)
 
     def _energy_of(
         self, first: int, hops: int, frames: int, last: bool

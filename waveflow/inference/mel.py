@@ -10,6 +10,8 @@ from torch import Tensor
 
 from waveflow.audio.mel import LogMel
 from waveflow.inference.framing import Framing
+from waveflow.streaming.lapping import SqueezeStage
+from waveflow.streaming.rows import SharedBuffer, pulled
 
 SLICE = 1024
 """Number of frames in memory at a time."""
@@ -50,12 +52,13 @@ def mel_pieces(audio: Iterable[Tensor], log_mel: LogMel, *, whole: int = WHOLE) 
         # a centred mel has one frame more
         yield from log_mel(start[None])[0, :, :frames].split(SLICE, dim=1)
         return
-    cut, rest = Framing(log_mel.cutting).begin_cutting(), head[0]
+    hops = SqueezeStage(hop_length).begin(SharedBuffer())
+    cut = Framing(log_mel.cutting).begin_cutting()
+
+    def push(part: Tensor, last: bool) -> Tensor:
+        return cut(hops(part, last).flatten(), last)
+
     parts = (part for piece in chain(head, pieces) for part in piece.split(SLICE * hop_length))
-    for part, last in chain(((part, False) for part in parts), [(head[0], True)]):
-        rest = torch.cat([rest, part])
-        hops = len(rest) // hop_length * hop_length
-        framed = cut(rest[:hops], last)
-        rest = rest[hops:].clone()
-        for some in framed.split(SLICE) if len(framed) else ():
+    for framed in pulled(push, parts):
+        for some in framed.split(SLICE):
             yield log_mel.bands(torch.fft.rfft(some * log_mel.window)).mT

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from waveflow.audio.resampling import Resampler
+from waveflow.audio.frames import Frames
 from waveflow.inference.framing import Framing
 from waveflow.streaming.products import product
 from waveflow.streaming.rows import PushFunction
 
 
-class StreamedResampler:
-    """The streamed form of a :class:`waveflow.audio.resampling.Resampler`.
-
-    Args:
-        resampler: The filters.
-
-    Attributes:
-        down: The map from audio (samples,) to its low band (samples,).
-        up: The map from the low band (samples,) to audio (samples,).
-    """
-
-    def __init__(self, resampler: Resampler):
-        self.down = BlockFilter(Framing(resampler.down_frames), resampler.down_matrix)
-        self.up = BlockFilter(Framing(resampler.up_frames), resampler.up_matrix)
-
-
 class BlockFilter:
-    """A map of overlapping blocks of samples, each to a block of output, by one matrix.
+    """One direction of a :class:`waveflow.audio.resampling.Resampler`: a map of overlapping blocks
+    of samples, each to a block of output, by one matrix.
 
     Args:
-        framing: The blocks of the input.
+        blocks: The blocks of the input.
         matrix: The matrix, (samples of a block of input, samples of a block of output).
     """
 
-    def __init__(self, framing: Framing, matrix: Tensor):
-        self._framing, self._matrix = framing, matrix
+    def __init__(self, blocks: Frames, matrix: Tensor):
+        self._framing, self._matrix = Framing(blocks), matrix
         self._size = matrix.shape[1]
 
     def begin(self) -> PushFunction:

@@ -27,7 +27,8 @@ class StalenessCheck:
 
     def __init__(self, module: nn.Module):
         self._parts = [(part, _contents(part)) for part in module.modules()]
-        self._states = [(tensor, _State(tensor)) for tensor in _tensors(module)]
+        tensors = [*module.parameters(), *module.buffers()]
+        self._states = [(tensor, _State(tensor)) for tensor in tensors]
         self._module = module
 
     def is_stale(self) -> bool:
@@ -45,10 +46,6 @@ def _contents(part: nn.Module) -> list[object]:
 
 def _same(one: list[object], other: list[object]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
 
 
 class _State:

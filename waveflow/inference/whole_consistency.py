@@ -70,14 +70,12 @@ class WholeStep(Step, Durable):
         padded = functional.pad(back, (0, frames.parts * hop - size)).view(-1, frames.parts, hop)
         padded = padded / frames.full_energy.clamp_min(LEAST_ENERGY)
         synthesis = padded.flip(1).transpose(0, 1).flatten(0, 1)
-        steps = self.shortest
-        hold = self._outermost(self._continued(frames, frames.hold(steps)))
         tables = {
             "filters": filters * self.scale,
             "analysis": analysis,
             "synthesis": synthesis,
             "ends": torch.stack([self._end(frames, back, last) for last in (False, True)]),
-            "hold": hold,
+            "hold": self._outermost(self._continued(frames, frames.hold(self.shortest))),
         }
         for name, table in tables.items():
             self.register_buffer(name, table.to(self.bands.filters), persistent=False)

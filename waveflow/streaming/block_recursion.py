@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from waveflow.streaming.rows import PushFunction, SharedBuffer, joined
+from waveflow.streaming.lapping import SqueezeStage
+from waveflow.streaming.rows import PushFunction, SharedBuffer
 
 
+@dataclass(frozen=True)
 class BlockRecursionStage:
     """Whole blocks of samples, each computed from those before it, (samples,) -> (samples,).
 
     Its state is the last few hundred samples.
 
-    Args:
+    Attributes:
         read: The network of rows of the context, (frames, channels) -> (frames, blocks * n).
         blocks: Number of blocks in a frame.
         block: Number of samples in a block.
@@ -24,37 +27,30 @@ class BlockRecursionStage:
         silence: The past of the first sample, (memory,).
     """
 
-    def __init__(
-        self,
-        read: Callable[[Tensor], Tensor],
-        blocks: int,
-        block: int,
-        advance: Callable[[Tensor, Tensor, Tensor], Tensor],
-        silence: Tensor,
-    ):
-        self._read, self._blocks, self._block = read, blocks, block
-        self._advance, self._silence = advance, silence
+    read: Callable[[Tensor], Tensor]
+    blocks: int
+    block: int
+    advance: Callable[[Tensor, Tensor, Tensor], Tensor]
+    silence: Tensor
 
     def begin(self, context: SharedBuffer) -> PushFunction:
-        reader = context.reader(self._blocks)
-        past, held = self._silence, self._silence[:0]
+        reader = context.reader(self.blocks)
+        squeeze, past = SqueezeStage(self.block).begin(context), self.silence
 
         def push(samples: Tensor, last: bool) -> Tensor:
-            nonlocal past, held
-            samples = joined(held, samples)
-            count = len(samples) // self._block
-            whole, held = samples[: count * self._block], samples[count * self._block :]
-            if not count:
-                return whole
-            parameters = reader.take_apart(count, self._read)
-            audio = self._advance(whole[None], parameters[None], past[None])[0]
+            nonlocal past
+            blocks = squeeze(samples, last)
+            if not len(blocks):
+                return blocks.flatten()
+            parameters = reader.take_apart(len(blocks), self.read)
+            audio = self.advance(blocks.view(1, -1), parameters[None], past[None])[0]
             past = torch.cat([past, audio])[-len(past) :]
             return audio
 
         return push
 
     def outputs_after(self, steps: int) -> int:
-        return steps // self._block * self._block
+        return steps // self.block * self.block
 
     def first_input_of(self, step: int) -> int:
         return 0  # a recursion depends on all earlier samples

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from waveflow.streaming.linear import LinearStage
-from waveflow.streaming.rows import DelayLine, PushFunction, SharedBuffer, Stage
+from waveflow.streaming.rows import DelayLine, PushFunction, SequentialReach, SharedBuffer, Stage
 
 Move = Callable[[Tensor, Tensor], Tensor]
 """Rows (steps, channels) and their parameters (steps, n) -> rows (steps, channels)."""
@@ -32,7 +32,7 @@ class RowPartition(Protocol):
         ...
 
 
-class CouplingStage:
+class CouplingStage(SequentialReach):
     """A :class:`waveflow.bijections.Coupling` in one direction, (steps, channels) -> same shape.
 
     Args:
@@ -42,6 +42,7 @@ class CouplingStage:
     """
 
     def __init__(self, partition: RowPartition, conditioner: Stage, move: Move):
+        super().__init__([conditioner])
         self._partition = partition
         self._conditioner = conditioner
         self._move = move
@@ -64,14 +65,8 @@ class CouplingStage:
 
         return push
 
-    def outputs_after(self, steps: int) -> int:
-        return self._conditioner.outputs_after(steps)
 
-    def first_input_of(self, step: int) -> int:
-        return self._conditioner.first_input_of(step)
-
-
-class ContextAffineStage:
+class ContextAffineStage(Stage):
     """A :class:`waveflow.bijections.ContextAffine` in one direction.
 
     Args:
@@ -94,14 +89,8 @@ class ContextAffineStage:
 
         return push
 
-    def outputs_after(self, steps: int) -> int:
-        return steps
 
-    def first_input_of(self, step: int) -> int:
-        return step
-
-
-class EarlyOutputStage:
+class EarlyOutputStage(SequentialReach):
     """A :class:`waveflow.bijections.EarlyOutput` in one direction: early channels wait for the
     others.
 
@@ -111,6 +100,7 @@ class EarlyOutputStage:
     """
 
     def __init__(self, channels: int, rest: Stage):
+        super().__init__([rest])
         self._channels = channels
         self._rest = rest
 
@@ -124,9 +114,3 @@ class EarlyOutputStage:
             return torch.cat([waiting.take(len(done)), done], 1)
 
         return push
-
-    def outputs_after(self, steps: int) -> int:
-        return self._rest.outputs_after(steps)
-
-    def first_input_of(self, step: int) -> int:
-        return self._rest.first_input_of(step)

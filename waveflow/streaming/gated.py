@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from waveflow.streaming.linear import LinearStage
 from waveflow.streaming.products import add_product, product
-from waveflow.streaming.rows import PushFunction, SharedBuffer
+from waveflow.streaming.rows import PushFunction, SequentialReach, SharedBuffer
 from waveflow.streaming.taps import ConvolutionTaps, Window
 from waveflow.streaming.weights import as_matrix, to_constant
 
@@ -83,41 +85,33 @@ class GatedBuilder:
         return GatedStage(start, to_constant(first, self.like), self._layers, None)
 
 
+@dataclass(frozen=True)
 class _Layer:
     """A gated layer over rows of hidden channels and parameter channels."""
 
-    def __init__(
-        self,
-        window: Window,
-        taps: ConvolutionTaps,
-        condition: LinearStage,
-        edge: Tensor,
-        update: Tensor,
-        ratio: int,
-    ):
-        self.window = window
-        self._taps = taps
-        self._condition = condition
-        self._edge = edge
-        self._update = update
-        self._ratio = ratio
+    window: Window
+    taps: ConvolutionTaps
+    condition: LinearStage
+    edge: Tensor
+    update: Tensor
+    ratio: int
 
     def begin(self, context: SharedBuffer) -> PushFunction:
-        reader = context.reader(self._ratio)
-        channels, updated = self._update.shape
+        reader = context.reader(self.ratio)
+        channels, updated = self.update.shape
 
         def work(seen: Tensor, steps: int) -> Tensor:
-            activation = reader.take(steps, self._condition)
-            self._taps.add_to(activation, seen[:, :channels])
+            activation = reader.take(steps, self.condition)
+            self.taps.add_to(activation, seen[:, :channels])
             filtered, gate = activation.sigmoid_().split(channels, 1)
             gated = filtered.sub_(0.5) * gate
             rows = seen[self.window.past : self.window.past + steps, -updated:]
-            return product(rows, gated, self._update)
+            return product(rows, gated, self.update)
 
-        return self.window.begin(self._edge, work)
+        return self.window.begin(self.edge, work)
 
 
-class GatedStage:
+class GatedStage(SequentialReach):
     """A gated network: rows (steps, in channels) -> parameters (steps, out channels).
 
     Args:
@@ -128,6 +122,7 @@ class GatedStage:
     """
 
     def __init__(self, start: Tensor, bias: Tensor, layers: list[_Layer], end: LinearStage | None):
+        super().__init__([layer.window for layer in layers])
         self._start = start
         self._bias = bias
         self._layers = layers
@@ -145,11 +140,3 @@ class GatedStage:
             return wide if self._end is None else self._end(wide)
 
         return push
-
-    def outputs_after(self, steps: int) -> int:
-        for layer in self._layers:
-            steps = layer.window.outputs_after(steps)
-        return steps
-
-    def first_input_of(self, step: int) -> int:
-        return step - sum(layer.window.past for layer in self._layers)

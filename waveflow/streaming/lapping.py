@@ -28,8 +28,7 @@ class LappedRotationStage:
 
     def begin(self, context: SharedBuffer) -> PushFunction:
         half = self._groups // 2
-        held: Tensor | None = None
-        is_first = True
+        held, is_first = torch.empty(0), True
 
         def push(samples: Tensor, last: bool) -> Tensor:
             nonlocal held, is_first
@@ -70,7 +69,7 @@ class SqueezeStage:
         self._groups = groups
 
     def begin(self, context: SharedBuffer) -> PushFunction:
-        held: Tensor | None = None
+        held = torch.empty(0)
 
         def push(samples: Tensor, last: bool) -> Tensor:
             nonlocal held

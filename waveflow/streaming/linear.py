@@ -12,7 +12,7 @@ from waveflow.streaming.rows import PushFunction, SharedBuffer, Stage
 from waveflow.streaming.weights import to_constant
 
 
-class LinearStage:
+class LinearStage(Stage):
     r"""An affine map of each row: :math:`y = x W + b`.
 
     Args:
@@ -32,12 +32,6 @@ class LinearStage:
 
     def begin(self, context: SharedBuffer) -> PushFunction:
         return lambda rows, last: self(rows)
-
-    def outputs_after(self, steps: int) -> int:
-        return steps
-
-    def first_input_of(self, step: int) -> int:
-        return step
 
     def then(self, other: LinearStage) -> LinearStage:
         """One map that applies this one, then the other."""

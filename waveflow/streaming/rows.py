@@ -9,7 +9,7 @@ code for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -19,19 +19,23 @@ PushFunction = Callable[[Tensor, bool], Tensor]
 """Rows (steps, channels) or audio (samples,), and whether they are the last -> rows or audio."""
 
 
-class Stage(Protocol):
+class Reach(Protocol):
+    """What the output of a part depends on: its own step alone, unless the part says otherwise."""
+
+    def outputs_after(self, steps: int) -> int:
+        """Number of steps of output after ``steps`` of input, if more will follow."""
+        return steps
+
+    def first_input_of(self, step: int) -> int:
+        """The first step of the input that a step of the output depends on, far from the start."""
+        return step
+
+
+class Stage(Reach, Protocol):
     """A part of a frozen vocoder that rows can be pushed through."""
 
     def begin(self, context: SharedBuffer) -> PushFunction:
         """Start a signal; the context of its rows is read from ``context``."""
-        ...
-
-    def outputs_after(self, steps: int) -> int:
-        """Number of steps of output after ``steps`` of input, if more will follow."""
-        ...
-
-    def first_input_of(self, step: int) -> int:
-        """The first step of the input that a step of the output depends on, far from the start."""
         ...
 
 
@@ -59,10 +63,28 @@ def form_of(network: object, name: str, *given: Any) -> Any:
     return make(*given)
 
 
-class SequentialStage:
+class SequentialReach:
+    """The reach of parts one after another."""
+
+    def __init__(self, parts: Sequence[Reach]):
+        self._parts = parts
+
+    def outputs_after(self, steps: int) -> int:
+        for part in self._parts:
+            steps = part.outputs_after(steps)
+        return steps
+
+    def first_input_of(self, step: int) -> int:
+        for part in reversed(self._parts):
+            step = part.first_input_of(step)
+        return step
+
+
+class SequentialStage(SequentialReach):
     """Stages one after another."""
 
     def __init__(self, stages: Sequence[Stage]):
+        super().__init__(stages)
         self.stages = stages
 
     def begin(self, context: SharedBuffer) -> PushFunction:
@@ -75,16 +97,6 @@ class SequentialStage:
 
         return push
 
-    def outputs_after(self, steps: int) -> int:
-        for stage in self.stages:
-            steps = stage.outputs_after(steps)
-        return steps
-
-    def first_input_of(self, step: int) -> int:
-        for stage in reversed(self.stages):
-            step = stage.first_input_of(step)
-        return step
-
 
 class SharedBuffer:
     """A signal for several readers, each with its own position; rows that all have read are
@@ -92,18 +104,15 @@ class SharedBuffer:
     """
 
     def __init__(self) -> None:
-        self._rows: Tensor | None = None
+        self._rows = torch.empty(0)
         self._start = 0
         self._readers: list[Reader] = []
 
     def push(self, rows: Tensor) -> None:
         """Append (steps, channels)."""
-        if self._rows is None:
-            self._rows = rows
-            return
         stop = self._start + len(self._rows)
         needed = min((reader.next_row for reader in self._readers), default=stop)
-        self._rows = torch.cat([self._rows[needed - self._start :], rows])
+        self._rows = joined(self._rows[needed - self._start :], rows)
         self._start = needed
 
     def reader(self, ratio: int = 1) -> Reader:
@@ -114,8 +123,6 @@ class SharedBuffer:
 
     def between(self, first: int, stop: int) -> Tensor:
         """Rows by their numbers since the start of the signal."""
-        if self._rows is None:
-            raise ValueError("expected rows to read; got none yet")
         return self._rows[first - self._start : stop - self._start]
 
 
@@ -174,7 +181,7 @@ class DelayLine:
     """Rows that wait until the output that belongs to them exists; first in, first out."""
 
     def __init__(self) -> None:
-        self._rows: Tensor | None = None
+        self._rows = torch.empty(0)
 
     def push(self, rows: Tensor) -> None:
         """Append."""
@@ -182,12 +189,23 @@ class DelayLine:
 
     def take(self, steps: int) -> Tensor:
         """Remove and return the first ``steps`` rows."""
-        if self._rows is None:
-            raise ValueError("expected rows to take; got none yet")
         taken, self._rows = self._rows[:steps], self._rows[steps:]
         return taken
 
 
-def joined(held: Tensor | None, rows: Tensor) -> Tensor:
+def joined(held: Tensor, rows: Tensor) -> Tensor:
     """The rows that were held back, if any, then the new ones."""
-    return rows if held is None or not len(held) else torch.cat([held, rows])
+    return torch.cat([held, rows]) if len(held) else rows
+
+
+def pulled(push: PushFunction, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+    """What comes out of ``push`` for each piece and at the end, as far as it is not empty."""
+    piece = None
+    for piece in pieces:
+        made = push(piece, False)
+        if len(made):
+            yield made
+    if piece is not None:
+        made = push(piece[:0], True)
+        if len(made):
+            yield made

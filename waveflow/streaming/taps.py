@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from waveflow.streaming.products import add_product
-from waveflow.streaming.rows import PushFunction
+from waveflow.streaming.rows import PushFunction, Reach
 from waveflow.streaming.weights import as_taps, to_constant
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Reach):
     """The receptive field of a convolution: (past + steps + future) rows give ``steps`` rows.
 
     Attributes:
@@ -48,8 +48,10 @@ class Window:
         return push
 
     def outputs_after(self, steps: int) -> int:
-        """Number of steps of output after ``steps`` of input, if more will follow."""
         return max(steps - self.future, 0)
+
+    def first_input_of(self, step: int) -> int:
+        return step - self.past
 
 
 class ConvolutionTaps(Protocol):
