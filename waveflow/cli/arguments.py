@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ArgumentParser
 
 from waveflow.devices import DEVICES
 
@@ -44,8 +42,8 @@ def add_device(parser: ArgumentParser) -> None:
     )
 
 
-def add_synthesis(parser: ArgumentParser) -> None:
-    """Add the options of synthesis: temperature, consistency, seed and device."""
+def add_temperature(parser: ArgumentParser) -> None:
+    """Add ``--temperature``; None is the model's own."""
     parser.add_argument(
         "--temperature",
         type=number(float),
@@ -53,6 +51,10 @@ def add_synthesis(parser: ArgumentParser) -> None:
         help="standard deviation of the noise that the sound is made from; below 1 is calmer "
         "(default: the model's own)",
     )
+
+
+def add_consistency(parser: ArgumentParser) -> None:
+    """Add ``--consistency``; None is the model's own."""
     parser.add_argument(
         "--consistency",
         type=iterations,
@@ -60,6 +62,12 @@ def add_synthesis(parser: ArgumentParser) -> None:
         help="iterations that move the sound towards the mel; 0 is the flow alone "
         "(default: the model's own)",
     )
+
+
+def add_synthesis(parser: ArgumentParser) -> None:
+    """Add the options of synthesis: temperature, consistency, seed and device."""
+    add_temperature(parser)
+    add_consistency(parser)
     parser.add_argument(
         "--seed",
         type=number(int, high=2**64),
@@ -102,14 +110,12 @@ def iterations(text: str) -> float:
     return parsed
 
 
-def duration(text: str | timedelta) -> timedelta:
+def duration(text: str) -> timedelta:
     """Parse a time in ``HH:MM:SS``.
 
     Raises:
         ArgumentTypeError: any other string.
     """
-    if isinstance(text, timedelta):  # the parser checks its results by parsing them again
-        return text
     match = re.fullmatch(r"(\d{1,4}):([0-5]\d):([0-5]\d)", text)
     if match is None:
         raise ArgumentTypeError(f"expected HH:MM:SS, such as 01:30:00; got {text}")

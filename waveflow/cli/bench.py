@@ -28,14 +28,12 @@ Examples:
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
-
-from waveflow.cli.arguments import add_device, add_model, iterations, number
+from waveflow.cli.arguments import add_consistency, add_device, add_model, number
 from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
 
@@ -72,12 +70,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=10,
         help="timed calls of each variant (default: 10)",
     )
-    parser.add_argument(
-        "--consistency",
-        type=iterations,
-        metavar="N",
-        help="iterations that move the sound towards the mel (default: the model's own)",
-    )
+    add_consistency(parser)
     parser.add_argument(
         "--no-memory",
         action="store_true",
@@ -99,11 +92,11 @@ def run(arguments: Namespace) -> int:
 
     plan = Plan(
         arguments.model,
-        engines=tuple(arguments.engines),
-        threads=tuple(arguments.threads or [torch.get_num_threads()]),
-        batches=tuple(arguments.batch),
-        seconds=tuple(arguments.seconds),
-        chunks=tuple(arguments.chunks),
+        engines=arguments.engines,
+        threads=arguments.threads or (torch.get_num_threads(),),
+        batches=arguments.batch,
+        seconds=arguments.seconds,
+        chunks=arguments.chunks,
         rounds=arguments.rounds,
         consistency=arguments.consistency,
         device=choose_device(arguments.device),
@@ -118,15 +111,13 @@ def run(arguments: Namespace) -> int:
     return 0 if results["rows"] else 1
 
 
-def _several(kind: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
+def _several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     """A parser of comma-separated values."""
 
-    def parse(text: Any) -> list[Any]:
-        if isinstance(text, list):  # the parser checks its results by parsing them again
-            return text
+    def parse(text: str) -> tuple[Any, ...]:
         parts = text.split(",")
         if not all(parts):
             raise ArgumentTypeError(f"expected comma-separated values; got {text}")
-        return [kind(part) for part in parts]
+        return tuple(map(kind, parts))
 
     return parse

@@ -18,10 +18,9 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
-
-from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli import messages
 from waveflow.cli.arguments import add_model, add_synthesis, load_vocoder

@@ -20,11 +20,10 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace
-
-from waveflow.cli.arguments import add_model, iterations, load_vocoder, number
+from waveflow.cli.arguments import add_consistency, add_model, add_temperature, load_vocoder
 from waveflow.cli.messages import report
 
 SUMMARY = "export a model as an ONNX file or a torch program"
@@ -39,18 +38,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "-o", "--out", required=True, metavar="OUT", help="file to write, .onnx or .pt2"
     )
     add_model(parser)
-    parser.add_argument(
-        "--temperature",
-        type=number(float),
-        metavar="T",
-        help="standard deviation of the noise (default: the model's own)",
-    )
-    parser.add_argument(
-        "--consistency",
-        type=iterations,
-        metavar="N",
-        help="iterations that move the sound towards the mel (default: the model's own)",
-    )
+    add_temperature(parser)
+    add_consistency(parser)
     parser.add_argument(
         "--noise",
         choices=("graph", "input"),

@@ -11,9 +11,8 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import DEFAULT_MODEL, load_vocoder
 from waveflow.cli.messages import deliver

@@ -29,13 +29,12 @@ from __future__ import annotations
 
 import os
 import warnings
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import (
     add_model,
