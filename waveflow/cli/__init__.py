@@ -3,7 +3,7 @@
 Every command is a module of this package and a line in the table of ``waveflow/cli/commands.py``.
 ``waveflow COMMAND --help`` prints the module's docstring and ``waveflow --help`` its ``SUMMARY``;
 ``add_arguments(parser)`` adds the arguments of the command, and ``run(arguments)`` runs it and
-returns the exit code. A ValueError, an OSError or an ImportError of ``run`` is reported in one line.
+returns the exit code. A ValueError, OSError or ImportError of ``run`` is reported in one line.
 ``run`` imports the heavy modules, so ``--help`` is quick and only ``train`` needs Lightning.
 """
 

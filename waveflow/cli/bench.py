@@ -30,10 +30,10 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from waveflow.cli.arguments import add_consistency, add_device, add_model, number
+from waveflow.cli.arguments import add_consistency, add_device, add_model, load_vocoder, number
+from waveflow.cli.files import check_output
 from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
 
@@ -81,14 +81,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the tables, and write the figures to ``--json``; the result is the exit code."""
-    if arguments.json is not None and not Path(arguments.json).parent.is_dir():
-        raise FileNotFoundError(f"--json: expected the folder of {arguments.json} to exist")
+    if arguments.json is not None:
+        check_output("--json", arguments.json)
 
     import torch
 
     from waveflow.evaluation.bench import Plan, bench, to_markdown
     from waveflow.io.atomic import write_atomically
-    from waveflow.vocoder import Vocoder
 
     plan = Plan(
         arguments.model,
@@ -102,7 +101,7 @@ def run(arguments: Namespace) -> int:
         device=choose_device(arguments.device),
         memory=not arguments.no_memory,
     )
-    Vocoder.from_pretrained(plan.model)  # reports a faulty model at once
+    load_vocoder(plan.model)  # reports a faulty model at once
     results = bench(plan, progress=True)
     if arguments.json is not None:
         figures = {"model": plan.model, "device": plan.device, **results}

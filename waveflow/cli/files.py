@@ -111,6 +111,24 @@ def output_file(output: Path, suffix: str) -> Iterator[Path]:
             sys.stdout.buffer.flush()
 
 
+def check_output(option: str, file: str, suffix: str = "") -> None:
+    """Refuse an output before any work.
+
+    Args:
+        option: option that names the output, for the error.
+        file: planned output.
+        suffix: suffix that the output must have; any by default.
+
+    Raises:
+        ValueError: the output has another suffix.
+        FileNotFoundError: its folder does not exist.
+    """
+    if not file.lower().endswith(suffix):
+        raise ValueError(f"{option}: expected a file ending in {suffix}; got {file}")
+    if not Path(file).parent.is_dir():
+        raise FileNotFoundError(f"{option}: expected the folder of {file} to exist")
+
+
 def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
     """The files that ``sources`` name or contain, each with its path below the folder ``out``.
 
@@ -214,7 +232,7 @@ def _name_outputs(
 
 
 def for_each_file(
-    files: list[Path], work: Callable[[Path, Other], None], others: Sequence[Other]
+    files: list[Path], work: Callable[[Path, Other], object], others: Sequence[Other]
 ) -> int:
     """Call ``work`` on every file and its companion in ``others``.
 
@@ -223,17 +241,24 @@ def for_each_file(
     """
     from tqdm import tqdm
 
-    failed = False
     bar = tqdm(files, unit="file", leave=False, disable=None if len(files) > 1 else True)
-    for file, other in zip(bar, others, strict=True):
-        try:
-            work(file, other)
-        except (BrokenPipeError, Undelivered):
-            raise
-        except EXPECTED as error:
-            report_error(error, file)
-            failed = True
-    return int(failed)
+    succeeded = [attempt(work, file, other) for file, other in zip(bar, others, strict=True)]
+    return int(not all(succeeded))
+
+
+def attempt(work: Callable[[Path, Other], object], file: Path, other: Other) -> bool:
+    """Call ``work`` on a file and its companion; the result is whether it succeeds.
+
+    An error is reported, except that stdout cannot be written, which raises.
+    """
+    try:
+        work(file, other)
+    except (BrokenPipeError, Undelivered):
+        raise
+    except EXPECTED as error:
+        report_error(error, file)
+        return False
+    return True
 
 
 def choose_clips(sources: list[Path], split: str | None) -> list[Path]:
