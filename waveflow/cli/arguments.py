@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,18 @@ def number(kind: type[int] | type[float], *, low: int = 0, high: float = float("
         if not low <= value < high:
             raise ArgumentTypeError(f"expected {what} of {low} or more{limit}; got {text}")
         return value
+
+    return parse
+
+
+def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """A parser of comma-separated values."""
+
+    def parse(text: str) -> tuple[Any, ...]:
+        parts = text.split(",")
+        if not all(parts):
+            raise ArgumentTypeError(f"expected comma-separated values; got {text}")
+        return tuple(map(kind, parts))
 
     return parse
 

@@ -28,11 +28,16 @@ Examples:
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
-from typing import Any
+from argparse import ArgumentParser, Namespace
 
-from waveflow.cli.arguments import add_consistency, add_device, add_model, load_vocoder, number
+from waveflow.cli.arguments import (
+    add_consistency,
+    add_device,
+    add_model,
+    load_vocoder,
+    number,
+    several,
+)
 from waveflow.cli.files import check_output
 from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
@@ -44,10 +49,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     add_model(parser)
     add_device(parser)
-    whole, length = _several(number(int, low=1)), _several(number(float))
+    whole, length = several(number(int, low=1)), several(number(float))
     parser.add_argument(
         "--engines",
-        type=_several(str),
+        type=several(str),
         default="engine,plain",
         help="engines to measure (default: engine,plain)",
     )
@@ -108,15 +113,3 @@ def run(arguments: Namespace) -> int:
         write_atomically(arguments.json, f"{json.dumps(figures, indent=1)}\n".encode())
     (deliver if arguments.json is None else report)(to_markdown(results))
     return 0 if results["rows"] else 1
-
-
-def _several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """A parser of comma-separated values."""
-
-    def parse(text: str) -> tuple[Any, ...]:
-        parts = text.split(",")
-        if not all(parts):
-            raise ArgumentTypeError(f"expected comma-separated values; got {text}")
-        return tuple(map(kind, parts))
-
-    return parse

@@ -98,9 +98,9 @@ def run(arguments: Namespace) -> int:
     )
     baselines: dict[str, Report] = {}
     if arguments.baseline:
-        groups = getattr(vocoder.config.model, "groups", None)
+        mel, groups = vocoder.config.mel, vocoder.config.model.groups
         baselines = {
-            GRIFFIN_LIM: evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options),
+            GRIFFIN_LIM: evaluate_baseline(paths, mel, groups=groups, **options),
             WHITE_NOISE: evaluate_noise(
                 vocoder, paths, consistency=arguments.consistency, **options
             ),

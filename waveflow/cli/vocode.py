@@ -115,10 +115,7 @@ def _plan(
     files = find_files(sources, arguments.out, SOUNDS + MELS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
-        list(files),
-        arguments.out,
-        WRITABLE,
-        names=list(files.values()) if has_folder else None,
+        list(files), arguments.out, WRITABLE, names=list(files.values()) if has_folder else None
     )
     pipes = [file for file in files if is_pipe(file)]
     if pipes and arguments.devices > 1:

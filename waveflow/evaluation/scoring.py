@@ -88,7 +88,7 @@ def evaluate(
         nats=partial(nats_per_sample, vocoder),
         device=str(device),
         repeats=REPEATS,
-        groups=getattr(vocoder.config.model, "groups", None),
+        groups=vocoder.config.model.groups,
         pitch=pitch,
         quality=quality,
         progress=progress,

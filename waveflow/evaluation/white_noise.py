@@ -60,7 +60,7 @@ def noise_copy(
     """
     noise = white_noise(mel, vocoder.config.mel.hop_length, seed=seed)
     iterations = (synthesis.consistency, synthesis.full_band)
-    return vocoder._consistency(noise, mel, *iterations).clamp(-1, 1)
+    return vocoder.mel_consistency(noise, mel, *iterations).clamp(-1, 1)
 
 
 def evaluate_noise(
@@ -99,7 +99,7 @@ def evaluate_noise(
         vocoder.config.mel,
         partial(noise_copy, vocoder, synthesis=synthesis, seed=seed),
         device=device,
-        groups=getattr(vocoder.config.model, "groups", None),
+        groups=vocoder.config.model.groups,
         pitch=pitch,
         quality=quality,
         progress=progress,

@@ -74,7 +74,7 @@ def plain(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
     """
     with torch.inference_mode():
         audio = vocoder.decode(_latent(vocoder, mel, synthesis), mel)
-        return vocoder._consistency(audio, mel, synthesis.consistency, synthesis.full_band)
+        return vocoder.mel_consistency(audio, mel, synthesis.consistency, synthesis.full_band)
 
 
 def _latent(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
@@ -105,7 +105,7 @@ def _compiled(vocoder: Vocoder, synthesis: SynthesisConfig, device: str) -> Synt
             except RuntimeError as error:  # any part of the compiler raises it
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise Unavailable(f"torch.compile: {reason}") from None
-            return vocoder._consistency(audio, mel, synthesis.consistency, synthesis.full_band)
+            return vocoder.mel_consistency(audio, mel, synthesis.consistency, synthesis.full_band)
 
     return call
 

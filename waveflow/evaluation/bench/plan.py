@@ -36,6 +36,11 @@ class Case:
     consistency: int | None = None
     device: str = "cpu"
 
+    @property
+    def process(self) -> tuple[str, int]:
+        """The engine and number of threads, which have their own process."""
+        return self.engine, self.threads
+
 
 @dataclass(frozen=True)
 class Stream:
