@@ -8,7 +8,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PosixPath
 from typing import TypeVar
 
@@ -60,16 +60,13 @@ def regular_file(file: Path) -> Iterator[Path]:
     if not is_pipe(file):
         yield file
         return
+    if str(file) == PIPE and sys.stdin is None:
+        raise ValueError(f"{file}: expected a sound or a mel on stdin; it is closed")
     with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
         copy = PipeCopy.of(file, folder, file.suffix)
-        with copy.open("wb") as target:
-            if str(file) != PIPE:
-                with file.open("rb") as source:
-                    copy_bounded(source, target, file)
-            elif sys.stdin is None:
-                raise ValueError(f"{file}: expected a sound or a mel on stdin; it is closed")
-            else:
-                copy_bounded(sys.stdin.buffer, target, file)
+        pipe = nullcontext(sys.stdin.buffer) if str(file) == PIPE else file.open("rb")
+        with copy.open("wb") as target, pipe as source:
+            copy_bounded(source, target, file)
         named = PipeCopy.of(file, folder, _suffix_of_mel(copy) or file.suffix)
         os.replace(copy, named)
         yield named

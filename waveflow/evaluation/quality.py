@@ -38,20 +38,23 @@ def quality_scores(reference: Tensor, degraded: Tensor, sample_rate: int) -> dic
     """
     periodicity = judged(crepe_score, reference, degraded, sample_rate)
     return {
-        "distill_mos": judged(distill_mos, degraded, sample_rate),
-        "dnsmos": judged(dnsmos, degraded, sample_rate),
+        **vars(_alone(reference, degraded, sample_rate)),
         "periodicity_error": periodicity and periodicity.periodicity_error,
         "crepe_pitch_error": periodicity and periodicity.pitch_error,
         "crepe_voicing_f1": periodicity and periodicity.voicing_f1,
-        "band_periodicity": judged(band_periodicity, reference, degraded, sample_rate),
         "recorded": _recorded(reference, sample_rate),
     }
 
 
 @cached
 def _recorded(audio: Tensor, sample_rate: int) -> RecordingScore:
+    return _alone(audio, audio, sample_rate)
+
+
+def _alone(reference: Tensor, degraded: Tensor, sample_rate: int) -> RecordingScore:
+    """The figures that need nothing of the reference, or its pitch alone."""
     return RecordingScore(
-        judged(distill_mos, audio, sample_rate),
-        judged(dnsmos, audio, sample_rate),
-        judged(band_periodicity, audio, audio, sample_rate),
+        judged(distill_mos, degraded, sample_rate),
+        judged(dnsmos, degraded, sample_rate),
+        judged(band_periodicity, reference, degraded, sample_rate),
     )
