@@ -204,19 +204,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _name_outputs(
     files: list[Path], out: str, suffixes: tuple[str, ...], names: list[Path] | None
 ) -> list[Path]:
-    target = Path(out)
-    if out == PIPE:
-        if names is not None or len(files) > 1:
-            raise ValueError(f"--out: expected a folder for more than a single file; got {out}")
-        return [target]
-    kinds = ", ".join(suffixes)
+    target, kinds = Path(out), ", ".join(suffixes)
     is_folder = target.is_dir() or out.endswith(("/", os.sep)) or not target.suffix
-    if is_folder:
+    if is_folder and out != PIPE:
         if target.exists() and not target.is_dir():
             raise ValueError(f"--out: expected a folder, or a file ending in {kinds}; got {out}")
         paths = names or [_relative(file) for file in files]
         return [target / path.parent / f"{path.stem}{suffixes[0]}" for path in paths]
-    if target.suffix.lower() not in suffixes:
+    if target.suffix.lower() not in suffixes and out != PIPE:
         raise ValueError(
             f"--out: expected a file ending in {kinds}, or a folder (end the name of a new folder "
             f"with a slash); got {out}"
@@ -224,7 +219,7 @@ def _name_outputs(
     if names is not None:
         raise ValueError(f"--out: expected a folder, because an input is a folder; got {out}")
     if len(files) > 1:
-        raise ValueError(f"--out: expected a folder for {len(files)} files; got {out}")
+        raise ValueError(f"--out: expected a folder for more than a single file; got {out}")
     return [target]
 
 
