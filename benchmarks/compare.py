@@ -106,7 +106,7 @@ def seconds_per_step(config: TrainingConfig) -> float:
 def measure(folder: Path, *, consistency: int) -> dict[str, Any]:
     """Every figure of a trained model."""
     run = yaml.safe_load((folder / "run" / RUN_FILE).read_text(encoding="utf-8"))
-    done = json.loads((folder / "run" / DONE_FILE).read_text(encoding="utf-8"))
+    done = read_json(folder / "run" / DONE_FILE)
     vocoder = Vocoder.from_pretrained(folder / "run" / "model")
     config = vocoder.config.mel
     mel = vocoder.mel(torch.zeros(1, config.sample_rate))

@@ -40,6 +40,7 @@ from torch.nn.functional import leaky_relu
 
 from waveflow import Vocoder, VocoderConfig
 from waveflow.audio.mel import MelConfig
+from waveflow.cli.arguments import number
 from waveflow.config import WaveGlowConfig
 from waveflow.evaluation.bench.engines import plain
 from waveflow.evaluation.bench.turns import in_turns, speeds
@@ -251,11 +252,7 @@ def run(description: str, **defaults: Any) -> None:
 
 
 def _options(description: str, defaults: dict[str, Any]) -> argparse.Namespace:
-    def positive(text: str) -> int:
-        if int(text) < 1:
-            raise argparse.ArgumentTypeError(f"expected 1 or more; got {text}")
-        return int(text)
-
+    positive = number(int, low=1)
     parser = argparse.ArgumentParser(
         description=f"{description}\n{__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from waveflow import Vocoder
 from waveflow.audio import LogMel, MelConsistency
 from waveflow.bijections import Bijection, Chain
+from waveflow.cli.arguments import several
 from waveflow.evaluation import pesq_wideband, stoi
 from waveflow.evaluation.recording import read_recordings
 from waveflow.evaluation.white_noise import white_noise
@@ -42,8 +43,8 @@ def main() -> None:
     )
     parser.add_argument("clips", nargs="+", type=Path, help="recordings")
     parser.add_argument("--model", default="ljspeech", help="bundled name or folder")
-    parser.add_argument("--temperatures", default="0,0.2,0.4,0.6,0.8,1")
-    parser.add_argument("--iterations", default="0,4,8,16,32")
+    parser.add_argument("--temperatures", type=several(float), default="0,0.2,0.4,0.6,0.8,1")
+    parser.add_argument("--iterations", type=several(int), default="0,4,8,16,32")
     parser.add_argument(
         "--full-band", type=int, help="iterations that move all bins (default: the model's own)"
     )
@@ -53,8 +54,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     arguments = parser.parse_args()
     vocoder = Vocoder.from_pretrained(arguments.model)
-    temperatures = [float(text) for text in arguments.temperatures.split(",")]
-    iterations = [int(text) for text in arguments.iterations.split(",")]
+    temperatures, iterations = arguments.temperatures, arguments.iterations
     own = vocoder.config.synthesis
     full_band = own.full_band if arguments.full_band is None else arguments.full_band
     cutoff = own.cutoff if arguments.cutoff is None else arguments.cutoff

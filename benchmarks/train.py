@@ -21,6 +21,7 @@ import torch
 from machine import copy_bandwidth
 from steps import Step, model_flop, peak_memory, profile_step
 
+from waveflow.cli.arguments import several
 from waveflow.devices import DEVICES, choose_device
 from waveflow.evaluation.bench.turns import fresh_process, in_turns
 from waveflow.evaluation.peak import describe_machine, elapsed, matmul_peak
@@ -146,24 +147,18 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    def several(text: str) -> list[str]:
-        return text.split(",")
-
-    def numbers(text: str) -> list[int]:
-        return [int(number) for number in several(text)]
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", default="recipes/ljspeech/lapflow_hq.yaml")
     parser.add_argument("--model", choices=("lapflow", "waveglow"), help="instead of a recipe")
     parser.add_argument("--channels", type=int, help="hidden channels of a coupling")
     parser.add_argument("--layers", type=int, help="gated layers of a coupling")
-    parser.add_argument("--flows", type=numbers, help="6,12,...")
+    parser.add_argument("--flows", type=several(int), help="6,12,...")
     parser.add_argument("--batch", type=int, help="crops a step")
     parser.add_argument("--samples", type=int, help="of a crop, rounded up to whole mel frames")
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--precision", type=several, default=["fp32"], help="fp32,bf16")
-    parser.add_argument("--reversible", type=several, default=["off"], help="off,on")
-    parser.add_argument("--compile", type=several, default=["off"], help="off,default,...")
+    parser.add_argument("--precision", type=several(str), default="fp32", help="fp32,bf16")
+    parser.add_argument("--reversible", type=several(str), default="off", help="off,on")
+    parser.add_argument("--compile", type=several(str), default="off", help="off,default,...")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=20, help="timed steps; 0 times none")
     parser.add_argument("--no-memory", action="store_true", help="measure time alone")

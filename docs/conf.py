@@ -31,10 +31,7 @@ napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
 nitpicky = True
-_OTHERS = (
-    "argparse|collections|datetime|jsonargparse|lightning|nn|np|numpy|onnx|os|pathlib|torch|"
-    "types|typing"
-)
+_OTHERS = "argparse|collections|datetime|lightning|nn|np|numpy|onnx|os|pathlib|torch|types|typing"
 nitpick_ignore_regex = [  # a build without a network cannot see the pages of other packages
     ("py:.*", rf"({_OTHERS})\..*"),
     ("py:class", "Path"),

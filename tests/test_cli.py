@@ -592,7 +592,7 @@ class Test_main:
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
-            ([], "command"),
+            ([], "COMMAND"),
             (["sing"], "sing"),
             (["vocode", "x.wav"], "out"),
             (["vocode", "x.wav", "-o", "y.wav", "--temperature", "-1"], "-1"),

@@ -2,8 +2,9 @@
 
 Every command is a module of this package and a line in the table of ``waveflow/cli/commands.py``.
 ``waveflow COMMAND --help`` prints the module's docstring and ``waveflow --help`` its ``SUMMARY``;
-``add_arguments`` adds the arguments of the command, and ``run`` runs it. ``run`` imports the heavy
-modules, so ``--help`` is quick and only ``train`` needs Lightning.
+``add_arguments(parser)`` adds the arguments of the command, and ``run(arguments)`` runs it and
+returns the exit code. A ValueError, OSError or ImportError of ``run`` is reported in one line.
+``run`` imports the heavy modules, so ``--help`` is quick and only ``train`` needs Lightning.
 """
 
 from __future__ import annotations

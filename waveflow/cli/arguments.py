@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ArgumentParser
 
 from waveflow.devices import DEVICES
 
@@ -44,8 +43,8 @@ def add_device(parser: ArgumentParser) -> None:
     )
 
 
-def add_synthesis(parser: ArgumentParser) -> None:
-    """Add the options of synthesis: temperature, consistency, seed and device."""
+def add_temperature(parser: ArgumentParser) -> None:
+    """Add ``--temperature``; None is the model's own."""
     parser.add_argument(
         "--temperature",
         type=number(float),
@@ -53,6 +52,10 @@ def add_synthesis(parser: ArgumentParser) -> None:
         help="standard deviation of the noise that the sound is made from; below 1 is calmer "
         "(default: the model's own)",
     )
+
+
+def add_consistency(parser: ArgumentParser) -> None:
+    """Add ``--consistency``; None is the model's own."""
     parser.add_argument(
         "--consistency",
         type=iterations,
@@ -60,6 +63,12 @@ def add_synthesis(parser: ArgumentParser) -> None:
         help="iterations that move the sound towards the mel; 0 is the flow alone "
         "(default: the model's own)",
     )
+
+
+def add_synthesis(parser: ArgumentParser) -> None:
+    """Add the options of synthesis: temperature, consistency, seed and device."""
+    add_temperature(parser)
+    add_consistency(parser)
     parser.add_argument(
         "--seed",
         type=number(int, high=2**64),
@@ -90,6 +99,18 @@ def number(kind: type[int] | type[float], *, low: int = 0, high: float = float("
     return parse
 
 
+def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """A parser of comma-separated values."""
+
+    def parse(text: str) -> tuple[Any, ...]:
+        parts = text.split(",")
+        if not all(parts):
+            raise ArgumentTypeError(f"expected comma-separated values; got {text}")
+        return tuple(map(kind, parts))
+
+    return parse
+
+
 def iterations(text: str) -> float:
     """Parse a number of iterations of mel consistency that a config may have.
 
@@ -102,14 +123,12 @@ def iterations(text: str) -> float:
     return parsed
 
 
-def duration(text: str | timedelta) -> timedelta:
+def duration(text: str) -> timedelta:
     """Parse a time in ``HH:MM:SS``.
 
     Raises:
         ArgumentTypeError: any other string.
     """
-    if isinstance(text, timedelta):  # the parser checks its results by parsing them again
-        return text
     match = re.fullmatch(r"(\d{1,4}):([0-5]\d):([0-5]\d)", text)
     if match is None:
         raise ArgumentTypeError(f"expected HH:MM:SS, such as 01:30:00; got {text}")

@@ -28,14 +28,17 @@ Examples:
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from argparse import ArgumentParser, Namespace
 
-from jsonargparse import ArgumentParser, Namespace
-
-from waveflow.cli.arguments import add_device, add_model, iterations, number
+from waveflow.cli.arguments import (
+    add_consistency,
+    add_device,
+    add_model,
+    load_vocoder,
+    number,
+    several,
+)
+from waveflow.cli.files import check_output
 from waveflow.cli.messages import deliver, report
 from waveflow.devices import choose_device
 
@@ -46,10 +49,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     add_model(parser)
     add_device(parser)
-    whole, length = _several(number(int, low=1)), _several(number(float))
+    whole, length = several(number(int, low=1)), several(number(float))
     parser.add_argument(
         "--engines",
-        type=_several(str),
+        type=several(str),
         default="engine,plain",
         help="engines to measure (default: engine,plain)",
     )
@@ -72,12 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=10,
         help="timed calls of each variant (default: 10)",
     )
-    parser.add_argument(
-        "--consistency",
-        type=iterations,
-        metavar="N",
-        help="iterations that move the sound towards the mel (default: the model's own)",
-    )
+    add_consistency(parser)
     parser.add_argument(
         "--no-memory",
         action="store_true",
@@ -88,45 +86,30 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Print the tables, and write the figures to ``--json``; the result is the exit code."""
-    if arguments.json is not None and not Path(arguments.json).parent.is_dir():
-        raise FileNotFoundError(f"--json: expected the folder of {arguments.json} to exist")
+    if arguments.json is not None:
+        check_output("--json", arguments.json)
 
     import torch
 
     from waveflow.evaluation.bench import Plan, bench, to_markdown
     from waveflow.io.atomic import write_atomically
-    from waveflow.vocoder import Vocoder
 
     plan = Plan(
         arguments.model,
-        engines=tuple(arguments.engines),
-        threads=tuple(arguments.threads or [torch.get_num_threads()]),
-        batches=tuple(arguments.batch),
-        seconds=tuple(arguments.seconds),
-        chunks=tuple(arguments.chunks),
+        engines=arguments.engines,
+        threads=arguments.threads or (torch.get_num_threads(),),
+        batches=arguments.batch,
+        seconds=arguments.seconds,
+        chunks=arguments.chunks,
         rounds=arguments.rounds,
         consistency=arguments.consistency,
         device=choose_device(arguments.device),
         memory=not arguments.no_memory,
     )
-    Vocoder.from_pretrained(plan.model)  # reports a faulty model at once
+    load_vocoder(plan.model)  # reports a faulty model at once
     results = bench(plan, progress=True)
     if arguments.json is not None:
         figures = {"model": plan.model, "device": plan.device, **results}
         write_atomically(arguments.json, f"{json.dumps(figures, indent=1)}\n".encode())
     (deliver if arguments.json is None else report)(to_markdown(results))
     return 0 if results["rows"] else 1
-
-
-def _several(kind: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
-    """A parser of comma-separated values."""
-
-    def parse(text: Any) -> list[Any]:
-        if isinstance(text, list):  # the parser checks its results by parsing them again
-            return text
-        parts = text.split(",")
-        if not all(parts):
-            raise ArgumentTypeError(f"expected comma-separated values; got {text}")
-        return [kind(part) for part in parts]
-
-    return parse

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from argparse import RawDescriptionHelpFormatter
+from argparse import ArgumentError, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from typing import Any, Protocol
-
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from types import ModuleType
+from typing import Any, NoReturn
 
 from waveflow.cli import (
     bench,
@@ -35,24 +33,7 @@ from waveflow.cli.messages import (
 from waveflow.io.signals import raise_when_interrupted
 from waveflow.version import __version__
 
-
-class Command(Protocol):
-    """What a command module defines; its docstring is the text of its ``--help``."""
-
-    SUMMARY: str
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the arguments."""
-
-    def run(self, arguments: Namespace) -> int:
-        """Run the command; the result is the exit code.
-
-        Raises:
-            ValueError, OSError, ImportError: an error that the user can fix, reported in one line.
-        """
-
-
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, ModuleType] = {
     "vocode": vocode,
     "mel": mel,
     "score": score,
@@ -77,10 +58,7 @@ def run(argv: Sequence[str] | None = None) -> int:
             discard_stdout()
             return 141
         except ArgumentError as error:
-            text = str(error)
-            for command in COMMANDS:
-                text = text.replace(f" {command}.", " ")
-            say(f"error: {text} (see waveflow --help)")
+            say(f"error: {error} (see waveflow --help)")
             return 2
         except EXPECTED as error:
             report_error(error)
@@ -88,8 +66,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    chosen = _parser().parse_args(argv)
-    arguments = chosen[chosen.command]
+    arguments = _parser().parse_args(argv)
     for name, value in vars(arguments).items():
         if "" in (value if isinstance(value, list) else [value]):
             what = "a name" if name in ("model", "convention", "host", "init_from") else "a path"
@@ -98,35 +75,37 @@ def _run(argv: Sequence[str] | None) -> int:
         import waveflow.vocoder  # noqa: F401, the slowest import, which every command needs
 
         raise_when_interrupted()
-    return COMMANDS[chosen.command].run(arguments)
+    return COMMANDS[arguments.command].run(arguments)
 
 
 class _Parser(ArgumentParser):
-    """A parser that raises an error if its help cannot be written."""
+    """A parser that raises its errors, and those of stdout, to which it writes its help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ArgumentError(None, message)
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        if file is sys.stdout:
-            deliver(message.rstrip())
-        else:
-            super()._print_message(message, file)
+        deliver(message.rstrip())
 
 
 def _parser() -> ArgumentParser:
     style: dict[str, Any] = {
         "formatter_class": RawDescriptionHelpFormatter,
-        "exit_on_error": False,
         "allow_abbrev": False,
     }
     parser = _Parser(
         prog="waveflow",
         description="A flow-based vocoder with an exact likelihood: mel spectrograms to speech.",
         epilog="example: waveflow vocode speech.wav -o copy.wav",
-        version=__version__,
         **style,
     )
-    commands = parser.add_subcommands(dest="command", metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True
+    )
     for name, command in COMMANDS.items():
-        subparser = _Parser(description=(command.__doc__ or "").rstrip(), **style)
-        command.add_arguments(subparser)
-        commands.add_subcommand(name, subparser, help=command.SUMMARY)
+        description = (command.__doc__ or "").rstrip()
+        command.add_arguments(
+            commands.add_parser(name, help=command.SUMMARY, description=description, **style)
+        )
     return parser

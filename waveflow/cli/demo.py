@@ -12,7 +12,7 @@ Examples:
 
 from __future__ import annotations
 
-from jsonargparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import number
 from waveflow.cli.messages import say

@@ -18,14 +18,13 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace
-
 from waveflow.cli import messages
 from waveflow.cli.arguments import add_model, add_synthesis, load_vocoder
-from waveflow.cli.files import choose_clips
+from waveflow.cli.files import check_output, choose_clips
 from waveflow.devices import choose_device
 from waveflow.io.signals import loading
 
@@ -69,7 +68,7 @@ def run(arguments: Namespace) -> int:
     """Print the table, and write ``--out`` and ``--page``; the result is the exit code."""
     paths = choose_clips([Path(file) for file in arguments.files], arguments.split)
     if arguments.out is not None:
-        _check_report(arguments.out)
+        check_output("--out", arguments.out, ".json")
 
     with loading():
         from waveflow.evaluation import (
@@ -99,9 +98,9 @@ def run(arguments: Namespace) -> int:
     )
     baselines: dict[str, Report] = {}
     if arguments.baseline:
-        groups = getattr(vocoder.config.model, "groups", None)
+        mel, groups = vocoder.config.mel, vocoder.config.model.groups
         baselines = {
-            GRIFFIN_LIM: evaluate_baseline(paths, vocoder.config.mel, groups=groups, **options),
+            GRIFFIN_LIM: evaluate_baseline(paths, mel, groups=groups, **options),
             WHITE_NOISE: evaluate_noise(
                 vocoder, paths, consistency=arguments.consistency, **options
             ),
@@ -114,10 +113,3 @@ def run(arguments: Namespace) -> int:
     if arguments.page is not None:
         write_page(arguments.page, report, vocoder, baselines=baselines)
     return 0
-
-
-def _check_report(out: str) -> None:
-    if Path(out).suffix.lower() != ".json":
-        raise ValueError(f"--out: expected a file ending in .json; got {out}")
-    if not Path(out).parent.is_dir():
-        raise FileNotFoundError(f"--out: expected the folder of {out} to exist")

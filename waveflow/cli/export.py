@@ -20,11 +20,11 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace
-
-from waveflow.cli.arguments import add_model, iterations, load_vocoder, number
+from waveflow.cli.arguments import add_consistency, add_model, add_temperature, load_vocoder
+from waveflow.cli.files import check_output
 from waveflow.cli.messages import report
 
 SUMMARY = "export a model as an ONNX file or a torch program"
@@ -39,18 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "-o", "--out", required=True, metavar="OUT", help="file to write, .onnx or .pt2"
     )
     add_model(parser)
-    parser.add_argument(
-        "--temperature",
-        type=number(float),
-        metavar="T",
-        help="standard deviation of the noise (default: the model's own)",
-    )
-    parser.add_argument(
-        "--consistency",
-        type=iterations,
-        metavar="N",
-        help="iterations that move the sound towards the mel (default: the model's own)",
-    )
+    add_temperature(parser)
+    add_consistency(parser)
     parser.add_argument(
         "--noise",
         choices=("graph", "input"),
@@ -61,16 +51,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Write the file; the result is the exit code."""
-    suffix = _SUFFIXES[arguments.format]
-    out = Path(arguments.out)
-    if out.suffix.lower() != suffix:
-        raise ValueError(f"--out: expected a file ending in {suffix}; got {out}")
+    check_output("--out", arguments.out, _SUFFIXES[arguments.format])
     if arguments.format == "torch" and arguments.noise == "graph":
         raise ValueError("--noise: expected input for a torch program; got graph")
 
     from waveflow.export.onnx import export_onnx, export_torch
 
-    vocoder = load_vocoder(arguments.model)
+    out, vocoder = Path(arguments.out), load_vocoder(arguments.model)
     options = {"temperature": arguments.temperature, "consistency": arguments.consistency}
     if arguments.format == "onnx":
         export_onnx(vocoder, out, noise=arguments.noise or "graph", **options)

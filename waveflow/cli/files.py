@@ -8,7 +8,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PosixPath
 from typing import TypeVar
 
@@ -60,16 +60,13 @@ def regular_file(file: Path) -> Iterator[Path]:
     if not is_pipe(file):
         yield file
         return
+    if str(file) == PIPE and sys.stdin is None:
+        raise ValueError(f"{file}: expected a sound or a mel on stdin; it is closed")
     with tempfile.TemporaryDirectory(prefix="waveflow-") as folder:
         copy = PipeCopy.of(file, folder, file.suffix)
-        with copy.open("wb") as target:
-            if str(file) != PIPE:
-                with file.open("rb") as source:
-                    copy_bounded(source, target, file)
-            elif sys.stdin is None:
-                raise ValueError(f"{file}: expected a sound or a mel on stdin; it is closed")
-            else:
-                copy_bounded(sys.stdin.buffer, target, file)
+        pipe = nullcontext(sys.stdin.buffer) if str(file) == PIPE else file.open("rb")
+        with copy.open("wb") as target, pipe as source:
+            copy_bounded(source, target, file)
         named = PipeCopy.of(file, folder, _suffix_of_mel(copy) or file.suffix)
         os.replace(copy, named)
         yield named
@@ -109,6 +106,24 @@ def output_file(output: Path, suffix: str) -> Iterator[Path]:
         with file.open("rb") as written, delivering():
             shutil.copyfileobj(written, sys.stdout.buffer)
             sys.stdout.buffer.flush()
+
+
+def check_output(option: str, file: str, suffix: str = "") -> None:
+    """Refuse an output before any work.
+
+    Args:
+        option: option that names the output, for the error.
+        file: planned output.
+        suffix: suffix that the output must have; any by default.
+
+    Raises:
+        ValueError: the output has another suffix.
+        FileNotFoundError: its folder does not exist.
+    """
+    if not file.lower().endswith(suffix):
+        raise ValueError(f"{option}: expected a file ending in {suffix}; got {file}")
+    if not Path(file).parent.is_dir():
+        raise FileNotFoundError(f"{option}: expected the folder of {file} to exist")
 
 
 def find_files(sources: list[Path], out: str, suffixes: tuple[str, ...]) -> dict[Path, Path]:
@@ -189,19 +204,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _name_outputs(
     files: list[Path], out: str, suffixes: tuple[str, ...], names: list[Path] | None
 ) -> list[Path]:
-    target = Path(out)
-    if out == PIPE:
-        if names is not None or len(files) > 1:
-            raise ValueError(f"--out: expected a folder for more than a single file; got {out}")
-        return [target]
-    kinds = ", ".join(suffixes)
+    target, kinds = Path(out), ", ".join(suffixes)
     is_folder = target.is_dir() or out.endswith(("/", os.sep)) or not target.suffix
-    if is_folder:
+    if is_folder and out != PIPE:
         if target.exists() and not target.is_dir():
             raise ValueError(f"--out: expected a folder, or a file ending in {kinds}; got {out}")
         paths = names or [_relative(file) for file in files]
         return [target / path.parent / f"{path.stem}{suffixes[0]}" for path in paths]
-    if target.suffix.lower() not in suffixes:
+    if target.suffix.lower() not in suffixes and out != PIPE:
         raise ValueError(
             f"--out: expected a file ending in {kinds}, or a folder (end the name of a new folder "
             f"with a slash); got {out}"
@@ -209,12 +219,12 @@ def _name_outputs(
     if names is not None:
         raise ValueError(f"--out: expected a folder, because an input is a folder; got {out}")
     if len(files) > 1:
-        raise ValueError(f"--out: expected a folder for {len(files)} files; got {out}")
+        raise ValueError(f"--out: expected a folder for more than a single file; got {out}")
     return [target]
 
 
 def for_each_file(
-    files: list[Path], work: Callable[[Path, Other], None], others: Sequence[Other]
+    files: list[Path], work: Callable[[Path, Other], object], others: Sequence[Other]
 ) -> int:
     """Call ``work`` on every file and its companion in ``others``.
 
@@ -223,17 +233,24 @@ def for_each_file(
     """
     from tqdm import tqdm
 
-    failed = False
     bar = tqdm(files, unit="file", leave=False, disable=None if len(files) > 1 else True)
-    for file, other in zip(bar, others, strict=True):
-        try:
-            work(file, other)
-        except (BrokenPipeError, Undelivered):
-            raise
-        except EXPECTED as error:
-            report_error(error, file)
-            failed = True
-    return int(failed)
+    succeeded = [attempt(work, file, other) for file, other in zip(bar, others, strict=True)]
+    return int(not all(succeeded))
+
+
+def attempt(work: Callable[[Path, Other], object], file: Path, other: Other) -> bool:
+    """Call ``work`` on a file and its companion; the result is whether it succeeds.
+
+    An error is reported, except that stdout cannot be written, which raises.
+    """
+    try:
+        work(file, other)
+    except (BrokenPipeError, Undelivered):
+        raise
+    except EXPECTED as error:
+        report_error(error, file)
+        return False
+    return True
 
 
 def choose_clips(sources: list[Path], split: str | None) -> list[Path]:

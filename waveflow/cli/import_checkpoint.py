@@ -16,7 +16,7 @@ Examples:
 
 from __future__ import annotations
 
-from jsonargparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_out
 from waveflow.cli.messages import report

@@ -11,16 +11,12 @@ Examples:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from jsonargparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from waveflow.cli.arguments import DEFAULT_MODEL, load_vocoder
 from waveflow.cli.messages import deliver
 from waveflow.version import __version__
-
-if TYPE_CHECKING:
-    from waveflow.audio.mel import MelConfig
 
 SUMMARY = "show versions, bundled models, and the figures of a model"
 
@@ -58,8 +54,8 @@ def run(arguments: Namespace) -> int:
             "parameters": sum(weight.numel() for weight in vocoder.parameters()),
             "megabytes": round(sum(weight.nbytes for weight in weights) / 1e6, 2),
             "arithmetic": f"{gmacs:.2f} GMAC per second of audio (synthesis)",
-            "look_ahead": _duration(engine.look_ahead(synthesis), mel_config),
-            "look_back": _duration(engine.look_back(synthesis), mel_config),
+            "look_ahead": _duration(engine.look_ahead(synthesis), mel_config.sample_rate),
+            "look_back": _duration(engine.look_back(synthesis), mel_config.sample_rate),
             "first_audio": f"after {engine.first_frames(synthesis)} mel frames",
             "sample_rate": mel_config.sample_rate,
             "hop_length": mel_config.hop_length,
@@ -69,10 +65,10 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _duration(samples: int | None, config: MelConfig) -> str:
+def _duration(samples: int | None, sample_rate: int) -> str:
     if samples is None:
         return "unlimited"
-    return f"{samples / config.sample_rate:.3f} s ({samples} samples)"
+    return f"{samples / sample_rate:.3f} s ({samples} samples)"
 
 
 def _show(values: dict[str, Any]) -> None:

@@ -18,9 +18,8 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-
-from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_model, add_out, load_vocoder
 from waveflow.cli.files import for_each_file, output_file, plan_outputs, regular_file

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 EXPECTED = (ValueError, OSError, ImportError)
 """Errors that the user can fix; they are reported in one line."""
@@ -76,14 +76,7 @@ def report_error(error: Exception, file: Path | None = None) -> None:
     say(f"error: {text}")
 
 
-def show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print one line about a warning; replaces ``warnings.showwarning``."""
     say(f"warning: {message}")
 

@@ -13,9 +13,8 @@ Examples:
 from __future__ import annotations
 
 import json
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-
-from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, add_model, load_vocoder
 from waveflow.cli.files import for_each_file, regular_file

@@ -25,30 +25,15 @@ from waveflow.interop.mels import convention, converter, lag
 from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 
 if TYPE_CHECKING:
-    from waveflow.interop.convention import MelConvention
     from waveflow.vocoder import Vocoder
 
 
-@dataclass(frozen=True)
-class Sound:
-    """An input file and its output.
+@dataclass
+class SoundMaker:
+    """Vocodes files on the vocoder's device; the result of a file does not depend on the others.
 
     Attributes:
-        file: recording or mel.
-        output: file of the sound.
-        seconds: approximate length of the sound, in seconds; 0 if the length is unknown.
-    """
-
-    file: Path
-    output: Path
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Synthesis:
-    """Options of synthesis.
-
-    Attributes:
+        vocoder: the model; it may be moved to another device before the first call.
         temperature: standard deviation of the noise; None is the model's own.
         consistency: iterations that move the sound towards the mel; None is the model's own.
         seed: seed of the noise.
@@ -56,80 +41,62 @@ class Synthesis:
         convention: name of the mels' convention; None is the model's own.
     """
 
-    temperature: float | None = None
-    consistency: int | None = None
-    seed: int = 0
-    denoise: float = 0.0
-    convention: str | None = None
+    vocoder: Vocoder
+    temperature: float | None
+    consistency: int | None
+    seed: int
+    denoise: float
+    convention: str | None
 
-
-class SoundMaker:
-    """Vocodes files on the vocoder's device; the result of a file does not depend on the others.
-
-    Args:
-        vocoder: the model; it may be moved to another device before the first call.
-        synthesis: options of synthesis.
-    """
-
-    def __init__(self, vocoder: Vocoder, synthesis: Synthesis):
-        self.vocoder = vocoder
-        self.synthesis = synthesis
-        self.config = vocoder.config.mel
+    def __post_init__(self) -> None:
+        self.config = self.vocoder.config.mel
         # on the CPU, so that a recording and its `waveflow mel` agree
         self._log_mel = LogMel(self.config)
+        self._source = None if self.convention is None else convention(self.convention)
+        self._frames_first = self._source is not None and self._source.frames_first
 
-    def __call__(self, sound: Sound, progress: Callable[[float], object]) -> None:
+    def __call__(self, source: Path, target: Path, progress: Callable[[float], object]) -> None:
         """Write the sound of a file completely, or not at all.
 
         Args:
-            sound: input file and output.
+            source: recording or mel.
+            target: file of the sound.
             progress: called with the length in seconds of every finished piece.
 
         Raises:
             ValueError, OSError: the file is not a valid input, or its sound cannot be written.
         """
-        with regular_file(sound.file) as file:
+        with regular_file(source) as file:
             is_mel = file.suffix.lower() in MELS
             mel = self._slices(file) if is_mel else self._mel_of_recording(file)
             pieces = self._reporting(self._stream(mel), progress)
             if self._source is not None and is_mel:
                 pieces = _earlier(pieces, lag(self._source, self.config))
-            with output_file(sound.output, WRITABLE[0]) as output:
+            with output_file(target, WRITABLE[0]) as output:
                 write_audio_pieces(output, pieces, self.config.sample_rate)
 
-    def measured(self, sound: Sound) -> Sound:
-        """A copy of ``sound`` with its ``seconds``, if they can be read; those of a pipe cannot."""
-        if is_pipe(sound.file):
-            return sound
+    def seconds(self, file: Path) -> float:
+        """The approximate length of the sound of a file; 0 if it is unknown, as for a pipe."""
+        if is_pipe(file):
+            return 0.0
         try:
-            if sound.file.suffix.lower() in MELS:
-                frames = mel_frames(sound.file, frames_first=self._frames_first)
-                seconds = frames * self.config.hop_length / self.config.sample_rate
-            else:
-                seconds = soundfile.info(sound.file).duration
+            if file.suffix.lower() in MELS:
+                frames = mel_frames(file, frames_first=self._frames_first)
+                return frames * self.config.hop_length / self.config.sample_rate
+            return float(soundfile.info(file).duration)
         except Exception:  # the error is reported when the file is vocoded
-            return sound
-        return replace(sound, seconds=float(seconds))
+            return 0.0
 
     @cached_property
     def _denoiser(self) -> Denoiser:
-        return Denoiser.of(
-            self.vocoder,
-            temperature=self.synthesis.temperature,
-            consistency=self.synthesis.consistency,
-        )
+        return Denoiser.of(self.vocoder, temperature=self.temperature, consistency=self.consistency)
 
     def _stream(self, mel: Iterable[Tensor]) -> Iterator[Tensor]:
         """The audio (samples,) of a mel, in pieces."""
         audio = self.vocoder.stream(
-            mel,
-            temperature=self.synthesis.temperature,
-            consistency=self.synthesis.consistency,
-            seed=self.synthesis.seed,
+            mel, temperature=self.temperature, consistency=self.consistency, seed=self.seed
         )
-        if self.synthesis.denoise:
-            audio = self._denoiser.stream(audio, strength=self.synthesis.denoise)
-        return audio
+        return self._denoiser.stream(audio, strength=self.denoise) if self.denoise else audio
 
     def _reporting(
         self, pieces: Iterator[Tensor], progress: Callable[[float], object]
@@ -161,15 +128,6 @@ class SoundMaker:
             raise ValueError(
                 f"{file}: expected a recording, or a mel file ending in {kinds}; got {error.got}"
             ) from None
-
-    @cached_property
-    def _source(self) -> MelConvention | None:
-        """The convention that ``--convention`` names; None if it names none."""
-        return None if self.synthesis.convention is None else convention(self.synthesis.convention)
-
-    @property
-    def _frames_first(self) -> bool:
-        return self._source is not None and self._source.frames_first
 
     def _convert(self, mel: MelSlices) -> MelSlices:
         """A mel, converted from its declared convention to the model's."""

@@ -16,9 +16,8 @@ Examples:
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-
-from jsonargparse import ArgumentParser, Namespace
 
 from waveflow.cli.arguments import add_device, duration, number
 from waveflow.cli.messages import report

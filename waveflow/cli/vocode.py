@@ -29,38 +29,35 @@ from __future__ import annotations
 
 import os
 import warnings
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from jsonargparse import ArgumentParser, Namespace
-
-from waveflow.cli.arguments import (
-    add_model,
-    add_out,
-    add_synthesis,
-    load_vocoder,
-    number,
-)
-from waveflow.cli.files import (
-    PIPE,
-    find_files,
-    is_pipe,
-    plan_outputs,
-)
-from waveflow.cli.messages import EXPECTED, report_error, say, show_warning
+from waveflow.cli.arguments import add_model, add_out, add_synthesis, load_vocoder, number
+from waveflow.cli.files import PIPE, attempt, find_files, is_pipe, plan_outputs
+from waveflow.cli.messages import say, show_warning
 from waveflow.devices import choose_device
 from waveflow.io.folders import MELS, SOUNDS, WRITABLE
 from waveflow.io.signals import sigterm_interrupts
 
 if TYPE_CHECKING:
-    from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
+    from waveflow.cli.sounds import SoundMaker
+    from waveflow.vocoder import Vocoder
 
 SUMMARY = "synthesise speech from mel spectrograms or recordings"
 
 _BAR = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
+
+
+class Sound(NamedTuple):
+    """An input file, its output, and the length of the sound in seconds, 0 if it is unknown."""
+
+    file: Path
+    output: Path
+    seconds: float
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -104,13 +101,11 @@ def run(arguments: Namespace) -> int:
     single = len(sources) == 1 and not sources[0].is_dir()
     with sigterm_interrupts():
         pairs, skipped = _plan(sources, arguments, keep=not (single or arguments.overwrite))
-        if not pairs:
-            _say_skipped(skipped)
-            return 0
-        device = choose_device(arguments.device)
         if skipped:
-            _say_skipped(skipped)
-        return int(not _make(pairs, arguments, device, threads=None if single else 1))
+            say(f"skipped {skipped} existing outputs (--overwrite replaces them)")
+        if not pairs:
+            return 0
+        return int(not _make(pairs, arguments, threads=None if single else 1))
 
 
 def _plan(
@@ -120,10 +115,7 @@ def _plan(
     files = find_files(sources, arguments.out, SOUNDS + MELS)
     has_folder = any(source.is_dir() for source in sources)
     outputs = plan_outputs(
-        list(files),
-        arguments.out,
-        WRITABLE,
-        names=list(files.values()) if has_folder else None,
+        list(files), arguments.out, WRITABLE, names=list(files.values()) if has_folder else None
     )
     pipes = [file for file in files if is_pipe(file)]
     if pipes and arguments.devices > 1:
@@ -133,33 +125,25 @@ def _plan(
     return missing, len(pairs) - len(missing)
 
 
-def _say_skipped(count: int) -> None:
-    say(f"skipped {count} existing outputs (--overwrite replaces them)")
-
-
-def _make(
-    pairs: list[tuple[Path, Path]],
-    arguments: Namespace,
-    device: str,
-    *,
-    threads: int | None,
-) -> bool:
+def _make(pairs: list[tuple[Path, Path]], arguments: Namespace, *, threads: int | None) -> bool:
     """Vocode the files, the longest first; the result is whether all succeeded."""
     from tqdm import tqdm
 
-    from waveflow.cli.sounds import Sound, SoundMaker, Synthesis
+    from waveflow.cli.sounds import SoundMaker
     from waveflow.io.atomic import remove_leftovers
 
+    device = choose_device(arguments.device)
     vocoder = load_vocoder(arguments.model)
-    synthesis = Synthesis(
-        arguments.temperature,
-        arguments.consistency,
-        arguments.seed,
-        arguments.denoise,
-        arguments.convention,
+    make = partial(
+        SoundMaker,
+        temperature=arguments.temperature,
+        consistency=arguments.consistency,
+        seed=arguments.seed,
+        denoise=arguments.denoise,
+        convention=arguments.convention,
     )
-    maker = SoundMaker(vocoder, synthesis)
-    sounds = [maker.measured(Sound(file, output)) for file, output in pairs]
+    maker = make(vocoder)
+    sounds = [Sound(file, output, maker.seconds(file)) for file, output in pairs]
     sounds.sort(key=lambda sound: -sound.seconds)
     remove_leftovers(sound.output for sound in sounds if str(sound.output) != PIPE)
     total = sum(sound.seconds for sound in sounds)
@@ -167,33 +151,26 @@ def _make(
         if arguments.devices > 1:
             from waveflow.cli.workers import share
 
-            prepare = partial(_prepared, arguments.model, synthesis)
-            done = lambda sound: bar.update(sound.seconds)  # noqa: E731
-            return share(prepare, sounds, device, arguments.devices, done=done)
+            return share(
+                partial(_prepared, arguments.model, make),
+                sounds,
+                device,
+                arguments.devices,
+                done=lambda sound: bar.update(sound.seconds),
+            )
         vocoder.to(device)
         with _threads(threads):
-            return all([_one(maker, bar.update, sound) for sound in sounds])
+            work = partial(maker, progress=bar.update)
+            return all([attempt(work, sound.file, sound.output) for sound in sounds])
 
 
-def _prepared(model: str, synthesis: Synthesis, device: str) -> Callable[[Sound], bool]:
+def _prepared(
+    model: str, make: Callable[[Vocoder], SoundMaker], device: str
+) -> Callable[[Sound], bool]:
     """The function of a process that vocodes one file after the other."""
-    from waveflow.cli.sounds import SoundMaker
-
     warnings.showwarning = show_warning
-    vocoder = load_vocoder(model)
-    return partial(_one, SoundMaker(vocoder.to(device), synthesis), lambda seconds: None)
-
-
-def _one(maker: SoundMaker, progress: Callable[[float], object], sound: Sound) -> bool:
-    """Vocode one file; an error is reported, and the result is whether it succeeded."""
-    try:
-        maker(sound, progress)
-    except BrokenPipeError:
-        raise
-    except EXPECTED as error:
-        report_error(error, sound.file)
-        return False
-    return True
+    work = partial(make(load_vocoder(model).to(device)), progress=lambda seconds: None)
+    return lambda sound: attempt(work, sound.file, sound.output)
 
 
 @contextmanager

@@ -5,24 +5,14 @@ from waveflow.evaluation.baseline import evaluate_baseline, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, RecordingScore
 from waveflow.evaluation.crepe import CrepeScore, crepe_score
 from waveflow.evaluation.flops import gmacs_per_second
-from waveflow.evaluation.metrics import (
-    NoSpeechError,
-    estoi,
-    pesq_narrowband,
-    pesq_wideband,
-    stoi,
-)
+from waveflow.evaluation.metrics import NoSpeechError, estoi, pesq_narrowband, pesq_wideband, stoi
 from waveflow.evaluation.opinion import distill_mos, dnsmos
 from waveflow.evaluation.page import write_page
 from waveflow.evaluation.pitch import f0_error, voicing_f1
 from waveflow.evaluation.recording import Recording, nats_per_sample, read_recording
 from waveflow.evaluation.report import Report, read_reports
 from waveflow.evaluation.scoring import evaluate
-from waveflow.evaluation.spectral import (
-    log_mel_distance,
-    mel_cepstral_distortion,
-    stft_distance,
-)
+from waveflow.evaluation.spectral import log_mel_distance, mel_cepstral_distortion, stft_distance
 from waveflow.evaluation.tones import PauseTones, pause_tones, tone_prominence
 from waveflow.evaluation.white_noise import evaluate_noise, noise_copy
 from waveflow.moved import former_names

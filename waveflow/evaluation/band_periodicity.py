@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
-from waveflow.evaluation.pitch import reference_pitch
+from waveflow.evaluation.pitch import track_pitch
 
 BANDS = ((60, 700), (700, 1400), (1400, 2800), (2800, 5600), (5600, 10500))
 """Lower and upper edge of each band, Hz."""
@@ -58,7 +58,7 @@ def band_periodicity(
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
     check_pair(reference, degraded)
-    pitch = reference_pitch(reference, sample_rate)
+    pitch = track_pitch(reference, sample_rate)
     if not pitch.voiced.any():
         raise NoSpeechError("expected a reference with voiced frames; got none")
     frames = pitch.voiced.nonzero()[:, 0]

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.checks import tensor, whole
-from waveflow.evaluation.clip_score import ClipScore
-from waveflow.evaluation.quality import require_quality
-from waveflow.evaluation.recording import read_recordings
 from waveflow.evaluation.report import Report
-from waveflow.evaluation.scoring import score_copy
+from waveflow.evaluation.scoring import score_copies
 
 ITERATIONS = 32
 
@@ -97,47 +92,13 @@ def evaluate_baseline(
     scores = score_copies(
         paths,
         mel_config,
-        partial(griffin_lim, config=mel_config, seed=seed),
+        lambda mel: griffin_lim(mel[0], mel_config, seed=seed)[None],
         groups=groups,
         pitch=pitch,
         quality=quality,
         progress=progress,
     )
     return Report(scores, None, None, seed, "cpu", torch.get_num_threads())
-
-
-def score_copies(
-    paths: Iterable[str | Path],
-    mel_config: MelConfig,
-    make: Callable[[Tensor], Tensor],
-    *,
-    groups: int | None,
-    pitch: bool,
-    quality: bool,
-    progress: bool,
-) -> tuple[ClipScore, ...]:
-    """The scores of copies by ``make``, (n_mels, frames) -> (time,) in [-1, 1]; one run each."""
-    if quality:
-        require_quality()
-    scores = []
-    recordings = read_recordings(paths, mel_config)
-    for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
-        start = time.perf_counter()
-        audio = make(recording.mel)
-        seconds = time.perf_counter() - start
-        scores.append(
-            score_copy(
-                recording,
-                audio,
-                mel_config.sample_rate,
-                nats_per_sample=None,
-                synthesis_seconds=seconds,
-                groups=groups,
-                pitch=pitch,
-                quality=quality,
-            )
-        )
-    return tuple(scores)
 
 
 @lru_cache(maxsize=4)

@@ -1,50 +1,45 @@
-"""A cache of measures of recordings, for several copies of the same recording."""
+"""Measures of audio that are computed once, for several copies of the same recording."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from functools import wraps
+from typing import TypeVar
 
 from torch import Tensor
 
 Measure = TypeVar("Measure")
 
-_MOST = 1024  # measures, a few kilobytes each
+_MOST = 4096  # measures, a few kilobytes each
 
 
-class MeasureCache(Generic[Measure]):
-    """A cache of at most 1024 measures of audio, by its samples and sample rate.
+def cached(measure: Callable[[Tensor, int], Measure]) -> Callable[[Tensor, int], Measure]:
+    """A measure of audio (time,) at a sample rate, computed once for the same samples and rate.
+
+    The last 4096 results are kept.
 
     >>> import torch
-    >>> cache = MeasureCache()
-    >>> def loudest(audio, sample_rate):
+    >>> @cached
+    ... def loudest(audio, sample_rate):
     ...     print("measured")
     ...     return audio.max().item()
-    >>> cache.of(torch.ones(3), 22050, loudest)
+    >>> loudest(torch.ones(3), 22050)
     measured
     1.0
-    >>> cache.of(torch.ones(3), 22050, loudest)
+    >>> loudest(torch.ones(3), 22050)
     1.0
     """
+    known: dict[bytes, Measure] = {}
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, Measure] = {}
-
-    def of(
-        self, audio: Tensor, sample_rate: int, measure: Callable[[Tensor, int], Measure]
-    ) -> Measure:
-        """``measure(audio, sample_rate)``, computed once for the same samples and sample rate.
-
-        Args:
-            audio: audio, (time,).
-            sample_rate: sample rate of the audio, Hz.
-            measure: function to compute; the same one in every call.
-        """
+    @wraps(measure)
+    def found(audio: Tensor, sample_rate: int) -> Measure:
         samples = audio.detach().double().cpu().numpy().tobytes()
         key = hashlib.sha256(samples + str(sample_rate).encode()).digest()
-        if key not in self._known:
-            if len(self._known) >= _MOST:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = measure(audio, sample_rate)
-        return self._known[key]
+        if key not in known:
+            if len(known) >= _MOST:
+                known.pop(next(iter(known)))
+            known[key] = measure(audio, sample_rate)
+        return known[key]
+
+    return found

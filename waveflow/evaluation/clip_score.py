@@ -104,15 +104,15 @@ class ClipScore:
             for field in fields(cls)
             if field.default is MISSING or field.name in content
         }
-        for name in ("tones", "recorded_tones"):
+        parts = ("tones", PauseTones), ("recorded_tones", PauseTones), ("recorded", RecordingScore)
+        for name, kind in parts:
             if values.get(name) is not None:
-                values[name] = PauseTones(values[name]["frames"], tuple(values[name]["excess"]))
-        if values.get("recorded") is not None:
-            values["recorded"] = RecordingScore(**_bands(values["recorded"]))
-        return cls(**_bands(values))
+                values[name] = kind(**_with_tuples(values[name]))
+        return cls(**_with_tuples(values))
 
 
-def _bands(values: dict[str, Any]) -> dict[str, Any]:
-    """The values with a tuple in place of JSON's list."""
-    bands = values.get("band_periodicity")
-    return values if bands is None else {**values, "band_periodicity": tuple(bands)}
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with tuples in place of JSON's lists."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from waveflow.audio.sample_rate import resample
-from waveflow.evaluation.cache import MeasureCache
-from waveflow.evaluation.metrics import NoSpeechError, check_pair
-from waveflow.evaluation.opinion import needed
+from waveflow.evaluation.cache import cached
+from waveflow.evaluation.metrics import NoSpeechError, check_pair, judged, needed
 from waveflow.evaluation.pitch import Pitch, pitch_error, voicing_score
 
 LOWEST, HIGHEST = 50.0, 550.0
@@ -63,7 +62,7 @@ def crepe_score(reference: Tensor, degraded: Tensor, sample_rate: int) -> CrepeS
         sqrt(mean over frames of (p - p')²).
 
     Args:
-        reference: recording, (time,); its track is cached.
+        reference: recording, (time,).
         degraded: copy to judge, (time,).
         sample_rate: sample rate of both, Hz; they are resampled to 16 kHz.
 
@@ -73,15 +72,15 @@ def crepe_score(reference: Tensor, degraded: Tensor, sample_rate: int) -> CrepeS
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
     check_pair(reference, degraded)
-    ours = _cache.of(reference, sample_rate, track_crepe)
-    theirs = track_crepe(degraded, sample_rate)
-    error = (ours.periodicity - theirs.periodicity).square().mean().sqrt().item()
-    if not ours.pitch.voiced.any():
-        return CrepeScore(error, None, None)
-    f1 = voicing_score(ours.pitch, theirs.pitch)
-    return CrepeScore(error, pitch_error(ours.pitch, theirs.pitch) if f1 else None, f1)
+    ours, theirs = (track_crepe(audio, sample_rate) for audio in (reference, degraded))
+    return CrepeScore(
+        (ours.periodicity - theirs.periodicity).square().mean().sqrt().item(),
+        judged(pitch_error, ours.pitch, theirs.pitch),
+        judged(voicing_score, ours.pitch, theirs.pitch),
+    )
 
 
+@cached
 @torch.no_grad()
 def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
     """Pitch and periodicity of audio (time,) by CREPE's "full" network on the CPU.
@@ -91,13 +90,13 @@ def track_crepe(audio: Tensor, sample_rate: int) -> CrepeTrack:
     hop of 256 samples at 22.05 kHz; voicing by hysteresis (at least 0.19, at least 0.31 somewhere
     in a voiced stretch, and more far from the mean pitch). Unlike the package, it adds no random
     dither of ±20 cents to the pitch, so a figure depends on the audio alone. It takes about four
-    times the duration on one core.
+    times the duration on one core, and is cached.
 
     Raises:
         ImportError: the package ``torchcrepe`` is missing; says how to install it.
         NoSpeechError: the audio is too short for a frame.
     """
-    package = needed("torchcrepe")
+    package = needed("torchcrepe", extra="quality")
     samples = resample(audio.detach().float().cpu(), sample_rate, _RATE)[None]
     frames = int(len(audio) / sample_rate / _HOP + 1e-6)
     hop = int(_HOP * _RATE)
@@ -139,6 +138,3 @@ def _voiced(package: Any, hertz: Tensor, periodicity: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a single voiced frame has no deviation
         return ~package.threshold.Hysteresis()(hertz[None], periodicity[None])[0].isnan()
-
-
-_cache: MeasureCache[CrepeTrack] = MeasureCache()

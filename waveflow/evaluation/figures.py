@@ -85,8 +85,8 @@ _QUALITY = ("distill_mos", "dnsmos", "periodicity_error", "band_periodicity")
 def table(report: Report, baselines: Mapping[str, Report]) -> str:
     """A Markdown table of :meth:`waveflow.evaluation.Report.to_table`."""
     everyone = (report, *baselines.values())
-    judged = [name for name in _QUALITY if any(_has(each, name) for each in everyone)]
-    columns = [figure for figure in FIGURES if figure.name in (*_QUICK, *judged)]
+    known = [name for name in _QUALITY if any(getattr(each, name) is not None for each in everyone)]
+    columns = [figure for figure in FIGURES if figure.name in (*_QUICK, *known)]
 
     scored: list[tuple[str, object]] = [(Path(clip.file).name, clip) for clip in report.clips]
     scored += [(f"all {len(report.clips)}", report), *baselines.items()]
@@ -110,7 +110,3 @@ def _tones(report: Report, baselines: Mapping[str, Report]) -> str | None:
     prominences |= {name: baseline.tone_prominence for name, baseline in baselines.items()}
     figures = ", ".join(f"{who} {dB:.1f} dB" for who, dB in prominences.items() if dB is not None)
     return f"tones in {report.pause_seconds:.1f} s of pauses: {figures}"
-
-
-def _has(report: Report, name: str) -> bool:
-    return getattr(report, name) is not None

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from waveflow.bijections.base import per_frame
-from waveflow.checks import floating
 from waveflow.precision import in_single
 from waveflow.vocoder import Vocoder
 
@@ -60,23 +59,14 @@ def local_log_prob(vocoder: Vocoder, audio: Tensor, mel: Tensor | None = None) -
     Raises:
         ValueError: as for ``vocoder.log_prob``.
     """
-    hop_length = vocoder.config.mel.hop_length
-    audio = floating(audio, "audio", "(batch, time)")
-    frames, rest = divmod(audio.shape[-1], hop_length)
-    if rest:
-        raise ValueError(
-            f"audio: expected a floating-point tensor of shape (batch, time) with time a multiple "
-            f"of {hop_length}; got {audio.dtype} {tuple(audio.shape)}"
-        )
-    mel = vocoder.mel(audio)[..., :frames] if mel is None else mel
     z, log_det = in_single(_local, vocoder, audio, mel)
+    frames = audio.shape[-1] // vocoder.config.mel.hop_length
     energy = per_frame(z.square().sum(1), frames)
     size = z.shape[1] * z.shape[2] // frames
     base = -0.5 * (energy + size * math.log(2 * math.pi))
     return LocalLikelihood(base + per_frame(log_det, frames), 0.5 * (energy - size))
 
 
-def _local(vocoder: Vocoder, audio: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
-    like = next(vocoder.parameters())
-    context = vocoder.context_net(mel.to(like))
-    return vocoder.flow.bijection.local_log_det(audio.to(like), context)
+def _local(vocoder: Vocoder, audio: Tensor, mel: Tensor | None) -> tuple[Tensor, Tensor]:
+    audio, context = vocoder._with_context(audio, mel)
+    return vocoder.flow.bijection.local_log_det(audio, context)

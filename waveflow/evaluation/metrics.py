@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
 
 from waveflow.audio.sample_rate import resample
 from waveflow.checks import tensor, whole
+
+Result = TypeVar("Result")
 
 
 class NoSpeechError(ValueError):
@@ -100,15 +105,11 @@ def check_pair(reference: Tensor, degraded: Tensor) -> None:
 
 def _pesq(reference: Tensor, degraded: Tensor, sample_rate: int, *, rate: int, mode: str) -> float:
     check_pair(reference, degraded)
-    try:
-        from pesq import PesqError, pesq
-    except ImportError as error:
-        raise _missing("pesq") from error
-
+    package = needed("pesq")
     both = (resample(audio, sample_rate, rate) for audio in (reference, degraded))
     try:
-        score = float(pesq(rate, *(audio.cpu().numpy() for audio in both), mode=mode))
-    except PesqError as error:
+        score = float(package.pesq(rate, *(audio.cpu().numpy() for audio in both), mode=mode))
+    except package.PesqError as error:
         reason = error.args[0].decode() if error.args else type(error).__name__
         raise NoSpeechError(f"PESQ: expected speech; got: {reason}") from None
     if not math.isfinite(score):
@@ -119,23 +120,37 @@ def _pesq(reference: Tensor, degraded: Tensor, sample_rate: int, *, rate: int, m
 def _stoi(reference: Tensor, degraded: Tensor, sample_rate: int, *, extended: bool) -> float:
     check_pair(reference, degraded)
     sample_rate = whole(sample_rate, "sample_rate")
-    try:
-        from pystoi import stoi as measure
-    except ImportError as error:
-        raise _missing("pystoi") from error
-
+    package = needed("pystoi")
     state = np.random.get_state()
     np.random.seed(0)  # pystoi adds noise of 1e-16 from the global generator
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
             arrays = (audio.double().cpu().numpy() for audio in (reference, degraded))
-            return float(measure(*arrays, sample_rate, extended=extended))
+            return float(package.stoi(*arrays, sample_rate, extended=extended))
         except (RuntimeWarning, np.exceptions.AxisError):
             raise NoSpeechError("STOI: expected at least 0.4 s of speech; got less") from None
         finally:
             np.random.set_state(state)
 
 
-def _missing(package: str) -> ImportError:
-    return ImportError(f"this metric needs {package}: pip install 'waveflow[evaluate]'")
+def judged(metric: Callable[..., Result], *audio: Any, **options: Any) -> Result | None:
+    """The result of a metric; None if it finds no speech to judge."""
+    try:
+        return metric(*audio, **options)
+    except NoSpeechError:
+        return None
+
+
+def needed(package: str, *, extra: str = "evaluate") -> Any:
+    """Import a package of an extra.
+
+    Raises:
+        ImportError: the package is missing; names the extra.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"this metric needs {package}: pip install 'waveflow[{extra}]'"
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import redirect_stdout
 from functools import lru_cache
 from io import StringIO
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.sample_rate import resample
-from waveflow.evaluation.metrics import check_pair
+from waveflow.evaluation.metrics import check_pair, needed
 
 _RATE = 16000
 _WINDOW = 144160  # samples of a window of DNSMOS, 9.01 s
@@ -81,7 +80,7 @@ def dnsmos(audio: Tensor, sample_rate: int) -> float:
 
 @lru_cache(maxsize=1)
 def _distill_mos() -> torch.nn.Module:
-    package = needed("distillmos")
+    package = needed("distillmos", extra="quality")
     with redirect_stdout(StringIO()):  # the package prints the path of its weights
         return package.ConvTransformerSQAModel().eval()
 
@@ -89,22 +88,9 @@ def _distill_mos() -> torch.nn.Module:
 @lru_cache(maxsize=1)
 def _dnsmos() -> Any:
     """The network in the package ``speechmos``, on the CPU with as many threads as torch uses."""
-    package, runtime = needed("speechmos"), needed("onnxruntime")
+    package = needed("speechmos", extra="quality")
+    runtime = needed("onnxruntime", extra="quality")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     path = Path(package.__file__).parent / "dnsmos_models" / "sig_bak_ovr.onnx"
     return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def needed(package: str) -> Any:
-    """Import a package of the extra ``quality``.
-
-    Raises:
-        ImportError: the package is missing; names the extra.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(
-            f"this metric needs {package}: pip install 'waveflow[quality]'"
-        ) from error

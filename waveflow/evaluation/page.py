@@ -17,12 +17,14 @@ from waveflow.evaluation.baseline import GRIFFIN_LIM, griffin_lim
 from waveflow.evaluation.clip_score import ClipScore, RecordingScore
 from waveflow.evaluation.figures import FIGURES
 from waveflow.evaluation.html import template
-from waveflow.evaluation.recording import Recording, read_recording
+from waveflow.evaluation.recording import read_recording
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.white_noise import WHITE_NOISE, noise_copy
 from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.vocoder import Vocoder
+
+Maker = Callable[[Tensor], Tensor]
 
 _LONGEST_STEM = 100  # of a title in file names, which a number makes unique
 
@@ -66,29 +68,24 @@ def write_page(
             raise ValueError(f"expected baselines of the same files; got other files in {name}")
     folder.mkdir(parents=True, exist_ok=True)
     log_mel = LogMel(vocoder.config.mel).float()
-
-    kinds: list[tuple[str, Callable[[Recording], Tensor]]] = [
-        ("Recording", lambda recording: recording.audio),
-        ("Copy", partial(_copy, vocoder, report)),
-    ]
+    device = next(vocoder.parameters()).device
     sets: list[tuple[str, Report]] = [("Copy", report), *baselines.items()]
-    makers = {GRIFFIN_LIM: _griffin_lim, WHITE_NOISE: _noise}
-    kinds += [
-        (name, partial(makers[name], vocoder, one))
-        for name, one in baselines.items()
-        if name in makers
-    ]
+    makers = {name: _MAKERS[name](vocoder, one) for name, one in sets if name in _MAKERS}
 
     clips = []
     for number, clip in enumerate(report.clips[:most]):
         recording = read_recording(clip.file, log_mel)
         title = recording.path.stem
         stem = f"{number + 1:02d}-{re.sub(r'[^A-Za-z0-9.-]', '_', title)[:_LONGEST_STEM]}"
-        sounds = [
-            (kind, f"{stem}-{re.sub(r'[^a-z0-9-]+', '-', kind.lower())}") for kind, _ in kinds
-        ]
-        for (_, name), (_, make) in zip(sounds, kinds, strict=True):
-            _write_sound(folder / name, make(recording), log_mel.config.sample_rate)
+        mel = recording.mel[None].to(device)
+        copies = {kind: make(mel)[0].float().clamp(-1, 1).cpu() for kind, make in makers.items()}
+        sounds = []
+        for kind, audio in {"Recording": recording.audio, **copies}.items():
+            name = f"{stem}-{re.sub(r'[^a-z0-9-]+', '-', kind.lower())}"
+            write_audio(folder / f"{name}.wav", audio, log_mel.config.sample_rate)
+            picture = spectrogram(audio, log_mel.config.sample_rate)
+            write_atomically(folder / f"{name}.png", picture)
+            sounds.append((kind, name))
         scores = [(name, one.clips[number]) for name, one in sets]
         figures = _figures([*scores, *_recorded(clip)])
         clips.append({"title": title, "sounds": sounds, "figures": figures})
@@ -100,39 +97,32 @@ def write_page(
     return page
 
 
-def _copy(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
-    audio = vocoder(
-        _mel(vocoder, recording),
+def _copies(vocoder: Vocoder, report: Report) -> Maker:
+    return partial(
+        vocoder,
         temperature=report.temperature,
         consistency=report.consistency,
         seed=report.seed,
         mel_config=vocoder.config.mel,
     )
-    return audio[0].float().clamp(-1, 1).cpu()
 
 
-def _griffin_lim(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
-    return griffin_lim(recording.mel, vocoder.config.mel, seed=report.seed)
+def _griffin_lim(vocoder: Vocoder, report: Report) -> Maker:
+    return lambda mel: griffin_lim(mel[0], vocoder.config.mel, seed=report.seed)[None]
 
 
-def _noise(vocoder: Vocoder, report: Report, recording: Recording) -> Tensor:
+def _noise(vocoder: Vocoder, report: Report) -> Maker:
     synthesis = vocoder.config.synthesis.override(consistency=report.consistency)
-    audio = noise_copy(vocoder, _mel(vocoder, recording), synthesis, seed=report.seed)
-    return audio[0].float().cpu()
+    return partial(noise_copy, vocoder, synthesis=synthesis, seed=report.seed)
 
 
-def _mel(vocoder: Vocoder, recording: Recording) -> Tensor:
-    return recording.mel[None].to(next(vocoder.parameters()).device)
+_MAKERS = {"Copy": _copies, GRIFFIN_LIM: _griffin_lim, WHITE_NOISE: _noise}
+"""Makers of the sounds that a page can have, (1, n_mels, frames) -> (1, time), by their names."""
 
 
 def _recorded(scores: Report | ClipScore) -> list[tuple[str, RecordingScore]]:
     """The column of the recordings' own figures, if there are any."""
     return [] if scores.recorded is None else [("Recording", scores.recorded)]
-
-
-def _write_sound(stem: Path, audio: Tensor, sample_rate: int) -> None:
-    write_audio(stem.with_name(f"{stem.name}.wav"), audio, sample_rate)
-    write_atomically(stem.with_name(f"{stem.name}.png"), spectrogram(audio, sample_rate))
 
 
 def _figures(columns: Sequence[tuple[str, object]]) -> dict[str, Any]:

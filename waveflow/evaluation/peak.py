@@ -5,8 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
@@ -14,18 +18,23 @@ SIZES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 
 
 def synchronize(device: str) -> None:
-    """Wait until a device, ``cpu`` or ``cuda``, has finished its work."""
-    if device == "cuda":
-        torch.cuda.synchronize()
+    """Wait until a device, such as ``cpu`` or ``cuda:0``, has finished its work."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+def timed(call: Callable[[], Result], device: str) -> tuple[Result, float]:
+    """The result of one call on an idle device, and the seconds until its work is finished."""
+    synchronize(device)
+    start = time.perf_counter()
+    result = call()
+    synchronize(device)
+    return result, time.perf_counter() - start
 
 
 def elapsed(call: Callable[[], object], device: str) -> float:
     """Seconds of one call on an idle device, until its work is finished."""
-    synchronize(device)
-    start = time.perf_counter()
-    call()
-    synchronize(device)
-    return time.perf_counter() - start
+    return timed(call, device)[1]
 
 
 def median_seconds(call: Callable[[], object], device: str, *, repeats: int = 7) -> float:
@@ -45,7 +54,7 @@ def matmul_peak(device: str, precision: str, *, repeats: int = 7) -> float:
     rates = []
     for size in SIZES[device]:
         a, b = torch.randn(2, size, size, device=device, dtype=DTYPES[precision])
-        took = median_seconds(lambda a=a, b=b: a @ b, device, repeats=repeats)  # type: ignore[misc]
+        took = median_seconds(partial(torch.matmul, a, b), device, repeats=repeats)
         rates.append(2 * size**3 / took)
     return max(rates)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from waveflow.audio.sample_rate import resample
-from waveflow.evaluation.cache import MeasureCache
+from waveflow.evaluation.cache import cached
 from waveflow.evaluation.metrics import NoSpeechError, check_pair
 
 LOWEST, HIGHEST = 65.0, 500.0
@@ -28,12 +28,13 @@ class Pitch:
     voiced: Tensor
 
 
+@cached
 def track_pitch(audio: Tensor, sample_rate: int) -> Pitch:
     """The pitch of audio (time,) every 256 samples at 22.05 kHz, to the nearest 10 cents.
 
     Mauch and Dixon, *pYIN: a fundamental frequency estimator using probabilistic threshold
     distributions*, 2014, in librosa's implementation, from 65 to 500 Hz, in frames of 2048 samples.
-    It takes about an eighth of the duration.
+    It takes about an eighth of the duration, and is cached.
     """
     from librosa import pyin  # imported late, because it imports numba
 
@@ -51,7 +52,7 @@ def f0_error(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     A copy that is an octave off has 1200 cents; 0 is identity. It does not depend on the level.
 
     Args:
-        reference: recording, (time,); its track is cached.
+        reference: recording, (time,).
         degraded: copy to judge, (time,).
         sample_rate: sample rate of both, Hz; they are resampled to 22.05 kHz.
 
@@ -60,8 +61,7 @@ def f0_error(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
         ValueError: the two do not have the same shape (time,), or are not finite.
     """
     check_pair(reference, degraded)
-    ours = reference_pitch(reference, sample_rate)
-    return pitch_error(ours, track_pitch(degraded, sample_rate))
+    return pitch_error(track_pitch(reference, sample_rate), track_pitch(degraded, sample_rate))
 
 
 def voicing_f1(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
@@ -71,25 +71,7 @@ def voicing_f1(reference: Tensor, degraded: Tensor, sample_rate: int) -> float:
     :func:`f0_error`, except that a copy without voiced frames scores 0.
     """
     check_pair(reference, degraded)
-    ours = reference_pitch(reference, sample_rate)
-    return voicing_score(ours, track_pitch(degraded, sample_rate))
-
-
-def score_pitch(
-    reference: Tensor, degraded: Tensor, sample_rate: int
-) -> tuple[float | None, float | None]:
-    """:func:`f0_error` and :func:`voicing_f1` from one tracking; None if a figure is undefined."""
-    try:
-        check_pair(reference, degraded)
-        ours = reference_pitch(reference, sample_rate)
-        theirs = track_pitch(degraded, sample_rate)
-        f1 = voicing_score(ours, theirs)
-    except NoSpeechError:
-        return None, None
-    try:
-        return pitch_error(ours, theirs), f1
-    except NoSpeechError:
-        return None, f1
+    return voicing_score(track_pitch(reference, sample_rate), track_pitch(degraded, sample_rate))
 
 
 def pitch_error(reference: Pitch, degraded: Pitch) -> float:
@@ -107,11 +89,3 @@ def voicing_score(reference: Pitch, degraded: Pitch) -> float:
         raise NoSpeechError("expected a reference with voiced frames; got none")
     both = int((reference.voiced & degraded.voiced).sum())
     return 2 * both / int(reference.voiced.sum() + degraded.voiced.sum())
-
-
-_cache: MeasureCache[Pitch] = MeasureCache()
-
-
-def reference_pitch(audio: Tensor, sample_rate: int) -> Pitch:
-    """:func:`track_pitch` of a reference, cached for several copies."""
-    return _cache.of(audio, sample_rate, track_pitch)

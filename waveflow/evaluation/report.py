@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from waveflow.evaluation.recording import bits_per_sample
 from waveflow.evaluation.tones import HOP, tone_prominence
 
 _RUN = ("temperature", "consistency", "seed", "device", "threads")
+_ALL = ("seconds", "pause_seconds", *(figure.name for figure in FIGURES))
 
 
 class _Mean:
@@ -141,16 +142,13 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, unrounded: the options of the run, the set, and each clip."""
-        run = {name: getattr(self, name) for name in _RUN}
-        whole = {figure.name: getattr(self, figure.name) for figure in FIGURES}
         derived = ("bits_per_sample", "times_real_time")
-        clips = [
-            {**asdict(clip), **{name: getattr(clip, name) for name in derived}}
-            for clip in self.clips
-        ]
-        lengths = {name: getattr(self, name) for name in ("seconds", "pause_seconds")}
-        recorded = None if self.recorded is None else asdict(self.recorded)
-        return {**run, "all": {**lengths, **whole}, "recordings": recorded, "clips": clips}
+        return {
+            **_values(self, _RUN),
+            "all": _values(self, _ALL),
+            "recordings": None if self.recorded is None else asdict(self.recorded),
+            "clips": [asdict(clip) | _values(clip, derived) for clip in self.clips],
+        }
 
     def to_json(self, baselines: Mapping[str, Report] | None = None) -> str:
         """The content of :meth:`to_dict` as JSON, with baselines by name under "baselines".
@@ -187,6 +185,10 @@ class Report:
             baselines: reports of baselines on the same files, by name.
         """
         return table(self, baselines or {})
+
+
+def _values(scores: Report | ClipScore, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(scores, name) for name in names}
 
 
 def read_reports(content: dict[str, Any]) -> tuple[Report, dict[str, Report]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -13,25 +12,35 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from waveflow.audio.mel import MelConfig
 from waveflow.evaluation.clip_score import ClipScore
-from waveflow.evaluation.metrics import (
-    NoSpeechError,
-    estoi,
-    pesq_narrowband,
-    pesq_wideband,
-    stoi,
-)
-from waveflow.evaluation.pitch import score_pitch
+from waveflow.evaluation.metrics import estoi, judged, pesq_narrowband, pesq_wideband, stoi
+from waveflow.evaluation.peak import elapsed, timed
+from waveflow.evaluation.pitch import f0_error, voicing_f1
 from waveflow.evaluation.quality import quality_scores, require_quality
 from waveflow.evaluation.recording import Recording, nats_per_sample, read_recordings
 from waveflow.evaluation.report import Report
 from waveflow.evaluation.spectral import log_mel_distance, mel_cepstral_distortion, stft_distance
-from waveflow.evaluation.tones import GROUPS, PauseTones, pause_tones
+from waveflow.evaluation.tones import GROUPS, pause_tones
 from waveflow.noise import checked_seed
 from waveflow.vocoder import Vocoder
 
 REPEATS = 3
 """Timed syntheses of each clip; the median counts."""
+
+METRICS = {
+    "pesq": pesq_wideband,
+    "pesq_narrowband": pesq_narrowband,
+    "stoi": stoi,
+    "estoi": estoi,
+    "mel_cepstral_distortion": mel_cepstral_distortion,
+    "log_mel_distance": log_mel_distance,
+    "stft_distance": stft_distance,
+}
+"""The figures of every copy."""
+
+PITCH_METRICS = {"f0_error": f0_error, "voicing_f1": voicing_f1}
+"""The figures of pitch, which take longer than the others."""
 
 
 def evaluate(
@@ -65,102 +74,104 @@ def evaluate(
         ImportError: the packages of the metrics are missing; says how to install them.
     """
     seed = checked_seed(seed)
-    if quality:
-        require_quality()
-    recordings = read_recordings(paths, vocoder.config.mel)
     device = next(vocoder.parameters()).device
-    groups = getattr(vocoder.config.model, "groups", None)
     synthesis = vocoder.config.synthesis.override(temperature=temperature, consistency=consistency)
     options: dict[str, Any] = {
         "temperature": synthesis.temperature,
         "consistency": synthesis.consistency,
         "seed": seed,
     }
-    scores = []
-    for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
-        mel = recording.mel[None].to(device)
-        audio, seconds = _timed(
-            partial(vocoder, mel, mel_config=vocoder.config.mel, **options), device
-        )
-        if not audio.isfinite().all():
-            raise ValueError(f"{recording.path}: expected finite audio from its mel; got NaN")
-        scores.append(
-            score_copy(
-                recording,
-                audio[0].float().clamp(-1, 1).cpu(),
-                vocoder.config.mel.sample_rate,
-                nats_per_sample=nats_per_sample(vocoder, recording),
-                synthesis_seconds=seconds,
-                groups=groups,
-                pitch=pitch,
-                quality=quality,
-            )
-        )
-    return Report(tuple(scores), **options, device=str(device), threads=torch.get_num_threads())
+    scores = score_copies(
+        paths,
+        vocoder.config.mel,
+        partial(vocoder, mel_config=vocoder.config.mel, **options),
+        nats=partial(nats_per_sample, vocoder),
+        device=str(device),
+        repeats=REPEATS,
+        groups=vocoder.config.model.groups,
+        pitch=pitch,
+        quality=quality,
+        progress=progress,
+    )
+    return Report(scores, **options, device=str(device), threads=torch.get_num_threads())
 
 
-def score_copy(
-    recording: Recording,
-    audio: Tensor,
-    sample_rate: int,
+def score_copies(
+    paths: Iterable[str | Path],
+    mel_config: MelConfig,
+    make: Callable[[Tensor], Tensor],
     *,
-    nats_per_sample: float | None,
-    synthesis_seconds: float,
+    nats: Callable[[Recording], float] | None = None,
+    device: str = "cpu",
+    repeats: int = 0,
     groups: int | None,
     pitch: bool,
     quality: bool,
-) -> ClipScore:
-    """The figures of a copy, ``audio`` (time,), that was made from the mel of a recording."""
+    progress: bool,
+) -> tuple[ClipScore, ...]:
+    """The scores of the copies of recordings.
 
-    def score(metric: Callable[[Tensor, Tensor, int], float]) -> float | None:
-        try:
-            return metric(recording.audio, audio, sample_rate)
-        except NoSpeechError:
-            return None
+    Args:
+        paths: sound files.
+        mel_config: mel convention of the copies.
+        make: makes a copy, (1, n_mels, frames) -> audio (1, time).
+        nats: nats per sample of a recording; None for a method without likelihood.
+        device: device of the mels.
+        repeats: timed calls for each copy, after the first one; with 0, the first one is timed.
+        groups: tones are measured at multiples of sample rate / groups; None does not measure them.
+        pitch: also track pitch.
+        quality: also compute the figures of the extra ``quality``.
+        progress: show a progress bar on stderr if it is a terminal.
 
-    def tones(audio: Tensor) -> PauseTones | None:
-        if groups is None or groups not in GROUPS:
-            return None
-        try:
-            return pause_tones(recording.audio, audio, groups=groups)
-        except NoSpeechError:
-            return None
-
-    f0, f1 = score_pitch(recording.audio, audio, sample_rate) if pitch else (None, None)
-    return ClipScore(
-        file=str(recording.path),
-        samples=len(recording.audio),
-        seconds=len(recording.audio) / sample_rate,
-        nats_per_sample=nats_per_sample,
-        pesq=score(pesq_wideband),
-        pesq_narrowband=score(pesq_narrowband),
-        stoi=score(stoi),
-        estoi=score(estoi),
-        mel_cepstral_distortion=score(mel_cepstral_distortion),
-        log_mel_distance=score(log_mel_distance),
-        stft_distance=score(stft_distance),
-        f0_error=f0,
-        voicing_f1=f1,
-        tones=tones(audio),
-        recorded_tones=tones(recording.audio),
-        synthesis_seconds=synthesis_seconds,
-        **(quality_scores(recording.audio, audio, sample_rate) if quality else {}),
-    )
-
-
-def _timed(synthesise: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, float]:
-    """The audio of a synthesis, and its seconds: the median of ``REPEATS``."""
-    audio = synthesise()
-    seconds = []
-    for _ in range(REPEATS):
-        _wait_for(device)
-        start = time.perf_counter()
-        synthesise()
-        _wait_for(device)
-        seconds.append(time.perf_counter() - start)
-    return audio, median(seconds)
+    Raises:
+        OSError, ValueError, ImportError: as for :func:`evaluate`.
+    """
+    if quality:
+        require_quality()
+    scores = []
+    recordings = read_recordings(paths, mel_config)
+    for recording in tqdm(recordings, unit="clip", disable=None if progress else True):
+        synthesise = partial(make, recording.mel[None].to(device))
+        audio, first = timed(synthesise, device)
+        later = [elapsed(synthesise, device) for _ in range(repeats)]
+        if not audio.isfinite().all():
+            raise ValueError(f"{recording.path}: expected finite audio from its mel; got NaN")
+        figures = _figures(
+            recording.audio,
+            audio[0].float().clamp(-1, 1).cpu(),
+            mel_config.sample_rate,
+            groups=groups,
+            pitch=pitch,
+            quality=quality,
+        )
+        scores.append(
+            ClipScore(
+                file=str(recording.path),
+                samples=len(recording.audio),
+                seconds=len(recording.audio) / mel_config.sample_rate,
+                nats_per_sample=None if nats is None else nats(recording),
+                synthesis_seconds=median(later or [first]),
+                **figures,
+            )
+        )
+    return tuple(scores)
 
 
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _figures(
+    reference: Tensor,
+    degraded: Tensor,
+    sample_rate: int,
+    *,
+    groups: int | None,
+    pitch: bool,
+    quality: bool,
+) -> dict[str, Any]:
+    """Fields of the score of a copy, (time,); None if a figure cannot be computed."""
+    metrics = METRICS | PITCH_METRICS if pitch else METRICS
+    found: dict[str, Any] = {
+        name: judged(metric, reference, degraded, sample_rate) for name, metric in metrics.items()
+    }
+    if groups in GROUPS:
+        found["tones"] = judged(pause_tones, reference, degraded, groups=groups)
+        found["recorded_tones"] = judged(pause_tones, reference, reference, groups=groups)
+    return found | (quality_scores(reference, degraded, sample_rate) if quality else {})

@@ -8,6 +8,7 @@ to it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from waveflow.checks import tensor
 from waveflow.config import SynthesisConfig
-from waveflow.evaluation.baseline import score_copies
 from waveflow.evaluation.report import Report
+from waveflow.evaluation.scoring import score_copies
 from waveflow.noise import checked_seed, positional_noise
 from waveflow.vocoder import Vocoder
 
@@ -59,7 +60,7 @@ def noise_copy(
     """
     noise = white_noise(mel, vocoder.config.mel.hop_length, seed=seed)
     iterations = (synthesis.consistency, synthesis.full_band)
-    return vocoder._consistency(noise, mel, *iterations).clamp(-1, 1)
+    return vocoder.mel_consistency(noise, mel, *iterations).clamp(-1, 1)
 
 
 def evaluate_noise(
@@ -92,19 +93,16 @@ def evaluate_noise(
         ImportError: the packages of the metrics are missing; says how to install them.
     """
     synthesis, seed = vocoder.config.synthesis.override(consistency=consistency), checked_seed(seed)
-    device = next(vocoder.parameters()).device
-
-    def make(mel: Tensor) -> Tensor:
-        return noise_copy(vocoder, mel[None].to(device), synthesis, seed=seed)[0].float().cpu()
-
+    device = str(next(vocoder.parameters()).device)
     scores = score_copies(
         paths,
         vocoder.config.mel,
-        make,
-        groups=getattr(vocoder.config.model, "groups", None),
+        partial(noise_copy, vocoder, synthesis=synthesis, seed=seed),
+        device=device,
+        groups=vocoder.config.model.groups,
         pitch=pitch,
         quality=quality,
         progress=progress,
     )
     threads = torch.get_num_threads()
-    return Report(scores, None, synthesis.consistency, seed, str(device), threads)
+    return Report(scores, None, synthesis.consistency, seed, device, threads)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,9 +56,9 @@ def synthesis_of(case: Case, vocoder: Vocoder) -> Synthesis:
 
 
 def _by_torch(engine: str, vocoder: Vocoder, synthesis: SynthesisConfig) -> Synthesis:
-    if engine == "plain":
-        return lambda mel: plain(vocoder, mel, synthesis)
-    return lambda mel: vocoder(mel, seed=SEED, consistency=synthesis.consistency)
+    if engine == "engine":
+        return lambda mel: vocoder(mel, seed=SEED, consistency=synthesis.consistency)
+    return lambda mel: plain(vocoder, mel, synthesis)
 
 
 def plain(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
@@ -73,7 +74,7 @@ def plain(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
     """
     with torch.inference_mode():
         audio = vocoder.decode(_latent(vocoder, mel, synthesis), mel)
-        return vocoder._consistency(audio, mel, synthesis.consistency, synthesis.full_band)
+        return vocoder.mel_consistency(audio, mel, synthesis.consistency, synthesis.full_band)
 
 
 def _latent(vocoder: Vocoder, mel: Tensor, synthesis: SynthesisConfig) -> Tensor:
@@ -87,7 +88,8 @@ def _noise(mel: Tensor, hop_length: int) -> Tensor:
 
 
 def _compiled(vocoder: Vocoder, synthesis: SynthesisConfig, device: str) -> Synthesis:
-    if not _compiler():
+    own = os.environ.get("CXX")
+    if not any(map(shutil.which, [own] if own else ["g++", "clang++", "cl"])):
         raise Unavailable("torch.compile: no C++ compiler found")
     graph = SynthesisGraph(vocoder, synthesis).to(device)
 
@@ -103,14 +105,9 @@ def _compiled(vocoder: Vocoder, synthesis: SynthesisConfig, device: str) -> Synt
             except RuntimeError as error:  # any part of the compiler raises it
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise Unavailable(f"torch.compile: {reason}") from None
-            return vocoder._consistency(audio, mel, synthesis.consistency, synthesis.full_band)
+            return vocoder.mel_consistency(audio, mel, synthesis.consistency, synthesis.full_band)
 
     return call
-
-
-def _compiler() -> str | None:
-    names = [os.environ.get("CXX", "")] if os.environ.get("CXX") else ["g++", "clang++", "cl"]
-    return next((path for path in map(shutil.which, names) if path), None)
 
 
 def _onnx(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synthesis:
@@ -124,16 +121,10 @@ def _onnx(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synthesis
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = case.threads
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        _model(vocoder, synthesis), options, providers=[provider]
-    )
+    model = _model(vocoder, synthesis)
+    session = onnxruntime.InferenceSession(model, options, providers=[provider])
     hop_length = vocoder.config.mel.hop_length
-
-    def call(mel: Tensor) -> Tensor:
-        inputs = {"mel": mel.cpu().numpy(), "noise": _noise(mel, hop_length).float().numpy()}
-        return torch.from_numpy(session.run(["audio"], inputs)[0])
-
-    return call
+    return lambda mel: torch.from_numpy(session.run(["audio"], _inputs(mel, hop_length))[0])
 
 
 def _openvino(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synthesis:
@@ -151,12 +142,12 @@ def _openvino(vocoder: Vocoder, synthesis: SynthesisConfig, case: Case) -> Synth
     }
     model = core.compile_model(core.read_model(_model(vocoder, synthesis)), "CPU", settings)
     hop_length = vocoder.config.mel.hop_length
+    return lambda mel: torch.from_numpy(model(_inputs(mel, hop_length))["audio"].copy())
 
-    def call(mel: Tensor) -> Tensor:
-        noise = _noise(mel, hop_length).float().numpy()
-        return torch.from_numpy(model({"mel": mel.numpy(), "noise": noise})["audio"].copy())
 
-    return call
+def _inputs(mel: Tensor, hop_length: int) -> dict[str, Any]:
+    """The inputs of an exported file."""
+    return {"mel": mel.cpu().numpy(), "noise": _noise(mel, hop_length).float().numpy()}
 
 
 def _model(vocoder: Vocoder, synthesis: SynthesisConfig) -> bytes:
@@ -183,4 +174,4 @@ def counted(case: Case, vocoder: Vocoder) -> Synthesis:
     if case.engine in ("onnx", "openvino"):
         graph, hop_length = SynthesisGraph(vocoder, synthesis), vocoder.config.mel.hop_length
         return lambda mel: graph(mel.cpu(), _noise(mel, hop_length).float())
-    return _by_torch("engine" if case.engine == "engine" else "plain", vocoder, synthesis)
+    return _by_torch(case.engine, vocoder, synthesis)

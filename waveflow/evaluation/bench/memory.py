@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
@@ -39,19 +39,14 @@ class PeakMemory:
             self._before = torch.cuda.memory_allocated()
         else:
             _return_freed()
-            self._before = _resident("VmRSS") if _reset_peak() else None
+            with suppress(OSError):  # only Linux can reset the recorded peak
+                RESET.write_text("5")
+                self._before = _resident("VmRSS")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._device == "cuda":
-            peak: float | None = torch.cuda.max_memory_allocated()
-        else:
-            peak = _resident("VmHWM")
+    def __exit__(self, *_: object) -> None:
+        cuda = self._device == "cuda"
+        peak = torch.cuda.max_memory_allocated() if cuda else _resident("VmHWM")
         if self._before is not None and peak is not None:
             self.bytes = max(0.0, peak - self._before)
 
@@ -61,15 +56,6 @@ def _return_freed() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if STATUS.exists() else None
     if trim is not None:
         trim(0)
-
-
-def _reset_peak() -> bool:
-    """Reset the recorded peak to the present memory; the result is whether this is possible."""
-    try:
-        RESET.write_text("5")
-    except OSError:
-        return False
-    return True
 
 
 def _resident(field: str) -> float | None:

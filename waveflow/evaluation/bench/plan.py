@@ -36,6 +36,11 @@ class Case:
     consistency: int | None = None
     device: str = "cpu"
 
+    @property
+    def process(self) -> tuple[str, int]:
+        """The engine and number of threads, which have their own process."""
+        return self.engine, self.threads
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -104,15 +109,13 @@ class Plan:
             dict.fromkeys(self.batches),
             dict.fromkeys(self.seconds),
         ):
-            rest = {"consistency": self.consistency, "device": self.device}
-            yield Case(self.model, engine, threads, batch, seconds, **rest)  # type: ignore[arg-type]
+            yield self._case(engine, threads, batch, seconds)
 
     def streams(self) -> Iterator[Stream]:
         """The streams; none without the engine ``engine``."""
-        longest = max(self.seconds)
-        for case in self.cases():
-            if (case.engine, case.batch, case.seconds) == ("engine", self.batches[0], longest):
-                single = Case(
-                    case.model, "engine", case.threads, 1, longest, case.consistency, case.device
-                )
-                yield from (Stream(single, frames) for frames in dict.fromkeys(self.chunks))
+        if "engine" in self.engines:
+            for threads, frames in product(dict.fromkeys(self.threads), dict.fromkeys(self.chunks)):
+                yield Stream(self._case("engine", threads, 1, max(self.seconds)), frames)
+
+    def _case(self, engine: str, threads: int, batch: int, seconds: float) -> Case:
+        return Case(self.model, engine, threads, batch, seconds, self.consistency, self.device)

@@ -46,16 +46,19 @@ def bench(plan: Plan, *, progress: bool = False) -> dict[str, Any]:
     """
     skipped: dict[str, str] = {}
     with ExitStack() as stack:
-        keys = dict.fromkeys(map(_pool_key, plan.cases()))
+        keys = dict.fromkeys(case.process for case in plan.cases())
         pools = {key: stack.enter_context(fresh_process()) for key in keys}
         facts = _warm_up(plan, pools, skipped)
         memory = _memory(facts, progress) if plan.memory else {}
-        streams = [stream for stream in plan.streams() if _pool_key(stream.case) in pools]
+        streams = [stream for stream in plan.streams() if stream.case.process in pools]
         peaks = {threads: [_peak(pools, threads, plan.device)] for threads in plan.threads}
-        measured: list[Case | Stream] = [*facts, *streams]
-        calls = [worker.call] * len(facts) + [worker.call_stream] * len(streams)
-        turns = [partial(_submit, pools, *turn) for turn in zip(calls, measured, strict=True)]
-        results = dict(zip(measured, in_turns(turns, plan.rounds, progress=progress), strict=True))
+        turns: dict[Case | Stream, Callable[[], Any]] = {}
+        for case in facts:
+            turns[case] = partial(_call, pools[case.process], worker.call, case)
+        for stream in streams:
+            turns[stream] = partial(_call, pools[stream.case.process], worker.call_stream, stream)
+        measured = in_turns([*turns.values()], plan.rounds, progress=progress)
+        results = dict(zip(turns, measured, strict=True))
         for threads, values in peaks.items():
             values.append(_peak(pools, threads, plan.device))
         best = {threads: max(values) for threads, values in peaks.items()}
@@ -69,15 +72,14 @@ def bench(plan: Plan, *, progress: bool = False) -> dict[str, Any]:
                 for case, fact in facts.items()
             ],
             "streams": [
-                _stream_row(stream, pools[_pool_key(stream.case)], results[stream])
+                _stream_row(stream, pools[stream.case.process], results[stream])
                 for stream in streams
             ],
         }
 
 
-def _pool_key(case: Case) -> tuple[str, int]:
-    """The engine and number of threads, which have their own process."""
-    return case.engine, case.threads
+def _call(pool: ProcessPoolExecutor, work: Callable[[Any], Any], measured: Case | Stream) -> Any:
+    return pool.submit(work, measured).result()
 
 
 def _peak(pools: dict[tuple[str, int], ProcessPoolExecutor], threads: int, device: str) -> float:
@@ -92,16 +94,15 @@ def _warm_up(
     """The facts of every case that can be measured; the processes of other engines are removed."""
     facts: dict[Case, dict[str, float]] = {}
     for case in plan.cases():
-        pool = pools.get(_pool_key(case))
+        pool = pools.get(case.process)
         if pool is None:
             continue
         try:
             facts[case] = pool.submit(worker.ready, case).result()
         except (Unavailable, BrokenProcessPool) as error:
             skipped[case.engine] = str(error)
-            pools.pop(_pool_key(case)).shutdown()
-            for other in [other for other in facts if _pool_key(other) == _pool_key(case)]:
-                del facts[other]
+            pools.pop(case.process).shutdown()
+            facts = {other: fact for other, fact in facts.items() if other.process != case.process}
     return facts
 
 
@@ -111,15 +112,6 @@ def _memory(cases: Iterable[Case], progress: bool) -> dict[Case, float | None]:
         with fresh_process() as pool, suppress(BrokenProcessPool):
             grown[case] = pool.submit(worker.memory, case).result()
     return grown
-
-
-def _submit(
-    pools: dict[tuple[str, int], ProcessPoolExecutor],
-    call: Callable[[Any], Any],
-    measured: Case | Stream,
-) -> Any:
-    case = measured.case if isinstance(measured, Stream) else measured
-    return pools[_pool_key(case)].submit(call, measured).result()
 
 
 def _row(

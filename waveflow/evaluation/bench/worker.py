@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -72,13 +73,13 @@ def call_stream(stream: Stream) -> dict[str, list[float]]:
             yield chunk
         marks.append(_now(case.device))
 
-    first = None
-    for _ in vocoder.stream(chunks(), seed=SEED, consistency=case.consistency):
-        if first is None:
-            first = _now(case.device) - marks[0]
+    audio = vocoder.stream(chunks(), seed=SEED, consistency=case.consistency)
+    next(audio)
+    first = _now(case.device) - marks[0]
+    for _ in audio:
+        pass
     marks[-1] = _now(case.device)
-    took = [end - start for start, end in zip(marks[:-1], marks[1:], strict=True)]
-    return {"first": [took[-1] if first is None else first], "chunks": took}
+    return {"first": [first], "chunks": [end - start for start, end in pairwise(marks)]}
 
 
 def stream_facts(stream: Stream) -> dict[str, float]:
