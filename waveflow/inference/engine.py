@@ -100,7 +100,7 @@ class Engine:
         def push(mel: Tensor, last: bool) -> Tensor:
             nonlocal position
             with torch.inference_mode(), full_precision(self.like):
-                mel = mel.to(self.like)
+                mel = mel.to(self.like, copy=True)  # the caller may use its memory again
                 mels.push(mel)
                 context = encode(mel, last)
                 contexts.push(context)
