@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from waveflow.bijections.base import Axis, Bijection, PlacedStages, Shape, sum_per_example
@@ -37,9 +32,6 @@ example."""
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
 """The parameters of a block besides logits and kernel, and their initial values."""
-
-
-_Array: TypeAlias = NDArray[np.floating]
 
 
 class BlockwiseNetwork(Protocol):
@@ -225,7 +217,10 @@ class LongTermPredictor(Bijection, Durable):
         """
         recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (z, parameters, past))
         if recorded or z.device.type == "cpu" or len(z) <= FEW:
-            return cast(Tensor, _Loops.apply(self, past, z, parameters))
+            from waveflow.bijections.long_term_loops import Loops  # numba is slow to import
+
+            options = self.block, self._options(z.dtype), self.through_correlation
+            return cast(Tensor, Loops.apply(past, z, parameters, *options))
         done = [z[:, :0]]
         blocks = z.reshape(len(z), parameters.shape[1], self.block)
         for block, own in zip(blocks.unbind(1), parameters.unbind(1), strict=True):
@@ -381,17 +376,16 @@ class ConstantLongTerm(LongTermPredictor):
             window=predictor.window,
         )
         self.low_pass = predictor.low_pass
-        from torch._higher_order_ops.scan import scan  # slow to import
-
-        self._scan = scan
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """(batch, blocks * block), (batch, channels, frames) -> (batch, blocks * block)."""
+        from torch._higher_order_ops.scan import scan  # slow to import
+
         logits, *rest = self._parts(self.network(context).mT)
         before = functional.pad(torch.ones_like(rest[-1][:, 1:], dtype=torch.bool), (0, 0, 1, 0))
         blocks = z.reshape(*before.shape[:2], self.block)
         given = [x.flatten(0, 1)[:, None, None] for x in (before, blocks, logits.flip(2), *rest)]
-        _, audio = self._scan(self._block, z.new_zeros(1, 1, self.memory), given)
+        _, audio = scan(self._block, z.new_zeros(1, 1, self.memory), given)
         return audio.reshape(z.shape)
 
     def _block(self, past: Tensor, given: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -416,9 +410,8 @@ class ConstantLongTerm(LongTermPredictor):
             seen = past[..., start : past.shape[2] - self.shortest + excitation.shape[2]]
             past = torch.cat([past, excitation + functional.conv1d(seen, taps)], dim=2)
         dense = torch.contiguous_format  # a scan refuses a state whose strides change
-        return past[..., self.block :].clone(memory_format=dense), past[..., self.memory :].clone(
-            memory_format=dense
-        )
+        audio = past[..., self.memory :].clone(memory_format=dense)
+        return past[..., self.block :].clone(memory_format=dense), audio
 
     def constant(self) -> Bijection:
         return self
@@ -487,81 +480,6 @@ def initial_parameters(lags: range, kernel_size: int) -> list[float]:
 def fft_size(least: int) -> int:
     """A fast size for Fourier transforms: the next multiple of 64."""
     return -(-least // 64) * 64
-
-
-class _Loops(torch.autograd.Function):
-    """``synthesise`` and its gradient as compiled loops, with a thread for each example.
-
-    They take a hundredth of the time of torch. They run on the CPU. For tensors on another device,
-    each direction is one copy to the CPU and one copy back.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, predictor: LongTermPredictor, past: Tensor, z: Tensor, parameters: Tensor
-    ) -> Tensor:
-        from waveflow.bijections import recursion  # imported late: numba is slow to import
-
-        ctx.shape, ctx.block = tuple(parameters.shape[1:]), predictor.block
-        ctx.options = predictor._options(z.dtype)
-        ctx.through_correlation = predictor.through_correlation
-        ctx.threads = min(len(z), torch.get_num_threads())
-        inputs = [x.detach().to(z.dtype) for x in (past, z, parameters.flatten(1))]
-        ctx.ends = past.shape[1], past.shape[1] + z.shape[1]
-        given = torch.cat(inputs, dim=1).cpu()
-
-        def one(given: _Array) -> tuple[_Array, ...]:
-            before, z, parameters = np.split(given, ctx.ends)
-            return recursion.synthesise(
-                before,
-                z.reshape(ctx.shape[0], ctx.block),
-                parameters.reshape(ctx.shape),
-                *ctx.options,
-            )
-
-        results = given.new_empty(len(z), ctx.ends[1] + parameters.shape[1] * len(predictor.lags))
-        _each(one, results, [given], ctx.threads)
-        ctx.save_for_backward(given, results)
-        return results[:, slice(*ctx.ends)].to(z.device, copy=True)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        from waveflow.bijections import recursion
-
-        options = *ctx.options, ctx.through_correlation
-
-        def one(slope: _Array, given: _Array, results: _Array) -> tuple[_Array, ...]:
-            before, z, parameters = np.split(given, ctx.ends)
-            audio, correlations = np.split(results, [len(before) + len(z)])
-            return recursion.differentiate(
-                slope,
-                audio,
-                correlations,
-                z.reshape(ctx.shape[0], ctx.block),
-                parameters.reshape(ctx.shape),
-                *options,
-            )
-
-        given, results = ctx.saved_tensors
-        gradients = torch.empty_like(given)
-        _each(one, gradients, [slope.contiguous().cpu(), given, results], ctx.threads)
-        past, z, parameters = gradients.to(slope.device).tensor_split(ctx.ends, dim=1)
-        return None, past, z, parameters.reshape(len(slope), *ctx.shape)
-
-
-def _each(
-    one: Callable[..., tuple[_Array, ...]], results: Tensor, inputs: list[Tensor], threads: int
-) -> None:
-    """Set each row of ``results`` to the flattened results of ``one`` for that row of ``inputs``.
-
-    The compiled loops release the GIL.
-    """
-    rows = results.numpy()
-    with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
-        computed = (pool.map if pool else map)(one, *[x.numpy() for x in inputs])
-        for example, parts in enumerate(computed):
-            np.concatenate([part.ravel() for part in parts], out=rows[example])
 
 
 def _low_pass(cutoff: float) -> Tensor:
