@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_type_hints
 
 from waveflow.audio.fields import Section, number
 from waveflow.audio.mel import MelConfig
@@ -237,17 +237,7 @@ class TrainingConfig:
         Raises:
             ValueError: the values are not a recipe; see :func:`waveflow.config.parse`.
         """
-        sections: dict[str, type[Section]] = {
-            "model": ModelConfig,
-            "mel": MelConfig,
-            "data": DataConfig,
-            "optimizer": OptimizerConfig,
-            "adversarial": AdversarialConfig,
-            "compute": ComputeConfig,
-            "synthesis": SynthesisConfig,
-            "run": RunConfig,
-        }
-        return cls(**parse(values, sections, _FITS))
+        return cls(**parse(values, get_type_hints(cls), _FITS))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> TrainingConfig:
@@ -259,22 +249,18 @@ class TrainingConfig:
         """
         path = as_path(path)
         values = read_yaml(path)
-        data = values.get("data") if isinstance(values, Mapping) else None
-        if isinstance(data, Mapping):
-            folder = path.resolve().parent
-            lists = {
-                key: str(folder / value) if value else value
-                for key, value in data.items()
-                if key in ("validation_list", "exclude_list") and isinstance(value, str)
-            }
-            values = {**values, "data": {**data, **lists}}
         try:
-            return cls.from_dict(values)
+            config = cls.from_dict(values)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+        folder = path.resolve().parent
+        lists = {
+            f"data.{name}": str(folder / value)
+            for name in ("validation_list", "exclude_list")
+            if (value := getattr(config.data, name)) is not None
+        }
+        return config.override(lists)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for :meth:`from_dict`."""
-        sections = ("data", "optimizer", "adversarial", "compute", "run")
-        rest = {section: asdict(getattr(self, section)) for section in sections}
-        return {**self.vocoder.to_dict(), **rest}
+        return {**asdict(self), **self.vocoder.to_dict()}
