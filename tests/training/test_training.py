@@ -176,7 +176,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(config):
         optimizer = torch.optim.Adam(module.vocoder.parameters())
         for parameter in module.vocoder.parameters():
             parameter.grad = torch.full_like(parameter, bad)
-        module.configure_gradient_clipping()
+        module.configure_gradient_clipping(optimizer)
         optimizer.step()
         same = [torch.equal(a, b) for a, b in zip(before, module.vocoder.parameters(), strict=True)]
         assert all(same) == (bad != 1.0)

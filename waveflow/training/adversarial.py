@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,27 +51,16 @@ class AdversarialTraining(LikelihoodTraining):
     def __init__(self, config: TrainingConfig, *, start: Vocoder | None = None):
         super().__init__(config, start=start)
         self.discriminators = Discriminators(sizes=SPECTRA)
-        mel = config.mel
+        full = replace(config.mel, f_min=0.0, f_max=config.mel.sample_rate / 2)
         self.fronts = nn.ModuleList(
-            LogMel(
-                replace(
-                    mel,
-                    n_fft=n_fft,
-                    win_length=n_fft,
-                    hop_length=n_fft // 4,
-                    n_mels=n_fft // 16,
-                    f_min=0.0,
-                    f_max=mel.sample_rate / 2,
-                )
-            )
-            for n_fft in SPECTRA
+            LogMel(replace(full, n_fft=n, win_length=n, hop_length=n // 4, n_mels=n // 16))
+            for n in SPECTRA
         )
 
-    def trained(self) -> list[nn.Module]:
-        return [self.vocoder, self.discriminators]
-
-    def rates(self) -> list[tuple[float, int]]:
-        return [*super().rates(), (self.config.adversarial.learning_rate, 0)]
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        rate = self.config.adversarial.learning_rate
+        parameters = list(self.discriminators.parameters())
+        return [*super().parameter_groups(), {"params": parameters, "lr": rate, "warmup_steps": 0}]
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         audio, mel = batch
@@ -82,30 +71,21 @@ class AdversarialTraining(LikelihoodTraining):
         own = nats.new_zeros(())
         if weights.own_likelihood:
             own = self._nats(made.detach(), context)
-        real, made = self._inside(audio), self._inside(made)
+        margin = MARGIN * self.config.mel.hop_length
+        real, made = audio[:, margin:-margin], made[:, margin:-margin]
         judged, features = self._judge(real, made)
         fooled, matched = self._convince(made, features)
-        levels = self._levels(real, made)
-        loss = (
-            judged
-            - weights.likelihood * nats
-            - weights.own_likelihood * own
-            + weights.adversarial * fooled
-            + weights.features * matched
-            + weights.mel * levels
-        )
-        figures = {
-            "nats_per_sample": nats,
-            "own_nats_per_sample": own,
-            "discriminators": judged,
-            "adversarial": fooled,
-            "features": matched,
-            "mel": levels,
+        losses = {
+            "discriminators": (1.0, judged),
+            "nats_per_sample": (-weights.likelihood, nats),
+            "own_nats_per_sample": (-weights.own_likelihood, own),
+            "adversarial": (weights.adversarial, fooled),
+            "features": (weights.features, matched),
+            "mel": (weights.mel, self._levels(real, made)),
         }
-        together = self.trainer.world_size > 1
-        for name, figure in figures.items():
-            self.log(f"train/{name}", figure, sync_dist=together, batch_size=len(audio))
-        return loss
+        for name, (_, loss) in losses.items():
+            self.log(f"train/{name}", loss, sync_dist=True, batch_size=len(audio))
+        return sum((weight * loss for weight, loss in losses.values()), start=nats.new_zeros(()))
 
     def synthesise(self, z: Tensor, mel: Tensor, context: Tensor) -> Tensor:
         """Synthesise a batch, (batch, time); its second half passes mel consistency.
@@ -116,11 +96,11 @@ class AdversarialTraining(LikelihoodTraining):
             context: context of the mel.
         """
         x, synthesis = z, self.config.synthesis
-        for bijection in reversed(_blocks(self.vocoder.flow.bijection)):
+        for bijection in reversed(cast(Chain, self.vocoder.flow.bijection).bijections):
             if isinstance(bijection, LongTermPredictor):
                 x = bijection.sharp_inverse(x, context, synthesis.sharpness)
             else:
-                x = bijection.inverse(x, context)
+                x = cast(Bijection, bijection).inverse(x, context)
         half = len(x) // 2
         done = self.vocoder.mel_consistency(
             x[half:], mel[half:], synthesis.consistency, synthesis.full_band
@@ -169,11 +149,3 @@ class AdversarialTraining(LikelihoodTraining):
         noise = noise_of(self.config.run.seed, examples, time, device=audio.device)
         groups = self.config.model.groups
         return self.config.synthesis.temperature * noise.to(audio.dtype).unflatten(1, (groups, -1))
-
-    def _inside(self, audio: Tensor) -> Tensor:
-        margin = MARGIN * self.config.mel.hop_length
-        return audio[:, margin:-margin]
-
-
-def _blocks(bijection: Bijection) -> list[Bijection]:
-    return [cast(Bijection, block) for block in cast(Chain, bijection).bijections]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
 from functools import partial
 from typing import Any, cast
 
@@ -74,22 +74,26 @@ class LikelihoodTraining(lightning.LightningModule):
         self.register_buffer("skipped_steps", torch.tensor(0))
         self.register_buffer("skipped_in_a_row", torch.tensor(0))
         self.register_buffer("rate_scale", torch.tensor(1.0, dtype=torch.float32))
-        self._numbers = {
-            name: CachedScalar() for name in ("skipped_steps", "skipped_in_a_row", "rate_scale")
-        }
+        self._numbers: defaultdict[str, CachedScalar] = defaultdict(CachedScalar)
 
     @property
     def averaged_vocoder(self) -> Vocoder:
         """The vocoder with the averaged weights, which is validated and exported."""
         return cast(Vocoder, self.average.module)
 
-    def trained(self) -> list[nn.Module]:
-        """The modules that the optimiser steps, the vocoder first; each is clipped separately."""
-        return [self.vocoder]
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups of the optimiser, the vocoder first, with their peak learning rate and warm-up.
 
-    def rates(self) -> list[tuple[float, int]]:
-        """The peak learning rate and the warm-up steps of each module of :meth:`trained`."""
-        return [(self.config.optimizer.learning_rate, self.config.optimizer.warmup_steps)]
+        The gradient of each group is clipped separately.
+        """
+        config = self.config.optimizer
+        return [
+            {
+                "params": list(self.vocoder.parameters()),
+                "lr": config.learning_rate,
+                "warmup_steps": config.warmup_steps,
+            }
+        ]
 
     def number(self, name: str) -> float:
         """The value of ``skipped_steps``, ``skipped_in_a_row`` or ``rate_scale``; no GPU waits."""
@@ -110,24 +114,25 @@ class LikelihoodTraining(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         audio, mel = batch
         nats = self._log_prob(audio, mel).sum() / audio.numel()
-        together = self.trainer.world_size > 1
-        self.log("train/nats_per_sample", nats, sync_dist=together, batch_size=len(audio))
+        self.log("train/nats_per_sample", nats, sync_dist=True, batch_size=len(audio))
         return -nats
 
-    def configure_gradient_clipping(self, *args: object, **kwargs: object) -> None:
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, *args: object, **kwargs: object
+    ) -> None:
         """Clip the gradient, or drop it if it is not finite."""
         limit = self.config.optimizer.clip_norm
-        norms = [nn.utils.clip_grad_norm_(part.parameters(), limit) for part in self.trained()]
-        norm = norms[0]
+        norms = [
+            nn.utils.clip_grad_norm_(group["params"], limit) for group in optimizer.param_groups
+        ]
         if torch.stack(norms).isfinite().all():  # the only wait for a GPU in a step
             if self.number("skipped_in_a_row"):
                 self.set_number("skipped_in_a_row", 0)
         else:
             for name in ("skipped_steps", "skipped_in_a_row"):
                 self.set_number(name, int(self.number(name)) + 1)
-            for part in self.trained():
-                part.zero_grad(set_to_none=True)
-        self.log("train/grad_norm", norm)
+            optimizer.zero_grad()
+        self.log("train/grad_norm", norms[0])
         self.log("train/skipped_steps", self.skipped_steps.float())
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -149,12 +154,9 @@ class LikelihoodTraining(lightning.LightningModule):
         self._sums += torch.stack([nats, torch.full_like(nats, audio.numel())])
 
     def on_validation_epoch_end(self) -> None:
-        sums = self._sums.to(self.device)
-        if self.trainer.world_size > 1:
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        sums = self.trainer.strategy.reduce(self._sums.to(self.device), reduce_op="sum")
         nats, samples = sums.tolist()
-        together = self.trainer.world_size > 1
-        self.log("validation/nats_per_sample", nats / samples, sync_dist=together)
+        self.log("validation/nats_per_sample", nats / samples, sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.config.optimizer
@@ -164,15 +166,11 @@ class LikelihoodTraining(lightning.LightningModule):
             warmup = min(1.0, (step + 1) / max(1, warmup_steps))
             return self.number("rate_scale") * warmup * 0.5 * (1 + math.cos(math.pi * progress))
 
-        parts = zip(self.trained(), self.rates(), strict=True)
-        optimizer = torch.optim.Adam(
-            [{"params": list(part.parameters()), "lr": rate} for part, (rate, _) in parts],
-            betas=(config.beta1, config.beta2),
-            fused=True,
+        groups = self.parameter_groups()
+        optimizer = torch.optim.Adam(groups, betas=(config.beta1, config.beta2), fused=True)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, [partial(schedule, group["warmup_steps"]) for group in groups]
         )
-        schedules: list[Callable[[int], float]]
-        schedules = [partial(schedule, warmup_steps) for _, warmup_steps in self.rates()]
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -200,21 +198,12 @@ def _prepare(vocoder: Vocoder, config: ComputeConfig) -> None:
     """Apply ``reversible`` and ``compile`` to a vocoder; parameter names and values stay."""
     flow = vocoder.flow
     if config.reversible:
-        if not isinstance(flow.bijection, Chain):
-            got = type(flow.bijection).__name__
-            raise ValueError(f"compute.reversible: expected a model that is a Chain; got {got}")
-        flow.bijection = Reversible(*flow.bijection.bijections)
+        flow.bijection = Reversible(*cast(Chain, flow.bijection).bijections)
     if config.compile is not None:
         couplings = [block for block in flow.modules() if isinstance(block, Coupling)]
-        _allow_programs(
-            4 * len(couplings)
-        )  # each may have its own size, with and without gradients
+        programs = 4 * len(couplings)  # each may have its own size, with and without gradients
+        limits = torch._dynamo.config  # beyond its limits torch stops compiling silently
+        limits.recompile_limit = max(limits.recompile_limit, programs)
+        limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, programs)
         for block in couplings:
             block.conditioner.compile(mode=config.compile, dynamic=False)
-
-
-def _allow_programs(count: int) -> None:
-    """Let torch compile a function ``count`` times; beyond its limit it stops silently."""
-    limits = torch._dynamo.config
-    limits.recompile_limit = max(limits.recompile_limit, count)
-    limits.accumulated_recompile_limit = max(limits.accumulated_recompile_limit, count)
