@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -49,11 +50,12 @@ class StopCallback(StepCallback):
     its own signal on. A later signal has its usual effect.
 
     Args:
-        deadline: time limit on the clock of :func:`time.monotonic`; None is no limit.
+        max_time: time from now after which the run stops; None is no limit.
     """
 
-    def __init__(self, deadline: float | None = None):
-        self.deadline = deadline
+    def __init__(self, max_time: timedelta | None = None):
+        limit = math.inf if max_time is None else max_time.total_seconds()
+        self.deadline = time.monotonic() + limit
         self.reason: str | None = None
         self._signal: int | None = None
         self._signalled = 0.0
@@ -66,11 +68,10 @@ class StopCallback(StepCallback):
                 self._before[number] = signal.signal(number, self._note)
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
-        is_late = self.deadline is not None and time.monotonic() > self.deadline
+        is_late = time.monotonic() > self.deadline
         must_stop = is_late or self._signal is not None
-        if trainer.world_size > 1:  # all devices stop after the same step
-            must_stop = trainer.strategy.reduce_boolean_decision(must_stop, all=False)
-        if must_stop:
+        # all devices stop after the same step
+        if trainer.strategy.reduce_boolean_decision(must_stop, all=False):
             named = None if self._signal is None else signal.Signals(self._signal).name
             self.reason = named or ("time limit" if is_late else "another device")
             trainer.should_stop = True
@@ -95,30 +96,17 @@ class Autotune(lightning.Callback):
     Every validation clip has its own length, and cuDNN would search again for each.
     """
 
-    _before: bool | None = None
+    def __init__(self) -> None:
+        self._before = torch.backends.cudnn.benchmark
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_batch_start(self, *args: object) -> None:
         self._before = torch.backends.cudnn.benchmark
         torch.backends.cudnn.benchmark = True
 
-    def on_validation_start(self, *args: object) -> None:
-        if self._before is not None:
-            torch.backends.cudnn.benchmark = False
+    def on_train_batch_end(self, *args: object) -> None:
+        torch.backends.cudnn.benchmark = self._before
 
-    def on_validation_end(self, *args: object) -> None:
-        if self._before is not None:
-            torch.backends.cudnn.benchmark = True
-
-    def on_train_end(self, *args: object) -> None:
-        self.teardown()
-
-    def on_exception(self, *args: object) -> None:
-        self.teardown()
-
-    def teardown(self, *args: object, **kwargs: object) -> None:
-        if self._before is not None:
-            torch.backends.cudnn.benchmark = self._before
-        self._before = None
+    on_exception = on_train_batch_end
 
 
 class CheckpointCallback(StepCallback):
@@ -128,17 +116,14 @@ class CheckpointCallback(StepCallback):
     checkpoint.
 
     Args:
-        recovery: returns the run to a checkpoint after it diverges.
+        checkpoints: folder of the checkpoints.
         model: folder of the averaged vocoder.
-        every: steps between checkpoints.
-        export_every: steps between exports of the vocoder.
     """
 
-    def __init__(self, recovery: Recovery, model: Path, *, every: int, export_every: int):
-        self.recovery = recovery
+    def __init__(self, checkpoints: Path, model: Path):
+        self.checkpoints = checkpoints
         self.model = model
-        self.every = every
-        self.export_every = export_every
+        self.recovery = Recovery(checkpoints)
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         super().on_train_start(trainer, module)
@@ -149,9 +134,9 @@ class CheckpointCallback(StepCallback):
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
         if self.recovery.check(trainer, module) or module.number("skipped_in_a_row"):
             return
-        if trainer.global_step % self.every == 0:
+        if trainer.global_step % module.config.run.checkpoint_every == 0:
             self._save(trainer)
-        if trainer.global_step % self.export_every == 0:
+        if trainer.global_step % module.config.run.validate_every == 0:
             self._export(trainer, module)
 
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -161,15 +146,9 @@ class CheckpointCallback(StepCallback):
         self._export(trainer, module)
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        folder = self.recovery.checkpoints
-        trainer.save_checkpoint(checkpoint_path(folder, trainer.global_step))
+        trainer.save_checkpoint(checkpoint_path(self.checkpoints, trainer.global_step))
         self._saved = trainer.global_step
 
     def _export(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
         if trainer.is_global_zero:
             module.averaged_vocoder.save_pretrained(self.model)
-
-
-def deadline(limit: timedelta | None) -> float | None:
-    """The end of a time limit that starts now, on the clock of :func:`time.monotonic`."""
-    return None if limit is None else time.monotonic() + limit.total_seconds()

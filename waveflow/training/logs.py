@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import lightning.pytorch as lightning
 import torch
@@ -18,7 +18,6 @@ from waveflow.audio.quantise import QUANTUM
 from waveflow.bijections import EarlyOutput
 from waveflow.bijections.reversible import flatten
 from waveflow.training.clips import Clip
-from waveflow.training.data import Corpus
 from waveflow.training.module import LikelihoodTraining
 from waveflow.vocoder import Vocoder
 
@@ -59,32 +58,30 @@ def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logge
 class LogSpeech(lightning.Callback):
     """Vocodes the first validation clips at several temperatures after each validation.
 
-    Every sound has a picture: the recording's spectrogram above the vocoded one's.
-
-    Args:
-        clips: number of clips.
+    Every sound has a picture: the recording's spectrogram above the vocoded one's. The recipe's
+    ``run.audio_clips`` is the number of clips.
     """
-
-    def __init__(self, clips: int):
-        self.clips = clips
 
     def on_validation_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
-        if not trainer.is_global_zero or not _takes_sounds(trainer):
+        takes_sounds = any(
+            isinstance(one, TensorBoardLogger | WandbLogger) for one in trainer.loggers
+        )
+        if not trainer.is_global_zero or not takes_sounds:
             return
-        vocoder = _vocoder(module)
-        rate = vocoder.config.mel.sample_rate
-        for clip in _validation_clips(trainer, self.clips):
+        module = cast(LikelihoodTraining, module)
+        vocoder, mel_config = module.averaged_vocoder, module.config.mel
+        for clip in _validation_clips(trainer, module.config.run.audio_clips):
             recorded = clip.audio * QUANTUM
-            _log_sound(trainer, f"{clip.name}/recorded", recorded, rate)
+            _log_sound(trainer, f"{clip.name}/recorded", recorded, mel_config.sample_rate)
             for temperature in TEMPERATURES:
                 mel = clip.mel[None].to(module.device)
-                how = {"temperature": temperature, "mel_config": vocoder.config.mel}
-                audio = vocoder(mel, seed=0, **how)[0].clamp(-1, 1).cpu()
+                audio = vocoder(mel, temperature=temperature, seed=0, mel_config=mel_config)[0]
+                audio = audio.clamp(-1, 1).cpu()
                 name = f"{clip.name}/temperature {temperature}"
-                _log_sound(trainer, name, audio, rate)
-                _log_picture(trainer, name, picture(recorded, audio, rate))
+                grey = picture(recorded, audio, mel_config.sample_rate)
+                _log_sound(trainer, name, audio, mel_config.sample_rate, grey)
 
 
 class LogFlow(lightning.Callback):
@@ -99,8 +96,9 @@ class LogFlow(lightning.Callback):
     ) -> None:
         if not trainer.is_global_zero:
             return
+        vocoder = cast(LikelihoodTraining, module).averaged_vocoder
         for clip in _validation_clips(trainer, 1):
-            figures = flow_figures(_vocoder(module), clip, device=module.device)
+            figures = flow_figures(vocoder, clip, device=module.device)
             for logger in trainer.loggers:
                 logger.log_metrics(figures, step=trainer.global_step)
 
@@ -149,34 +147,22 @@ def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
     return torch.cat([top, top.new_ones(2, top.shape[1]), bottom])
 
 
-def _takes_sounds(trainer: lightning.Trainer) -> bool:
-    return any(isinstance(logger, TensorBoardLogger | WandbLogger) for logger in trainer.loggers)
-
-
-def _vocoder(module: lightning.LightningModule) -> Vocoder:
-    return cast(LikelihoodTraining, module).averaged_vocoder
-
-
 def _validation_clips(trainer: lightning.Trainer, count: int) -> list[Clip]:
-    corpus = getattr(trainer, "datamodule", None)
-    if not isinstance(corpus, Corpus):
-        return []
-    return [corpus.validation.clip(i) for i in range(min(count, len(corpus.validation)))]
+    clips = cast(Any, trainer).datamodule.validation
+    return [clips.clip(number) for number in range(min(count, len(clips)))]
 
 
-def _log_sound(trainer: lightning.Trainer, name: str, audio: Tensor, rate: int) -> None:
+def _log_sound(
+    trainer: lightning.Trainer, name: str, audio: Tensor, rate: int, grey: Tensor | None = None
+) -> None:
+    """Log audio, (time,), and its picture in grey, (rows, columns)."""
     step = trainer.global_step
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_audio(name, audio, step, rate)
+            if grey is not None:
+                logger.experiment.add_image(name, grey, step, dataformats="HW")
         elif isinstance(logger, WandbLogger):
             logger.log_audio(name, [audio.numpy()], step=step, sample_rate=[rate])
-
-
-def _log_picture(trainer: lightning.Trainer, name: str, grey: Tensor) -> None:
-    step = trainer.global_step
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(name, grey, step, dataformats="HW")
-        elif isinstance(logger, WandbLogger):
-            logger.log_image(name, [grey.numpy()], step=step)
+            if grey is not None:
+                logger.log_image(name, [grey.numpy()], step=step)

@@ -17,15 +17,11 @@ from waveflow.training.module import LikelihoodTraining
 class ShowProgress(StepCallback):
     """Steps, steps per second, nats per sample, gradient norm and time left, on stderr.
 
-    Args:
-        every: seconds between lines if stderr is not a terminal.
+    Without a terminal it prints a line every ``run.report_seconds`` of the recipe.
     """
 
     REFRESH = 0.5
     """Seconds between updates of the bar; each makes the GPU wait."""
-
-    def __init__(self, *, every: float):
-        self.every = every
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         super().on_train_start(trainer, module)
@@ -49,7 +45,8 @@ class ShowProgress(StepCallback):
 
     def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
         now = time.monotonic()
-        if not trainer.is_global_zero or now - self._shown < self._interval:
+        interval = module.config.run.report_seconds if self._bar.disable else self.REFRESH
+        if not trainer.is_global_zero or now - self._shown < interval:
             return
         self._shown = now
         figures = self._figures(trainer)
@@ -69,10 +66,6 @@ class ShowProgress(StepCallback):
     def on_exception(self, *args: object) -> None:
         if hasattr(self, "_bar"):
             self._bar.close()
-
-    @property
-    def _interval(self) -> float:
-        return self.every if self._bar.disable else self.REFRESH
 
     @staticmethod
     def _figures(trainer: lightning.Trainer) -> list[str]:

@@ -23,22 +23,17 @@ TRIES = 5
 class Recovery:
     """Returns a run that has diverged to its last good checkpoint, with a lower learning rate.
 
-    A run has diverged if ``patience`` steps in a row had no finite gradient, or if a 1x1 matrix is
-    so close to singular that its inverse is meaningless in float32. The step count continues, so
-    other crops follow.
+    A run has diverged if the recipe's ``patience`` steps in a row had no finite gradient, or if a
+    1x1 matrix is so close to singular that its inverse is meaningless in float32. The matrices are
+    checked every ``log_every`` steps. The learning rate falls by ``backoff``. The step count
+    continues, so other crops follow.
 
     Args:
         checkpoints: folder of the checkpoints.
-        patience: number of consecutive steps without a finite gradient.
-        backoff: factor of the learning rate at each return.
-        check_every: steps between checks of the matrices.
     """
 
-    def __init__(self, checkpoints: Path, *, patience: int, backoff: float, check_every: int):
+    def __init__(self, checkpoints: Path):
         self.checkpoints = checkpoints
-        self.patience = patience
-        self.backoff = backoff
-        self.check_every = check_every
         self._worrying: set[str] = set()
         self._tries: dict[Path, int] = {}
 
@@ -50,9 +45,10 @@ class Recovery:
         return reason is not None
 
     def _divergence(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> str | None:
-        if module.number("skipped_in_a_row") >= self.patience:
-            return f"{self.patience} steps in a row had no finite gradient"
-        if trainer.global_step % self.check_every:
+        patience = module.config.optimizer.patience
+        if module.number("skipped_in_a_row") >= patience:
+            return f"{patience} steps in a row had no finite gradient"
+        if trainer.global_step % module.config.run.log_every:
             return None
         for name, condition in condition_numbers(module.vocoder.flow.bijection).items():
             if not condition < HOPELESS:
@@ -85,7 +81,7 @@ class Recovery:
         state = torch.load(path, map_location="cpu", weights_only=True)  # a GPU may be full
         module.load_state_dict(state["state_dict"])
         trainer.optimizers[0].load_state_dict(state["optimizer_states"][0])
-        module.set_number("rate_scale", scale * self.backoff)
+        module.set_number("rate_scale", scale * module.config.optimizer.backoff)
         module.set_number("skipped_steps", skipped)
         _set_rate(trainer)
         _warn(

@@ -21,7 +21,7 @@ from waveflow.io.atomic import write_atomically
 from waveflow.io.paths import as_path
 from waveflow.io.yaml import read_yaml
 from waveflow.training.adversarial import AdversarialTraining
-from waveflow.training.callbacks import Autotune, CheckpointCallback, StopCallback, deadline
+from waveflow.training.callbacks import Autotune, CheckpointCallback, StopCallback
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_step,
@@ -34,7 +34,6 @@ from waveflow.training.data import Corpus
 from waveflow.training.logs import LogFlow, LogSpeech, make_loggers
 from waveflow.training.module import LikelihoodTraining
 from waveflow.training.progress import ShowProgress
-from waveflow.training.recovery import Recovery
 from waveflow.vocoder import Vocoder
 
 RUN_FILE = "run.yaml"
@@ -57,17 +56,10 @@ _MAY_CHANGE = {
     "run.report_seconds",
     "run.audio_clips",
     "run.loggers",
-    "compute.precision",
-    "compute.reversible",
-    "compute.compile",
-    "compute.accumulate",
-    "synthesis.temperature",
-    "synthesis.consistency",
-    "synthesis.sharpness",
-    "synthesis.full_band",
-    "synthesis.cutoff",
+    "compute",
+    "synthesis",
 }
-"""Keys of a recipe that may differ when a run resumes."""
+"""Keys and whole sections of a recipe that may differ when a run resumes."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +118,7 @@ def train(
             or there is no CUDA device.
         OSError: a file cannot be read or written.
     """
-    end = deadline(max_time)
+    stop = StopCallback(max_time)
     device = choose_device(device)
     # checked here, before other processes start
     Batches(config.data.batch_size, devices=devices * nodes, parts=config.compute.accumulate)
@@ -142,40 +134,34 @@ def train(
     step = 0 if checkpoint is None else checkpoint_step(checkpoint)
     start = None
     if config.run.init_from is not None and checkpoint is None:
-        start = _read_start(config)
+        start = _read_start(config.run.init_from, config)
     torch.manual_seed(config.run.seed)
-    module = _module(config, start)  # first, because it fails early
+    training = AdversarialTraining if config.adversarial.adversarial else LikelihoodTraining
+    module = training(config, start=start)  # first, because it fails early
     corpus = Corpus(data, config)
-    stop = StopCallback(end)
+    strategy: Strategy | str = "auto"
+    if devices * nodes > 1:
+        # Buffers are equal on all devices, because they come from equal gradients and batches.
+        strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
     with warnings.catch_warnings():
         _hide_messages()
         trainer = lightning.Trainer(
             max_steps=config.optimizer.max_steps,
-            accelerator={"cuda": "gpu"}.get(device, device),
+            accelerator=device,
             devices=devices,
             num_nodes=nodes,
-            strategy=_strategy(devices * nodes),
+            strategy=strategy,
             precision=config.compute.precision,
             accumulate_grad_batches=config.compute.accumulate,
             plugins=[SafeCheckpointIO()],
             logger=make_loggers(config.run.loggers, out, step=step),
             callbacks=[
-                CheckpointCallback(
-                    Recovery(
-                        checkpoints,
-                        patience=config.optimizer.patience,
-                        backoff=config.optimizer.backoff,
-                        check_every=config.run.log_every,
-                    ),
-                    out / MODEL_FOLDER,
-                    every=config.run.checkpoint_every,
-                    export_every=config.run.validate_every,
-                ),
+                CheckpointCallback(checkpoints, out / MODEL_FOLDER),
                 stop,
-                LogSpeech(config.run.audio_clips),
+                LogSpeech(),
                 LogFlow(),
                 Autotune(),
-                ShowProgress(every=config.run.report_seconds),
+                ShowProgress(),
             ],
             enable_checkpointing=False,
             enable_model_summary=False,
@@ -204,36 +190,19 @@ def train(
     return Outcome(steps, None, nats, trainer.is_global_zero)
 
 
-def _module(config: TrainingConfig, start: Vocoder | None) -> LikelihoodTraining:
-    """The Lightning module: by likelihood alone, or with discriminators."""
-    if not config.adversarial.adversarial:
-        return LikelihoodTraining(config, start=start)
-    return AdversarialTraining(config, start=start)
-
-
-def _strategy(processes: int) -> Strategy | str:
-    if processes == 1:
-        return "auto"
-    # Buffers are equal on all devices, because they come from equal gradients and batches.
-    return DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
-
-
-def _read_start(config: TrainingConfig) -> Vocoder:
+def _read_start(name: str, config: TrainingConfig) -> Vocoder:
     """The vocoder that a run starts from, checked to fit the recipe.
 
     Raises:
         ValueError: its model or mel does not fit.
     """
-    start = Vocoder.from_pretrained(str(config.run.init_from))
-    recipe, given = config.vocoder.to_dict(), start.config.to_dict()
+    start = Vocoder.from_pretrained(name)
     if start.config.mel != config.mel or not config.model.grows_from(start.config.model):
-        sections = ("model", "mel")
-        different = _differences(given, {section: recipe[section] for section in sections})
+        different = _differences(start.config.to_dict(), config.to_dict(), words=("there", "here"))
+        sections = ("model.", "mel.")
         raise ValueError(
-            f"{config.run.init_from}: expected a model that fits the recipe; it differs in "
-            + "; ".join(
-                f"{key}: {theirs!r} there, {ours!r} here" for key, theirs, ours in different
-            )
+            f"{name}: expected a model that fits the recipe; it differs in "
+            + "; ".join(text for key, text in different.items() if key.startswith(sections))
         )
     return start
 
@@ -244,23 +213,26 @@ def _require_same_run(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Raises:
         ValueError: keys differ that may not; names each.
     """
-    different = [
-        f"{key}: {before!r} then, {after!r} now"
-        for key, before, after in _differences(then, now)
-        if key not in _MAY_CHANGE
+    different = _differences(then, now, words=("then", "now"))
+    fixed = [
+        text for key, text in different.items() if _MAY_CHANGE.isdisjoint({key, key.split(".")[0]})
     ]
-    if different:
-        raise ValueError(f"the run was started with another recipe: {'; '.join(different)}")
+    if fixed:
+        raise ValueError(f"the run was started with another recipe: {'; '.join(fixed)}")
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Keys ``section.key`` whose plain values differ, and both values."""
-    return [
-        (f"{section}.{key}", one.get(section, {}).get(key), value)
-        for section, values in other.items()
-        for key, value in values.items()
-        if one.get(section, {}).get(key) != value
-    ]
+def _differences(
+    one: Mapping[str, Any], other: Mapping[str, Any], *, words: tuple[str, str]
+) -> dict[str, str]:
+    """The keys ``section.key`` whose plain values differ, each with a text that has both values."""
+    found = {}
+    for section, values in other.items():
+        for key, value in values.items():
+            before = one.get(section, {}).get(key)
+            if before != value:
+                name = f"{section}.{key}"
+                found[name] = f"{name}: {before!r} {words[0]}, {value!r} {words[1]}"
+    return found
 
 
 def _hide_messages() -> None:
