@@ -11,7 +11,7 @@ from waveflow.audio.mel import LogMel, MelConfig
 from waveflow.noise import uniform_noise
 from waveflow.training.clips import Clip, MemoryClips
 from waveflow.training.crops import Batches, CropPositions, Crops, DeviceCorpus
-from waveflow.training.data import RankSampler
+from waveflow.training.data import numbers_of
 
 
 class InGroups(MemoryClips):
@@ -87,7 +87,7 @@ def test_a_batch_that_does_not_divide_is_refused():
 
 @pytest.mark.parametrize(("size", "devices"), [(5, 1), (5, 2), (2, 5)])
 def test_validation_clips_are_shared_once_and_nobody_is_left_out(size, devices):
-    shares = [list(RankSampler(size, rank=rank, devices=devices)) for rank in range(devices)]
+    shares = [numbers_of(size, rank=rank, devices=devices) for rank in range(devices)]
     assert all(shares)
     assert sorted(i for share in shares for i in share if i < size) == list(range(size))
 
@@ -111,7 +111,7 @@ def test_workers_of_every_start_method_draw_the_same(clips, kind, method):
 def test_a_device_corpus_cuts_the_same_crops(clips):
     crops = Crops(clips, segment_frames=16, seed=3)
     positions = CropPositions(crops)
-    corpus = DeviceCorpus(list(clips.clips), crops, device=torch.device("cpu"))
+    corpus = DeviceCorpus(crops, device=torch.device("cpu"))
     numbers = [0, 5, 77, 3]
     audio, mel = corpus.cut(torch.stack([positions[number] for number in numbers]))
     assert torch.equal(audio, torch.stack([crops[number][0] for number in numbers]))

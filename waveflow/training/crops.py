@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import count
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,19 +41,7 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         self.open_groups = open_groups
         self._counts = np.asarray(clips.frames) // segment_frames
         self._sizes = np.array([self._counts[list(group)].sum() for group in clips.groups])
-        self._keep_shuffles()
-
-    def _keep_shuffles(self) -> None:
-        self._windows = lru_cache(maxsize=2)(self._shuffled_windows)
-        self._owners = lru_cache(maxsize=2)(self._shuffled_owners)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The state without the caches; a spawned process shuffles again."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_windows", "_owners")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._keep_shuffles()
+        self._window = 0, np.array([], dtype=np.int64)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """``audio`` (time,) float32 and ``mel`` (n_mels, segment_frames)."""
@@ -75,28 +61,25 @@ class Crops(Dataset[tuple[Tensor, Tensor]]):
         return clip, start, crop
 
     def _owner(self, index: int) -> int:
-        """The clip that crop ``index`` is cut from."""
-        epoch, position = divmod(index, int(self._sizes.sum()))
-        _, ends = self._windows(epoch)
-        window = int(np.searchsorted(ends, position, side="right"))
-        start = int(ends[window - 1]) if window else 0
-        return int(self._owners(epoch, window)[position - start])
+        """The clip that crop ``index`` is cut from; the window of the last crop is kept."""
+        first, owners = self._window
+        if not first <= index < first + len(owners):
+            first, owners = self._window = self._shuffled_window(index)
+        return int(owners[index - first])
 
-    def _shuffled_windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """The order of the groups in an epoch, and the end of each window in crops."""
+    def _shuffled_window(self, index: int) -> tuple[int, np.ndarray]:
+        """The first crop of the window of crop ``index``, and the clips of its crops in order."""
+        epoch, position = divmod(index, int(self._sizes.sum()))
         order = self._random(2**63 + epoch).permutation(len(self._sizes))
         ends = self._sizes[order].cumsum()
-        lasts = np.arange(self.open_groups, len(order) + self.open_groups, self.open_groups) - 1
-        return order, ends[lasts.clip(max=len(order) - 1)]
-
-    def _shuffled_owners(self, epoch: int, window: int) -> np.ndarray:
-        """The clips that the crops of a window are cut from, in order."""
-        order, _ = self._windows(epoch)
-        groups = order[window * self.open_groups :][: self.open_groups]
+        window = int(np.searchsorted(ends, position, side="right")) // self.open_groups
+        before = window * self.open_groups
+        groups = order[before:][: self.open_groups]
         members = np.concatenate([np.asarray(self.clips.groups[group]) for group in groups])
         owners = np.repeat(members, self._counts[members])
         random = self._random(2**62 + (epoch << 32) + window)
-        return random.permutation(owners)
+        first = index - position + int(self._sizes[order[:before]].sum())
+        return first, random.permutation(owners)
 
     def _random(self, stream: int) -> np.random.Generator:
         """The generator of a stream; crops have streams from 0 on, orders from 2 ** 62 on."""
@@ -163,12 +146,13 @@ class DeviceCorpus:
     """All clips joined on one device, which cuts the crops without the host.
 
     Args:
-        clips: the clips, in the order of :class:`CropPositions`.
-        crops: the crops to cut.
+        crops: the crops to cut, of clips in memory.
         device: device that holds the clips.
     """
 
-    def __init__(self, clips: list[Clip], crops: Crops, *, device: torch.device):
+    def __init__(self, crops: Crops, *, device: torch.device):
+        whole = enumerate(crops.clips.frames)
+        clips = [crops.clips.read(clip, 0, frames) for clip, frames in whole]
         self.seed = crops.seed
         self.segment_frames = crops.segment_frames
         self.audio = torch.cat([clip.audio for clip in clips]).to(device)

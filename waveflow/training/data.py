@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as lightning
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from waveflow.audio.clip_list import find_clips
 from waveflow.audio.mel import LogMel
@@ -47,20 +45,12 @@ class WholeClips(Dataset[tuple[Tensor, Tensor]]):
         return self.clips.read(index, 0, self.clips.frames[index])
 
 
-class RankSampler(Sampler[int]):
+def numbers_of(size: int, *, rank: int, devices: int) -> range:
     """The numbers below ``size`` of one device: every ``devices``-th, from ``rank`` on.
 
     All devices must take part, so a device without a number gets one beyond ``size``.
     """
-
-    def __init__(self, size: int, *, rank: int, devices: int):
-        self.numbers = range(rank, max(size, devices), devices)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+    return range(rank, max(size, devices), devices)
 
 
 class Corpus(lightning.LightningDataModule):
@@ -75,6 +65,8 @@ class Corpus(lightning.LightningDataModule):
         ValueError: the recipe needs recordings or stored mels that ``source`` does not have, or
             the cache is too small.
     """
+
+    _device_corpus: DeviceCorpus
 
     def __init__(self, source: str | Path, config: TrainingConfig):
         super().__init__()
@@ -121,7 +113,6 @@ class Corpus(lightning.LightningDataModule):
             open_groups=data.open_shards,
         )
         self.validation = WholeClips(validation)
-        self._device_corpus: DeviceCorpus | None = None
 
     def first_batch(self) -> tuple[Tensor, Tensor]:
         """The crops of the first step over all devices."""
@@ -131,21 +122,19 @@ class Corpus(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         data = self.config.data
-        trainer = self.trainer
+        trainer = cast(lightning.Trainer, self.trainer)
         batches = Batches(
             data.batch_size,
-            start=trainer.global_step if trainer else 0,
-            rank=trainer.global_rank if trainer else 0,
-            devices=trainer.world_size if trainer else 1,
+            start=trainer.global_step,
+            rank=trainer.global_rank,
+            devices=trainer.world_size,
             parts=self.config.compute.accumulate,
         )
         dataset: Dataset[Any] = self.crops
-        device = trainer.strategy.root_device if trainer else torch.device("cpu")
-        if data.on_device and isinstance(self.crops.clips, MemoryClips):
+        device = trainer.strategy.root_device
+        if data.on_device:
             dataset = CropPositions(self.crops)
-            self._device_corpus = DeviceCorpus(
-                list(self.crops.clips.clips), self.crops, device=device
-            )
+            self._device_corpus = DeviceCorpus(self.crops, device=device)
         return DataLoader(
             dataset,
             batch_sampler=batches,
@@ -156,16 +145,14 @@ class Corpus(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        sampler = RankSampler(
-            len(self.validation),
-            rank=self.trainer.global_rank if self.trainer else 0,
-            devices=self.trainer.world_size if self.trainer else 1,
-        )
-        return DataLoader(self.validation, batch_size=1, sampler=sampler)
+        trainer = cast(lightning.Trainer, self.trainer)
+        rank, devices = trainer.global_rank, trainer.world_size
+        numbers = numbers_of(len(self.validation), rank=rank, devices=devices)
+        return DataLoader(self.validation, batch_size=1, sampler=numbers)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         """Cut the crops if the batch has their positions."""
-        if isinstance(batch, Tensor) and self._device_corpus is not None:
+        if isinstance(batch, Tensor):
             return self._device_corpus.cut(batch)
         audio, mel = batch
         return audio, mel
