@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from filelock import FileLock, Timeout
+
+from waveflow.io.yaml import shortened
+
 RETRY_PAUSES = (1.0, 4.0, 15.0)
 """Seconds to wait after each failure of the network before the next try."""
 _WAIT = 0.1
@@ -125,8 +129,6 @@ class ShardCache:
 
     def _reserve(self, part: Path) -> bool:
         """Reserve the room that the name of ``part`` gives, unless other fetches need it."""
-        from filelock import Timeout
-
         with self._lock("folder"):
             taken = _room(part)
             for other in self.folder.glob("*.part"):
@@ -160,8 +162,6 @@ class ShardCache:
         )
 
     def _lock(self, name: str, *, blocking: bool = True) -> Any:
-        from filelock import FileLock
-
         return FileLock(self.folder / f"{name}.lock", blocking=blocking)
 
 
@@ -187,8 +187,7 @@ def fetch(address: str, work: Callable[[Any, str], T]) -> T:
             raise FileNotFoundError(f"{address}: expected a file; it does not exist") from None
         except Exception as error:  # every kind of network has its own errors
             if pause is None or isinstance(error, PermissionError):
-                reason = str(error) or type(error).__name__
-                raise OSError(f"{address}: cannot be fetched: {reason}") from error
+                raise OSError(f"{address}: cannot be fetched: {shortened(error)}") from error
             time.sleep(pause)
     raise AssertionError
 

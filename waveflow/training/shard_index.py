@@ -17,13 +17,14 @@ from waveflow.audio.mel import MelConfig
 from waveflow.io.atomic import write_atomically
 from waveflow.io.npz import require_bounded
 from waveflow.io.paths import as_path
+from waveflow.io.yaml import shortened
 from waveflow.training.shard_cache import ShardFile, fetch
 
 INDEX = "index.npz"
 FORMAT = 1
 _NAME = re.compile(r"\d{6,}\.tar")
 _SHA256 = re.compile("[0-9a-f]{64}")
-_ROWS = {
+ROWS = {
     "samples": np.int64,
     "shard": np.int32,
     "flac_offset": np.int64,
@@ -31,22 +32,12 @@ _ROWS = {
     "mel_offset": np.int64,
     "mel_size": np.int64,
 }
+"""The columns of an index and their types."""
 
 
 def is_sharded(source: str | Path) -> bool:
     """Whether ``source`` is a folder of shards or a URL (``scheme://…``), always of shards."""
     return "://" in str(source) or (as_path(source) / INDEX).is_file()
-
-
-def _about(arrays: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
-    """The metadata of an index."""
-    try:
-        about = json.loads(str(arrays["about"]))
-    except (KeyError, json.JSONDecodeError):
-        about = None
-    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
-        raise ValueError("an .npz file of another program")
-    return about
 
 
 @dataclass(frozen=True)
@@ -94,11 +85,11 @@ class ShardIndex:
         try:
             require_bounded(BytesIO(content))
             with np.load(BytesIO(content), allow_pickle=False) as arrays:
-                about = _about(arrays)
+                about = json.loads(str(arrays["about"]))
                 if about["format"] <= FORMAT:
                     return cls._from_arrays(source, about, arrays)
         except Exception as error:  # parsers raise any type of error on damaged files
-            reason = str(error) or type(error).__name__
+            reason = shortened(error)
             raise ValueError(f"{path}: expected an index of shards; got: {reason}") from error
         raise ValueError(
             f"{path}: expected shards of format {FORMAT}; got format {about['format']} of a later "
@@ -113,7 +104,7 @@ class ShardIndex:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError("names that are not a list of strings")
         names = [clip_id(name) for name in names]
-        rows = {row: arrays[row].astype(kind) for row, kind in _ROWS.items()}
+        rows = {row: arrays[row].astype(kind) for row, kind in ROWS.items()}
         shards = tuple(
             ShardFile(str(name), int(size), str(sha256))
             for name, size, sha256 in zip(
@@ -146,7 +137,7 @@ class ShardIndex:
             "hop_length": self.hop_length,
             "mel": asdict(self.mel) if self.mel else None,
         }
-        rows: dict[str, Any] = {row: self.rows[row].astype(kind) for row, kind in _ROWS.items()}
+        rows: dict[str, Any] = {row: self.rows[row].astype(kind) for row, kind in ROWS.items()}
         content = BytesIO()
         np.savez_compressed(
             content,

@@ -15,7 +15,7 @@ from waveflow.io.atomic import atomic_path
 from waveflow.io.paths import as_path
 from waveflow.training.clips import Clip
 from waveflow.training.shard_cache import ShardFile, sha256
-from waveflow.training.shard_index import INDEX, ShardIndex
+from waveflow.training.shard_index import INDEX, ROWS, ShardIndex
 
 _BLOCK = tarfile.BLOCKSIZE
 _LONGEST = 90
@@ -94,11 +94,10 @@ def write_shards(
         beyond += 1
     names = sorted(rows)
     columns = np.array([rows[name] for name in names]).T
-    fields = ("samples", "shard", "flac_offset", "flac_size", "mel_offset", "mel_size")
     index = ShardIndex(
         str(out),
         names,
-        dict(zip(fields, columns, strict=True)),
+        dict(zip(ROWS, columns, strict=True)),
         tuple(shards),
         config.sample_rate,
         config.hop_length,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,8 @@ class ShardedClips:
         samples = index.rows["samples"][self._rows]
         self.frames: Sequence[int] = (samples // config.hop_length).tolist()
         _, firsts = np.unique(index.rows["shard"][self._rows], return_index=True)
-        ends = [*firsts[1:].tolist(), len(self._rows)]
-        self.groups: Sequence[Sequence[int]] = [
-            range(first, end) for first, end in zip(firsts.tolist(), ends, strict=True)
-        ]
+        bounds = pairwise([*firsts.tolist(), len(self._rows)])
+        self.groups: Sequence[Sequence[int]] = [range(first, end) for first, end in bounds]
         self._files: ShardFolder | ShardCache
         if "://" in index.source:
             self._files = ShardCache(
