@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-import lightning.pytorch as lightning
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from waveflow.training.checkpoint import checkpoint_path
 from waveflow.training.module import LikelihoodTraining
@@ -22,22 +22,20 @@ TOGETHER = 2.0
 """Seconds within which several signals count as one request."""
 
 
-class StepCallback(lightning.Callback):
+class StepCallback(Callback):
     """Calls :meth:`on_step` after every step of the optimiser, for any number of parts."""
 
     _step = 0
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self._step = trainer.global_step
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, *args: object
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *args: object) -> None:
         if trainer.global_step > self._step:
             self._step = trainer.global_step
             self.on_step(trainer, cast(LikelihoodTraining, module))
 
-    def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
+    def on_step(self, trainer: Trainer, module: LikelihoodTraining) -> None:
         """Handle the end of a step."""
         raise NotImplementedError
 
@@ -61,13 +59,13 @@ class StopCallback(StepCallback):
         self._signalled = 0.0
         self._before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         super().on_train_start(trainer, module)
         if threading.current_thread() is threading.main_thread():  # signals need the main thread
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._note)
 
-    def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
+    def on_step(self, trainer: Trainer, module: LikelihoodTraining) -> None:
         is_late = time.monotonic() > self.deadline
         must_stop = is_late or self._signal is not None
         # all devices stop after the same step
@@ -90,7 +88,7 @@ class StopCallback(StepCallback):
             signal.raise_signal(number)
 
 
-class Autotune(lightning.Callback):
+class Autotune(Callback):
     """Lets cuDNN search for its fastest convolutions in training steps, where shapes repeat.
 
     Every validation clip has its own length, and cuDNN would search again for each.
@@ -125,13 +123,13 @@ class CheckpointCallback(StepCallback):
         self.model = model
         self.recovery = Recovery(checkpoints)
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         super().on_train_start(trainer, module)
         self._saved = trainer.global_step
         if trainer.global_step == 0:
             self._save(trainer)
 
-    def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
+    def on_step(self, trainer: Trainer, module: LikelihoodTraining) -> None:
         if self.recovery.check(trainer, module) or module.number("skipped_in_a_row"):
             return
         if trainer.global_step % module.config.run.checkpoint_every == 0:
@@ -139,16 +137,16 @@ class CheckpointCallback(StepCallback):
         if trainer.global_step % module.config.run.validate_every == 0:
             self._export(trainer, module)
 
-    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         module = cast(LikelihoodTraining, module)
         if self._saved < trainer.global_step and not module.number("skipped_in_a_row"):
             self._save(trainer)
         self._export(trainer, module)
 
-    def _save(self, trainer: lightning.Trainer) -> None:
+    def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(checkpoint_path(self.checkpoints, trainer.global_step))
         self._saved = trainer.global_step
 
-    def _export(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
+    def _export(self, trainer: Trainer, module: LikelihoodTraining) -> None:
         if trainer.is_global_zero:
             module.averaged_vocoder.save_pretrained(self.model)

@@ -90,9 +90,9 @@ class SafeCheckpointIO(TorchCheckpointIO):
             raise
         except Exception as error:  # parsers raise any type of error on damaged or hostile files
             raise ValueError(f"{path}: expected a checkpoint; got: {shortened(error)}") from None
-        missing = [part for part in _PARTS if part not in checkpoint]
-        if missing:
-            raise ValueError(f"{path}: expected a checkpoint; got a file without {missing[0]}")
+        for part in _PARTS:
+            if part not in checkpoint:
+                raise ValueError(f"{path}: expected a checkpoint; got a file without {part}")
         return checkpoint
 
 

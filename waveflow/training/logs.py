@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-import lightning.pytorch as lightning
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
@@ -55,16 +55,14 @@ def make_loggers(names: Iterable[str], folder: Path, *, step: int) -> list[Logge
     return loggers
 
 
-class LogSpeech(lightning.Callback):
+class LogSpeech(Callback):
     """Vocodes the first validation clips at several temperatures after each validation.
 
     Every sound has a picture: the recording's spectrogram above the vocoded one's. The recipe's
     ``run.audio_clips`` is the number of clips.
     """
 
-    def on_validation_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule
-    ) -> None:
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         takes_sounds = any(
             isinstance(one, TensorBoardLogger | WandbLogger) for one in trainer.loggers
         )
@@ -72,7 +70,9 @@ class LogSpeech(lightning.Callback):
             return
         module = cast(LikelihoodTraining, module)
         vocoder, mel_config = module.averaged_vocoder, module.config.mel
-        for clip in _validation_clips(trainer, module.config.run.audio_clips):
+        clips = cast(Any, trainer).datamodule.validation
+        for number in range(min(module.config.run.audio_clips, len(clips))):
+            clip = clips.clip(number)
             recorded = clip.audio * QUANTUM
             _log_sound(trainer, f"{clip.name}/recorded", recorded, mel_config.sample_rate)
             for temperature in TEMPERATURES:
@@ -84,23 +84,21 @@ class LogSpeech(lightning.Callback):
                 _log_sound(trainer, name, audio, mel_config.sample_rate, grey)
 
 
-class LogFlow(lightning.Callback):
+class LogFlow(Callback):
     """Logs what every block does to a validation clip: log_det per sample, and output moments.
 
     A healthy flow moves speech to unit variance gradually. If the log_det of a block diverges, or
     its output is far from that of its neighbours, look for the fault there.
     """
 
-    def on_validation_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule
-    ) -> None:
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
+        clip = cast(Any, trainer).datamodule.validation.clip(0)
         vocoder = cast(LikelihoodTraining, module).averaged_vocoder
-        for clip in _validation_clips(trainer, 1):
-            figures = flow_figures(vocoder, clip, device=module.device)
-            for logger in trainer.loggers:
-                logger.log_metrics(figures, step=trainer.global_step)
+        figures = flow_figures(vocoder, clip, device=module.device)
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.global_step)
 
 
 @torch.no_grad()
@@ -147,13 +145,8 @@ def picture(recorded: Tensor, vocoded: Tensor, sample_rate: int) -> Tensor:
     return torch.cat([top, top.new_ones(2, top.shape[1]), bottom])
 
 
-def _validation_clips(trainer: lightning.Trainer, count: int) -> list[Clip]:
-    clips = cast(Any, trainer).datamodule.validation
-    return [clips.clip(number) for number in range(min(count, len(clips)))]
-
-
 def _log_sound(
-    trainer: lightning.Trainer, name: str, audio: Tensor, rate: int, grey: Tensor | None = None
+    trainer: Trainer, name: str, audio: Tensor, rate: int, grey: Tensor | None = None
 ) -> None:
     """Log audio, (time,), and its picture in grey, (rows, columns)."""
     step = trainer.global_step

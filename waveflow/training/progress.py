@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import Any, cast
 
-import lightning.pytorch as lightning
+from lightning.pytorch import LightningModule, Trainer
 from tqdm import tqdm
 
 from waveflow.training.callbacks import StepCallback
@@ -23,7 +23,7 @@ class ShowProgress(StepCallback):
     REFRESH = 0.5
     """Seconds between updates of the bar; each makes the GPU wait."""
 
-    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         super().on_train_start(trainer, module)
         mode = cast(LikelihoodTraining, module).config.compute.compile
         if mode is not None and trainer.is_global_zero:
@@ -43,7 +43,7 @@ class ShowProgress(StepCallback):
         self._started = self._shown = time.monotonic()
         self._first = trainer.global_step
 
-    def on_step(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> None:
+    def on_step(self, trainer: Trainer, module: LikelihoodTraining) -> None:
         now = time.monotonic()
         interval = module.config.run.report_seconds if self._bar.disable else self.REFRESH
         if not trainer.is_global_zero or now - self._shown < interval:
@@ -59,7 +59,7 @@ class ShowProgress(StepCallback):
             line = [steps, f"{rate:.2f} steps/s", *figures, f"{left} left"]
             print(", ".join(line), file=sys.stderr, flush=True)
 
-    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._bar.update(trainer.global_step - self._bar.n)
         self._bar.close()
 
@@ -68,7 +68,7 @@ class ShowProgress(StepCallback):
             self._bar.close()
 
     @staticmethod
-    def _figures(trainer: lightning.Trainer) -> list[str]:
+    def _figures(trainer: Trainer) -> list[str]:
         metrics = trainer.callback_metrics
         shown = [f"{float(metrics['train/nats_per_sample']):.3f} nats/sample"]
         if "validation/nats_per_sample" in metrics:

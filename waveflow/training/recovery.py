@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any, cast
 
-import lightning.pytorch as lightning
 import torch
+from lightning.pytorch import Trainer
 
 from waveflow.bijections.conv1x1 import condition_numbers
 from waveflow.training.checkpoint import checkpoint_step, newest_checkpoint
@@ -37,14 +37,14 @@ class Recovery:
         self._worrying: set[str] = set()
         self._tries: dict[Path, int] = {}
 
-    def check(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> bool:
+    def check(self, trainer: Trainer, module: LikelihoodTraining) -> bool:
         """Check whether the run has diverged, and return it if so; the result is whether it did."""
         reason = self._divergence(trainer, module)
         if reason is not None:
             self._return_to_checkpoint(trainer, module, reason)
         return reason is not None
 
-    def _divergence(self, trainer: lightning.Trainer, module: LikelihoodTraining) -> str | None:
+    def _divergence(self, trainer: Trainer, module: LikelihoodTraining) -> str | None:
         patience = module.config.optimizer.patience
         if module.number("skipped_in_a_row") >= patience:
             return f"{patience} steps in a row had no finite gradient"
@@ -62,9 +62,7 @@ class Recovery:
                 )
         return None
 
-    def _return_to_checkpoint(
-        self, trainer: lightning.Trainer, module: LikelihoodTraining, why: str
-    ) -> None:
+    def _return_to_checkpoint(self, trainer: Trainer, module: LikelihoodTraining, why: str) -> None:
         path = newest_checkpoint(self.checkpoints)
         if path is None:
             raise ValueError(
@@ -91,11 +89,11 @@ class Recovery:
         )
 
 
-def _rate(trainer: lightning.Trainer) -> float:
+def _rate(trainer: Trainer) -> float:
     return trainer.optimizers[0].param_groups[0]["lr"]
 
 
-def _set_rate(trainer: lightning.Trainer) -> None:
+def _set_rate(trainer: Trainer) -> None:
     """Set the rates of the next step now, because the scheduler sets rates only after steps."""
     scheduler = cast(Any, trainer.lr_scheduler_configs[0].scheduler)
     groups = trainer.optimizers[0].param_groups
@@ -103,6 +101,6 @@ def _set_rate(trainer: lightning.Trainer) -> None:
         group["lr"] = base * factor(scheduler.last_epoch)
 
 
-def _warn(trainer: lightning.Trainer, text: str) -> None:
+def _warn(trainer: Trainer, text: str) -> None:
     if trainer.is_global_zero:
         warnings.warn(f"step {trainer.global_step}: {text}", stacklevel=2)
