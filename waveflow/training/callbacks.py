@@ -104,7 +104,8 @@ class Autotune(Callback):
     def on_train_batch_end(self, *args: object) -> None:
         torch.backends.cudnn.benchmark = self._before
 
-    on_exception = on_train_batch_end
+    def on_exception(self, *args: object) -> None:
+        self.on_train_batch_end()
 
 
 class CheckpointCallback(StepCallback):
