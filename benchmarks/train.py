@@ -128,10 +128,11 @@ def main() -> None:
         for row, config in zip(rows, configs, strict=True):
             row.update(measure_memory(config, device))
     if options.repeats:
-        before = {precision: matmul_peak(device, precision) for precision in options.precision}
+        peak = partial(matmul_peak, device, repeats=min(options.repeats, 7))
+        before = {precision: peak(precision) for precision in options.precision}
         works = [partial(elapsed, Step(config, device), device) for config in configs]
         times = in_turns(works, options.repeats, warm_up=WARM_UP)
-        after = {precision: matmul_peak(device, precision) for precision in options.precision}
+        after = {precision: peak(precision) for precision in options.precision}
         peaks = {precision: max(before[precision], after[precision]) for precision in before}
         for row, config, measured in zip(rows, configs, times, strict=True):
             row.update(rates(config, [1000 * took for took in measured], peaks[row["precision"]]))

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from tests.warm import WARM_PYTHON
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "train.py"
-GPU = ROOT / "benchmarks" / "gpu.sh"
 STAGES = ["environment", "tests", "peers", "steps", "waveglow", "train", "evaluate"]
 SMALLEST = "--model lapflow --channels 16 --layers 1 --flows 6 --batch 1 --samples 32768"
 
@@ -34,20 +32,27 @@ def test_training_is_measured(tmp_path):
     plain, reversible = rows
     assert reversible["model_gflop"] == plain["model_gflop"]  # recomputation does not count
     assert reversible["peak_mb"] < plain["peak_mb"]
-    table = [
-        line for line in shown.splitlines() if line.startswith("| lapflow-16 | 6 | 1 | 32768 ")
-    ]
+    table = [line for line in shown.splitlines() if line.startswith("| lapflow-16 | 6 | 1 | 32768 ")]
     assert len(table) == 2
     assert "| aten::convolution_backward |" in shown
 
 
-def gpu(*options, code=0):
-    """The lines that gpu.sh prints of its stages; with the interpreter of these tests."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [GPU, "--device", "cpu", *map(str, options)]
-    done = subprocess.run(
-        command, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=900
-    )
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """This repository, but for its interpreter: the warm one."""
+    folder = tmp_path_factory.mktemp("repository")
+    for name in ("benchmarks", "data", "pyproject.toml", "recipes", "tests", "waveflow"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "python").symlink_to(WARM_PYTHON)
+    return folder
+
+
+def gpu(repository, *options, code=0):
+    """The lines that gpu.sh prints of its stages."""
+    command = [repository / "benchmarks" / "gpu.sh", "--device", "cpu", *map(str, options)]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # some are loaded already
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout.splitlines() + done.stderr.splitlines()
 
@@ -55,9 +60,9 @@ def gpu(*options, code=0):
 @pytest.mark.skipif(
     not (find_spec("vocos") and find_spec("transformers")), reason="needs the extra peers"
 )
-def test_the_gpu_benchmark_is_rehearsed(tmp_path):
+def test_the_gpu_benchmark_is_rehearsed(repository, tmp_path):
     out = tmp_path / "out"
-    lines = [line for line in gpu("--quick", "--out", out) if line.startswith("==")]
+    lines = [line for line in gpu(repository, "--quick", "--out", out) if line.startswith("==")]
     assert [line.split()[1] for line in lines] == STAGES
     found = json.loads((out / "results.json").read_text())
     assert not found["failed"]
@@ -80,12 +85,12 @@ def test_the_gpu_benchmark_is_rehearsed(tmp_path):
     (out / "evaluate.done").unlink()
     (out / "environment.done").unlink()
     (out / "environment.failed").write_text("environment failed\n")
-    again = [line for line in gpu("--quick", "--out", out) if line.startswith("==")]
+    again = [line for line in gpu(repository, "--quick", "--out", out) if line.startswith("==")]
     done = [line.split()[1].strip(":") for line in again if line.endswith("done before")]
     assert done == STAGES[1:-1]
     assert not json.loads((out / "results.json").read_text())["failed"]
     # figures of another kind do not mix with these
-    assert "expected another --out" in gpu("--out", out, code=1)[-1]
+    assert "expected another --out" in gpu(repository, "--out", out, code=1)[-1]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,7 @@ def test_the_gpu_benchmark_is_rehearsed(tmp_path):
         (["--out"], "--out: expected a value"),
     ],
 )
-def test_the_gpu_benchmark_refuses_in_one_line(options, told):
-    (line,) = gpu(*options, code=2)
+def test_the_gpu_benchmark_refuses_in_one_line(repository, options, told):
+    (line,) = gpu(repository, *options, code=2)
     assert line.startswith("gpu.sh: error: ")
     assert told in line
