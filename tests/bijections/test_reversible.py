@@ -140,7 +140,7 @@ def peak(work):
 
 
 def conditioner(kept, parameters):
-    return WaveNet(kept, parameters, 16, channels=16, layers=3)
+    return WaveNet(kept, parameters, 16, channels=16, layers=1)
 
 
 DEEP = {

@@ -104,9 +104,9 @@ def test_lengths_that_do_not_fit(ljspeech, lengths, message):
 
 
 def test_chunk_does_not_change_the_sound(small):
-    mel = mel_like(small, 1, 36)
+    mel = mel_like(small, 1, 20)
     whole = small(mel, seed=2)
-    for chunk in (1, 7, 35):
+    for chunk in (1, 7, 19):
         assert (small(mel, seed=2, chunk=chunk) - whole).abs().max() <= 1e-5
     with pytest.raises(ValueError, match="chunk of 1 frame or more"):
         small(mel, chunk=0)
