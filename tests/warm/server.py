@@ -12,6 +12,7 @@ import sys
 import threading
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 
 PRELOADED = [
     "torch",
@@ -124,7 +125,8 @@ def execute(words):
     elif words[0] == "-c":
         sys.argv = ["-c", *words[2:]]
         sys.path[0] = ""
-        exec(compile(words[1], "<string>", "exec"), sys.modules["__main__"].__dict__)
+        program = sys.modules["__main__"] = ModuleType("__main__")  # without a file
+        exec(compile(words[1], "<string>", "exec"), program.__dict__)
     else:
         sys.argv = words
         sys.path[0] = os.path.dirname(os.path.realpath(words[0]))
