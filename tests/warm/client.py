@@ -73,6 +73,7 @@ def main():
         "cwd": os.getcwd(),
         "environment": dict(os.environ),
         "files": files,
+        "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "ignored": [int(n) for n in FORWARDED if signal.getsignal(n) == signal.SIG_IGN],
         "executable": os.path.join(folder, "python"),
     }

@@ -75,6 +75,7 @@ def become(request, files):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in request["ignored"]:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
     sys.executable = request["executable"]
     multiprocessing.set_executable(sys.executable)
     rank_zero = sys.modules["lightning.fabric.utilities.rank_zero"]
@@ -220,6 +221,7 @@ def main():
     address, owner = sys.argv[1:]
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, "expected imports that begin no thread"
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever its first client blocks
     words = Server(address, owner).serve()
     if words:
         leave(run(words))
