@@ -1,5 +1,6 @@
 """Shared by all tests: real clips, a tiny vocoder, a fixed seed, and what workers may use."""
 
+import multiprocessing.resource_tracker
 import multiprocessing.spawn
 import os
 import signal
@@ -182,6 +183,7 @@ def short_repository(tmp_path_factory):
 @pytest.fixture
 def warm_spawn():
     """Processes that :mod:`multiprocessing` spawns are forks of the warm server."""
+    multiprocessing.resource_tracker.ensure_running()  # as usual: it stays when they are gone
     before = multiprocessing.spawn.get_executable()
     multiprocessing.set_executable(WARM_PYTHON)
     yield
