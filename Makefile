@@ -7,6 +7,9 @@ WORKERS ?= 3
 QUICK := bijections/test_laws.py nets/test_nets.py nets/test_forms.py inference/test_stream.py \
 	audio/test_mel.py test_flow.py test_vocoder.py test_imports.py
 
+# Many processes import the same: each shall find what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-quick smoke lint docs fuzz load screenshots clean
 
 demo: .venv/installed

@@ -1,5 +1,7 @@
 """Shared by all tests: real clips, a tiny vocoder, a fixed seed, and what workers may use."""
 
+import multiprocessing.resource_tracker
+import multiprocessing.spawn
 import os
 import signal
 from dataclasses import replace
@@ -176,6 +178,16 @@ def short_repository(tmp_path_factory):
     for path in ("benchmarks", "recipes", "data/smoke", "data/splits"):
         (folder / path).symlink_to(ROOT / path)
     return folder
+
+
+@pytest.fixture
+def warm_spawn():
+    """Processes that :mod:`multiprocessing` spawns are forks of the warm server."""
+    multiprocessing.resource_tracker.ensure_running()  # as usual: it stays when they are gone
+    before = multiprocessing.spawn.get_executable()
+    multiprocessing.set_executable(WARM_PYTHON)
+    yield
+    multiprocessing.set_executable(before)
 
 
 @pytest.fixture(scope="session")

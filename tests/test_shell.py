@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CLIPS
+from tests.warm import WARM_PYTHON
 from waveflow.audio import read_audio, write_audio
 from waveflow.cli import main
 
 ROOT = Path(__file__).parents[1]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 FORKS = """
 import json, os, sys, types
@@ -102,7 +103,7 @@ def forked(model, tmp_path_factory):
             words += ["--model", model]
         cases.append((name, words, streams))
     done = subprocess.run(
-        [sys.executable, "-c", FORKS],
+        [WARM_PYTHON, "-c", FORKS],
         cwd=folder,
         env=ENVIRONMENT,
         input=json.dumps(cases),

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.processes import CLIPS
+from tests.conftest import ROOT
+from tests.warm import WARM_PYTHON
 from waveflow.cli import main
 
+CLIPS = ROOT / "data" / "smoke"
 SYNTHESIS = ["--model", "ljspeech-nano", "--device", "cpu", "--seed", "7"]
 
 
@@ -54,39 +56,79 @@ def test_two_processes_make_what_one_does(folder, tmp_path, capsys):
     assert not [path for path in two.rglob(".*")]
 
 
+VOCODE = """
+import multiprocessing, os, sys
+from waveflow.cli import main
+
+os.setpgrp()
+multiprocessing.set_executable(sys.argv.pop(1))
+with open("pid", "w") as file:
+    file.write(str(os.getpid()))
+sys.exit(main())
+"""
+"""The command as the first of its process group; what it starts is started by an interpreter."""
+
+
+@pytest.fixture(scope="module")
+def mels(tmp_path_factory):
+    """Three mels of forty minutes each."""
+    folder = tmp_path_factory.mktemp("mels")
+    frames = np.random.default_rng(0).uniform(-8, -2, (80, 1000)).astype("float32")
+    np.save(folder / "a.npy", np.tile(frames, 200))
+    for name in ("b", "c"):
+        (folder / f"{name}.npy").hardlink_to(folder / "a.npy")
+    return folder
+
+
+class Vocoding:
+    """A run of the command.
+
+    Attributes:
+        process: stands for the run; it ends as the run ends, and has its stderr.
+        pid: number of the run itself, and of its group.
+    """
+
+    def __init__(self, folder, words):
+        command = [WARM_PYTHON, "-c", VOCODE, sys.executable, *map(str, words)]
+        self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        self.pid_file = folder / "pid"
+
+    @property
+    def pid(self):
+        return int(self.pid_file.read_text())
+
+    @property
+    def processes(self):
+        """Those that compute: a server has forked them."""
+        (server,) = [
+            one
+            for one in started_by(self.pid)
+            if b"forkserver" in Path(f"/proc/{one}/cmdline").read_bytes()
+        ]
+        return started_by(server)
+
+
+def started_by(pid):
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 @pytest.fixture
-def busy(tmp_path):
+def busy(mels, tmp_path):
     """Two processes in the midst of long mels, and the folder they write into."""
-    (tmp_path / "mels").mkdir()
-    frames = np.random.default_rng(0).uniform(-8, -2, (80, 200_000)).astype("float32")
-    for name in ("a", "b", "c"):
-        np.save(tmp_path / "mels" / f"{name}.npy", frames)
     out = tmp_path / "out"
-    words = ["vocode", tmp_path / "mels", "-o", out, *SYNTHESIS, "--devices", "2"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "waveflow", *map(str, words)],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    run = Vocoding(tmp_path, ["vocode", mels, "-o", out, *SYNTHESIS, "--devices", "2"])
     try:
         end = time.monotonic() + 120
         while not out.is_dir() or sum(p.stat().st_size > 10_000 for p in out.iterdir()) < 2:
-            assert process.poll() is None
+            assert run.process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.05)
-        yield process, out
+        yield run, out
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
-
-
-def children(pid):
-    """Processes that a process has started, and that compute."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(one) for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        with suppress(OSError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.process.wait()
+        run.process.stderr.close()
 
 
 linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
@@ -96,34 +138,34 @@ linux = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "Ctrl-C"])
 def test_who_is_interrupted_cleans_up(busy, how):
     """SIGTERM and SIGINT reach the main process alone, Ctrl-C reaches all of them."""
-    process, out = busy
-    started = children(process.pid)
+    run, out = busy
+    started = run.processes
     assert len(started) == 2
     if how == "Ctrl-C":
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(run.pid, signal.SIGINT)
     else:
-        process.send_signal(getattr(signal, how))
-    assert process.wait(30) == 130
-    assert process.stderr.read() == ""
+        os.kill(run.pid, getattr(signal, how))
+    assert run.process.wait(30) == 130
+    assert run.process.stderr.read() == ""
     assert list(out.iterdir()) == []
     assert not any(Path(f"/proc/{one}").exists() for one in started)
 
 
 @linux
 def test_a_process_that_dies_is_told_in_a_line(busy):
-    process, out = busy
-    os.kill(children(process.pid)[0], signal.SIGKILL)
-    assert process.wait(30) == 1
-    (line,) = process.stderr.read().splitlines()
+    run, out = busy
+    os.kill(run.processes[0], signal.SIGKILL)
+    assert run.process.wait(30) == 1
+    (line,) = run.process.stderr.read().splitlines()
     assert line.startswith("waveflow: error: expected all processes to finish; one has died")
 
 
 @linux
 def test_nobody_outlives_the_main_process(busy):
-    process, out = busy
-    started = children(process.pid)
-    process.kill()
-    process.wait()
+    run, out = busy
+    started = run.processes
+    os.kill(run.pid, signal.SIGKILL)
+    run.process.wait()
     end = time.monotonic() + 20
     while any(Path(f"/proc/{one}").exists() for one in started):
         assert time.monotonic() < end

@@ -103,6 +103,7 @@ def test_memory_is_the_peak_and_forgets_earlier_ones():
         assert grown.bytes == pytest.approx(1e6 * megabytes, abs=1e7)
 
 
+@pytest.mark.usefixtures("warm_spawn")
 def test_the_command_measures(model, tmp_path, capsys, monkeypatch):
     (tmp_path / "openvino.py").write_text("raise ImportError('not here')")
     monkeypatch.syspath_prepend(tmp_path)

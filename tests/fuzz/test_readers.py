@@ -6,11 +6,11 @@ A few examples of each reader, always the same; ``make fuzz`` tries thousands of
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.warm import WARM_PYTHON
 
 TARGETS = [
     "audio_mutated",
@@ -33,7 +33,7 @@ TARGETS = [
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What became of each target, in a process of little memory that may not run code."""
-    child = [sys.executable, "-m", "tests.fuzz.child", os.environ.get("FUZZ_PROFILE", "short")]
+    child = [WARM_PYTHON, "-m", "tests.fuzz.child", os.environ.get("FUZZ_PROFILE", "short")]
     storage = {"HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path_factory.mktemp("hypothesis"))}
     done = subprocess.run(
         child,

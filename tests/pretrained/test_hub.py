@@ -18,6 +18,7 @@ import yaml
 
 from tests.conftest import CLIPS, ROOT
 from tests.pretrained.hub_server import TOKEN, Repository, hub_server
+from tests.warm import WARM_PYTHON
 from waveflow import Vocoder
 from waveflow.audio import MelConfig
 from waveflow.cli import main
@@ -33,7 +34,7 @@ def use(folder, cases, **surroundings):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     hub = {"HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.pretrained.hub_client", str(folder / "cases.json")],
+        [WARM_PYTHON, "-m", "tests.pretrained.hub_client", str(folder / "cases.json")],
         cwd=ROOT,
         env={**kept, **hub, **surroundings},
         capture_output=True,

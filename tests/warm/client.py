@@ -62,6 +62,8 @@ def connect(folder, owner, python):
 
 def main():
     owner, python, folder, *words = sys.argv[1:]
+    while words[:1] == ["-B"]:  # of a process that another one starts; it alters no result
+        del words[0]
     if not is_served(words):
         os.execv(python, [python, *words])
     files = open_files()
@@ -71,6 +73,7 @@ def main():
         "cwd": os.getcwd(),
         "environment": dict(os.environ),
         "files": files,
+        "blocked": list(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "ignored": [int(n) for n in FORWARDED if signal.getsignal(n) == signal.SIG_IGN],
         "executable": os.path.join(folder, "python"),
     }

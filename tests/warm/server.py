@@ -12,6 +12,7 @@ import sys
 import threading
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 
 PRELOADED = [
     "torch",
@@ -74,6 +75,7 @@ def become(request, files):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in request["ignored"]:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
     sys.executable = request["executable"]
     multiprocessing.set_executable(sys.executable)
     rank_zero = sys.modules["lightning.fabric.utilities.rank_zero"]
@@ -124,7 +126,8 @@ def execute(words):
     elif words[0] == "-c":
         sys.argv = ["-c", *words[2:]]
         sys.path[0] = ""
-        exec(compile(words[1], "<string>", "exec"), sys.modules["__main__"].__dict__)
+        program = sys.modules["__main__"] = ModuleType("__main__")  # without a file
+        exec(compile(words[1], "<string>", "exec"), program.__dict__)
     else:
         sys.argv = words
         sys.path[0] = os.path.dirname(os.path.realpath(words[0]))
@@ -218,6 +221,7 @@ def main():
     address, owner = sys.argv[1:]
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, "expected imports that begin no thread"
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever its first client blocks
     words = Server(address, owner).serve()
     if words:
         leave(run(words))

@@ -22,6 +22,9 @@ from waveflow.io.signals import INTERRUPTED
 Item = TypeVar("Item")
 Task = Callable[[Item], bool]
 
+_PRELOADED = ["waveflow.cli.sounds", "waveflow.vocoder"]
+"""Modules that a server imports once; it forks for each process, before anything computes."""
+
 _GRACE = 20.0
 """Seconds for processes to clean up before they are killed."""
 
@@ -57,13 +60,14 @@ def share(
         raise ValueError(
             f"expected {torch.cuda.device_count()} CUDA devices at most; got {devices}"
         )
-    spawn = multiprocessing.get_context("spawn")
-    names = spawn.SimpleQueue()
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(_PRELOADED)
+    names = forks.SimpleQueue()
     for number in range(devices):
         names.put(f"cuda:{number}" if device == "cuda" else device)
     others = {*multiprocessing.active_children()}
     count = min(devices, len(items))
-    pool = ProcessPoolExecutor(count, spawn, initializer=_begin, initargs=(prepare, names))
+    pool = ProcessPoolExecutor(count, forks, initializer=_begin, initargs=(prepare, names))
     results = []
     try:
         with _sigint_blocked():  # inherited: only this process handles Ctrl-C and ends the others

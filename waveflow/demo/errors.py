@@ -10,9 +10,6 @@ from functools import wraps
 from html import escape
 from typing import Any
 
-import gradio as gr
-from gradio.utils import get_upload_folder
-
 LOG = logging.getLogger("waveflow.demo")
 
 
@@ -22,6 +19,7 @@ def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:
     Errors that the visitor can fix are shown without the paths of the server. Other errors are
     logged and shown as a generic message.
     """
+    import gradio as gr
 
     @wraps(function)
     def wrapped(*values: Any) -> Any:
@@ -39,6 +37,8 @@ def report_errors(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def readable(error: Exception) -> str:
     """The text of an error in one line, without the paths of this machine."""
+    from gradio.utils import get_upload_folder
+
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = f"{os.path.basename(str(error.filename or 'file'))}: {error.strerror}"

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import subprocess
-import sys
 import zipfile
 
 import pytest
@@ -21,11 +20,12 @@ from tests.io.torch_files.hostile import (
     odd_pickles,
     running_files,
 )
+from tests.warm import WARM_PYTHON
 from waveflow.interop.checkpoint import open_checkpoint
 from waveflow.io.torch_files import read_tensors
 
 WATCHED = """
-import json, sys, time
+import json, sys, time, warnings
 from pathlib import Path
 from waveflow.interop.checkpoint import open_checkpoint
 from waveflow.interop.families import FAMILIES, class_pattern
@@ -61,6 +61,7 @@ for path in files:
     if path.name.startswith("fine"):
         read(path)  # codecs and the like are imported now
 "".encode("cp437")
+warnings.simplefilter("ignore")
 seen = []
 sys.addaudithook(watch)
 before = peak()
@@ -70,8 +71,9 @@ print(json.dumps({"seen": seen, "told": told, "megabytes": megabytes}))
 """
 
 CARELESS = """
-import sys, torch
+import sys, torch, warnings
 from pathlib import Path
+warnings.simplefilter("ignore")
 for path in Path(sys.argv[1]).iterdir():
     try:
         torch.load(path, weights_only=False)
@@ -83,7 +85,7 @@ HARMLESS = {"odd-empty and huge", "odd-nested", "odd-memo", "row-memo"}
 
 
 def run(script, folder):
-    command = [sys.executable, "-W", "ignore", "-c", script, str(folder)]
+    command = [WARM_PYTHON, "-c", script, str(folder)]
     options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120}
     return subprocess.run(command, check=True, **options).stdout
 
