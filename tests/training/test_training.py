@@ -90,14 +90,14 @@ def plainly(tmp_path_factory):
 @pytest.mark.parametrize(
     "compute", [{"reversible": True}, {"compile": "default"}, {"accumulate": 2}], ids=str
 )
-def test_ways_to_compute_learn_the_same(config, tmp_path, compute, plainly, monkeypatch):
+def test_ways_to_compute_learn_the_same(config, tmp_path, compute, plainly):
     torch._dynamo.reset()
-    # to ask what vectors the processor has takes torch's compiler ten compilations
-    monkeypatch.setattr(torch._inductor.config.cpp, "vec_isa_ok", False)
     config = replace(last(config, 6), model=replace(config.model, layers=1))  # less to compile
     expected = plainly(config)
     other = replace(config, compute=replace(config.compute, **compute))
-    outcome = train(other, data=CLIPS, out=tmp_path / "other")
+    # to ask which vectors the processor has costs torch's compiler ten compilations
+    with torch._inductor.config.patch({"cpp.vec_isa_ok": False}):
+        outcome = train(other, data=CLIPS, out=tmp_path / "other")
     assert outcome.nats_per_sample == pytest.approx(expected, abs=1e-4)
     resumed = train(last(config, 7), data=CLIPS, out=tmp_path / "other", resume=True)
     assert resumed.steps == 7  # a run may go on another way
