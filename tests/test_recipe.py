@@ -30,6 +30,15 @@ ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "ljspeech"
 STAGES = ["download", "verify", "split", "train", "evaluate", "table", "page"]
 MANY = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_PROCID", "SLURM_NTASKS", "NODE_RANK"}
+SEES_A_GPU = f"""#!/bin/sh
+[ "$1" = -c ] || exec {WARM_PROGRAMS}/python "$@"
+code=$2
+shift 2
+exec {WARM_PROGRAMS}/python -c "import os, torch
+torch.cuda.is_available = lambda: os.environ.get('CUDA_VISIBLE_DEVICES') != ''
+$code" "$@"
+"""
+"""An interpreter whose commands see a GPU unless ``CUDA_VISIBLE_DEVICES`` hides it."""
 ALONE = {name: value for name, value in os.environ.items() if name not in MANY}
 
 
@@ -193,13 +202,14 @@ class Test_train_sh:
         """Where it ends, there being nothing to train on; the folder of the run tells the rest."""
         corpus = tmp_path / "corpus"
         corpus.mkdir()
-        pretence = tmp_path / "sitecustomize.py"
-        pretence.write_text(
-            "import os, torch\n"
-            "torch.cuda.is_available = lambda: os.environ.get('CUDA_VISIBLE_DEVICES') != ''\n"
-        )
-        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-        environment = {"CUDA_VISIBLE_DEVICES": "0", "PYTHONPATH": path} if seen else {}
+        environment = {}
+        if seen:
+            pretence = tmp_path / "python"
+            pretence.write_text(SEES_A_GPU)
+            pretence.chmod(0o755)
+            (tmp_path / "waveflow").symlink_to(WARM_PROGRAMS / "waveflow")
+            path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+            environment = {"CUDA_VISIBLE_DEVICES": "0", "PATH": path}
         script = tmp_path / "repository" / "recipes" / "ljspeech"
         script.parent.mkdir(parents=True)
         for path in ("data", "waveflow"):

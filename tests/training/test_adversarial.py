@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from waveflow import Vocoder
 from waveflow.bijections.long_term import sharpened
 from waveflow.training.adversarial import AdversarialTraining
 from waveflow.training.checkpoint import newest_checkpoint
-from waveflow.training.config import AdversarialConfig, DataConfig, TrainingConfig
+from waveflow.training.config import SPECTRA, AdversarialConfig, DataConfig, TrainingConfig
 from waveflow.training.discriminators import Discriminators
 from waveflow.training.run import train
 
@@ -126,7 +127,10 @@ def test_noise_depends_on_the_step_and_the_place_alone():
     assert not torch.isin(noise, module._noise(audio, 0)).any()
 
 
-def test_an_interrupted_run_ends_in_the_same_bits(config, tmp_path):
+def test_an_interrupted_run_ends_in_the_same_bits(config, tmp_path, monkeypatch):
+    small = partial(Discriminators, period_channels=(2, 3), spectrum_channels=2)
+    monkeypatch.setattr("waveflow.training.adversarial.Discriminators", small)
+
     def last(step):
         return config.override({"optimizer.max_steps": step})
 
@@ -158,3 +162,10 @@ def test_a_gradient_that_is_not_finite_changes_neither_side():
 def test_crops_that_discriminators_cannot_see_are_refused(config):
     with pytest.raises(ValueError, match="expected data.segment_frames of at least 24"):
         config.override({"data.segment_frames": 23})
+
+
+@torch.no_grad()
+def test_discriminators_of_their_usual_size_see_the_shortest_crops():
+    scores = [outputs[-1] for outputs in Discriminators(sizes=SPECTRA)(torch.randn(1, 24 * 256))]
+    assert len(scores) == 5 + len(SPECTRA)
+    assert all(score.numel() and score.isfinite().all() for score in scores)

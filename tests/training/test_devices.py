@@ -1,19 +1,18 @@
 """Two real processes over gloo learn what one does."""
 
 import csv
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from tests.training.processes import CLIPS, ROOT, start
+from tests.warm import WARM_PYTHON
 from waveflow.training.checkpoint import newest_checkpoint
 from waveflow.training.run import train
 
-STEPS = 20
-TORCHRUN = Path(sys.executable).with_name("torchrun")
+STEPS = 8
+TORCHRUN = [WARM_PYTHON, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 @pytest.fixture
@@ -29,8 +28,8 @@ def config(config):
         optimizer=replace(config.optimizer, max_steps=STEPS),
         run=replace(
             config.run,
-            checkpoint_every=10,
-            validate_every=10,
+            checkpoint_every=4,
+            validate_every=4,
             log_every=1,
         ),
     )
@@ -76,10 +75,10 @@ def test_two_processes_learn_what_one_does(config, folder):
 
 def test_a_run_goes_on_with_more_processes_and_parts(config, folder):
     """Begun by one process, gone on by two under torchrun, in two parts, rebuilding activations."""
-    first = replace(config, optimizer=replace(config.optimizer, max_steps=10))
+    first = replace(config, optimizer=replace(config.optimizer, max_steps=4))
     train(first, data=CLIPS, out=folder / "mixed", device="cpu")
     compute = replace(config.compute, accumulate=2, reversible=True)
-    launcher = [TORCHRUN, "--standalone", "--nproc-per-node", "2"]
+    launcher = [*TORCHRUN, "--no-python", WARM_PYTHON]
     options = ["--devices", "2", "--resume"]
     second = replace(config, compute=compute)
     run(second, folder / "mixed", *options, launcher=launcher)

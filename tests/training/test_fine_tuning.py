@@ -27,7 +27,7 @@ def config(config):
 
 
 def test_init_from_takes_the_weights_and_nothing_else(config, tmp_path):
-    longer = replace(config, optimizer=replace(config.optimizer, max_steps=12))
+    longer = replace(config, optimizer=replace(config.optimizer, max_steps=4))
     train(longer, data=CLIPS, out=tmp_path / "first")
     model = tmp_path / "first" / "model"
     tuned = config.override({"run.init_from": str(model), "optimizer.learning_rate": 1e-9})
@@ -175,7 +175,9 @@ def test_other_rates_train_and_vocode_by_config_alone(config, tmp_path, rate):
         whitening_groups=published.model.whitening_groups,
         block=published.model.block,
     )
-    recipe = replace(config, mel=published.mel, model=model).override({"optimizer.max_steps": 100})
+    recipe = replace(config, mel=published.mel, model=model).override(
+        {"optimizer.max_steps": 100, "run.checkpoint_every": 100}
+    )
     first = train(recipe.override({"optimizer.max_steps": 1}), data=CLIPS, out=tmp_path / "run")
     outcome = train(recipe, data=CLIPS, out=tmp_path / "run")
     # the whitening starts from the mel's own levels, so one step is worth much already

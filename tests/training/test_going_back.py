@@ -18,7 +18,7 @@ from waveflow.training.run import train
 def config(config):
     return replace(
         config,
-        optimizer=replace(config.optimizer, max_steps=24, patience=3, warmup_steps=0),
+        optimizer=replace(config.optimizer, max_steps=15, patience=3, warmup_steps=0),
         run=replace(config.run, log_every=1),
     )
 
@@ -72,7 +72,7 @@ def test_too_many_in_a_row_go_back_to_the_last_good_checkpoint(config, tmp_path,
     assert not torch.equal(seen[12][1], seen[8][1])
     assert seen[12][0] == pytest.approx(rate_at(config, 12))
     assert seen[13][0] == pytest.approx(rate_at(config, 13) / 2)
-    assert seen[23][0] == pytest.approx(rate_at(config, 23) / 2)
+    assert seen[14][0] == pytest.approx(rate_at(config, 14) / 2)
     state = torch.load(newest_checkpoint(tmp_path / "checkpoints"), weights_only=True)
     assert state["state_dict"]["rate_scale"] == 0.5  # also after a resumption
     assert state["state_dict"]["skipped_steps"] == 3

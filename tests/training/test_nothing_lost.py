@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.processes import CLIPS, fork, start
+from tests.training.processes import CLIPS, start
+from tests.warm import WARM_PYTHON
 from waveflow.training.checkpoint import (
     SafeCheckpointIO,
     checkpoint_path,
@@ -25,11 +26,12 @@ KILLS = 10 if os.environ.get("WAVEFLOW_LONG_TESTS") else 5
 
 @pytest.fixture
 def config(config):
-    """Checkpoints so often that kills hit the writing of them."""
+    """Short steps, and checkpoints so often that kills hit the writing of them."""
+    config = config.override({"model.flows": 1, "model.layers": 1, "data.segment_frames": 8})
     return replace(
         config,
-        optimizer=replace(config.optimizer, max_steps=400),
-        run=replace(config.run, checkpoint_every=3, validate_every=150),
+        optimizer=replace(config.optimizer, max_steps=15 * KILLS),
+        run=replace(config.run, checkpoint_every=3, validate_every=25),
     )
 
 
@@ -54,19 +56,20 @@ def states(run):
     return flat("", kept)
 
 
-def wait_for(true, alive, *, seconds=60):
-    """Until something is so, which only a process that is alive can bring about."""
+def wait_for(true, process, *, seconds=120):
+    """Until something is so, which only a living process can bring about."""
     end = time.monotonic() + seconds
     while not true():
-        assert alive()
+        assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def finish(process, out):
-    """Wait for a forked run to end as it should."""
-    process.join(120)
-    assert process.exitcode == 0, out.with_suffix(".log").read_text()
+def finish(process):
+    """What a run says that ends as it should."""
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
 
 
 def newest(run):
@@ -75,28 +78,29 @@ def newest(run):
 
 def test_kills_leave_no_trace(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = fork(config, whole)
+    subprocess.run([WARM_PYTHON, "-c", ""], check=True)  # the first start of all takes longer
     began = time.monotonic()
-    wait_for(lambda: newest(whole), process.is_alive)
+    process = start(config, whole)
+    wait_for(lambda: newest(whole), process)
     startup = time.monotonic() - began
-    finish(process, whole)
+    finish(process)
     training = time.monotonic() - began - startup
     dice = random.Random(7)
     steps = set()
     for _ in range(KILLS):
         before = newest(killed)
-        process = fork(config, killed)
+        process = start(config, killed)
         if dice.random() < 0.3:  # before it has begun
             time.sleep(startup * dice.uniform(0, 0.8))
         else:  # or any time after
-            wait_for(lambda: newest(killed) != before, process.is_alive)  # noqa: B023
+            wait_for(lambda: newest(killed) != before, process)  # noqa: B023
             time.sleep(training / 20 * dice.random())
         process.kill()
-        process.join()
+        process.communicate()  # until nobody can write any more
         steps.add(newest(killed))
     assert not (killed / "done").exists()
     assert len(steps) >= KILLS // 2
-    finish(fork(config, killed), killed)
+    finish(start(config, killed))
     assert (killed / "done").read_text() == (whole / "done").read_text()
     expected, got = states(whole), states(killed)
     assert expected.keys() == got.keys()
@@ -115,8 +119,8 @@ def test_a_signal_stops_after_the_step_and_the_run_goes_on(config, tmp_path, num
     )
     run = tmp_path / "run"
     process = start(config, run)
-    wait_for(lambda: newest(run), lambda: process.poll() is None)
-    time.sleep(1)
+    wait_for(lambda: newest(run), process)
+    time.sleep(0.5)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert process.returncode == (0 if number == signal.SIGTERM else 130), err
@@ -126,9 +130,8 @@ def test_a_signal_stops_after_the_step_and_the_run_goes_on(config, tmp_path, num
     assert (run / "model" / "model.safetensors").is_file()
 
 
-@pytest.mark.parametrize("times", [1, 2], ids=["once", "passed on as well"])
-def test_a_signal_to_all_processes_of_a_run_stops_it_after_the_step(config, tmp_path, times):
-    """Schedulers signal a script, the run that it has started, and the run's workers."""
+def test_a_signal_to_all_processes_of_a_run_stops_it_after_the_step(config, tmp_path):
+    """Schedulers signal a script, which passes it on, the run that it has started, its workers."""
     config = replace(
         config,
         data=replace(config.data, workers=2),
@@ -136,19 +139,19 @@ def test_a_signal_to_all_processes_of_a_run_stops_it_after_the_step(config, tmp_
         run=replace(config.run, checkpoint_every=100_000, validate_every=100_000),
     )
     run = tmp_path / "run"
-    process = start(config, run, start_new_session=True)
-    wait_for(lambda: newest(run), lambda: process.poll() is None)
-    time.sleep(1)
-    os.killpg(process.pid, signal.SIGTERM)
-    if times > 1:
-        time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert "stopped after step" in out
+    leader = "import os, sys; from waveflow.cli import main; print(os.getpid(), flush=True)"
+    leader += "; sys.exit(main(sys.argv[3:]))"
+    process = start(config, run, launcher=[WARM_PYTHON, "-c", leader])
+    group = int(process.stdout.readline())
+    wait_for(lambda: newest(run), process)
+    time.sleep(0.5)
+    os.killpg(group, signal.SIGTERM)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert "stopped after step" in finish(process)
     assert newest_checkpoint(run / "checkpoints").name != "step-000000000.ckpt"
     with pytest.raises(ProcessLookupError):  # no worker is left
-        os.killpg(process.pid, 0)
+        os.killpg(group, 0)
 
 
 def test_a_damaged_checkpoint_is_passed_over(config, tmp_path):
@@ -232,5 +235,4 @@ def test_a_run_on_a_full_disk_ends_with_one_line(config, tmp_path):
         assert "run the same command again" in err.splitlines()[-1]
         assert newest_checkpoint(disk / "run" / "checkpoints") is not None
     process = start(config, tmp_path / "later", "--max-time", "00:00:00")
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    finish(process)

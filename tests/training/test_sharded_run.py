@@ -23,7 +23,7 @@ from waveflow.training.shards import ShardIndex, write_shards
 def config(config):
     return replace(
         config,
-        optimizer=replace(config.optimizer, max_steps=6),
+        optimizer=replace(config.optimizer, max_steps=3),
     )
 
 
@@ -68,7 +68,7 @@ def test_a_corpus_larger_than_its_cache_trains_and_resumes(config, remote, tmp_p
     whole = sum(shard.size for shard in index.shards)
     limit = whole / 2
     data = replace(config.data, open_shards=2, cache_gigabytes=limit / 1e9)
-    config = replace(config, data=data, optimizer=replace(config.optimizer, max_steps=30))
+    config = replace(config, data=data, optimizer=replace(config.optimizer, max_steps=20))
     train(config, data=tmp_path / "shards", out=tmp_path / "local")
     train(config, data=remote, out=tmp_path / "remote", max_time=timedelta(0))
     train(config, data=remote, out=tmp_path / "remote", resume=True)
@@ -76,7 +76,7 @@ def test_a_corpus_larger_than_its_cache_trains_and_resumes(config, remote, tmp_p
     kept = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.tar"))
     assert 0 < kept <= limit
     crops = Corpus(remote, config).crops
-    seen = {crops.clips.names[crops._owner(i)] for i in range(30 * data.batch_size)}
+    seen = {crops.clips.names[crops._owner(i)] for i in range(20 * data.batch_size)}
     sizes = dict(zip(index.names, index.rows["flac_size"], strict=True))
     assert sum(sizes[name] for name in seen) > limit  # more was read than is ever held
 

@@ -358,7 +358,7 @@ class Watch(threading.Thread):
             for lock in self.folder.rglob("folder.lock"):
                 with FileLock(lock):  # nothing comes or goes while it is counted
                     self.most = max(self.most, held(lock.parent))
-            time.sleep(0.0005)
+            time.sleep(0.005)
 
     def __enter__(self):
         self.start()
@@ -382,7 +382,7 @@ class TestRemote:
         near = crops_of(ShardedClips(index, log_mel, index.names))
         epoch = sum(frames // 16 for frames in near.clips.frames)
         with Watch(tmp_path / "cache") as watch:
-            for number in range(3 * epoch):
+            for number in range(2 * epoch):
                 (audio, mel), (near_audio, near_mel) = far[number], near[number]
                 assert torch.equal(audio, near_audio)
                 assert torch.equal(mel, near_mel)
@@ -390,7 +390,7 @@ class TestRemote:
         assert 0 < watch.most <= limit
         fetched = server.fetched()
         assert set(fetched) == {f"/{shard.name}" for shard in index.shards}
-        assert len(index.shards) < len(fetched) <= 3 * len(index.shards)
+        assert len(index.shards) < len(fetched) <= 2 * len(index.shards)
 
     def test_processes_share_a_cache(self, index, log_mel, server, tmp_path):
         limit = int(2.2 * MEGABYTES * 1e6)
@@ -399,7 +399,7 @@ class TestRemote:
         near = crops_of(ShardedClips(index, log_mel, index.names))
         with Watch(tmp_path / "cache") as watch:
             loader = DataLoader(far, batch_sampler=Batches(4), num_workers=2)
-            for step, (audio, mel) in zip(range(100), loader, strict=False):
+            for step, (audio, mel) in zip(range(40), loader, strict=False):
                 for part in range(4):
                     near_audio, near_mel = near[4 * step + part]
                     assert torch.equal(audio[part], near_audio)

@@ -32,17 +32,18 @@ def last(config, step):
 
 def test_a_run_learns_resumes_and_exports(config, tmp_path):
     run = tmp_path / "run"
-    config = config.override({"run.loggers": ["tensorboard"], "run.audio_clips": 1})
-    first = train(last(config, 4), data=CLIPS, out=run)
+    shown = {"run.loggers": ["tensorboard"], "run.audio_clips": 1, "run.validate_every": 8}
+    config = config.override(shown)
+    first = train(last(config, 2), data=CLIPS, out=run)
     written = (run / "run.yaml").read_text()
     written = written.replace("  causal: false\n", "")  # as before that field
     written = written.replace("  center: false\n", "  framing: hop\n")  # as by its former name
     (run / "run.yaml").write_text(written)
-    second = train(last(config, 24), data=CLIPS, out=run, resume=True)
-    assert (first.steps, second.steps, second.stopped_by) == (4, 24, None)
+    second = train(last(config, 14), data=CLIPS, out=run, resume=True)
+    assert (first.steps, second.steps, second.stopped_by) == (2, 14, None)
     assert second.nats_per_sample > first.nats_per_sample + 0.1
-    assert read_checkpoint(run)["global_step"] == 24
-    assert json.loads((run / "done").read_text())["steps"] == 24
+    assert read_checkpoint(run)["global_step"] == 14
+    assert json.loads((run / "done").read_text())["steps"] == 14
     vocoder = Vocoder.from_pretrained(run / "model")
     assert vocoder.config == config.vocoder
     assert list((run / "events").glob("events*"))
@@ -91,13 +92,15 @@ def plainly(tmp_path_factory):
 )
 def test_ways_to_compute_learn_the_same(config, tmp_path, compute, plainly):
     torch._dynamo.reset()
-    config = replace(last(config, 12), model=replace(config.model, layers=1))  # less to compile
+    config = replace(last(config, 6), model=replace(config.model, layers=1))  # less to compile
     expected = plainly(config)
     other = replace(config, compute=replace(config.compute, **compute))
-    outcome = train(other, data=CLIPS, out=tmp_path / "other")
+    # to ask which vectors the processor has costs torch's compiler ten compilations
+    with torch._inductor.config.patch({"cpp.vec_isa_ok": False}):
+        outcome = train(other, data=CLIPS, out=tmp_path / "other")
     assert outcome.nats_per_sample == pytest.approx(expected, abs=1e-4)
-    resumed = train(last(config, 14), data=CLIPS, out=tmp_path / "other", resume=True)
-    assert resumed.steps == 14  # a run may go on another way
+    resumed = train(last(config, 7), data=CLIPS, out=tmp_path / "other", resume=True)
+    assert resumed.steps == 7  # a run may go on another way
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's compiler
@@ -105,9 +108,9 @@ def test_ways_to_compute_learn_the_same(config, tmp_path, compute, plainly):
 @pytest.mark.parametrize(
     "model",
     [
-        {"name": "squeezewave", "flows": 12, "early_every": 2, "early_size": 2, "groups": 16},
-        {"name": "waveglow", "flows": 12, "early_every": 1, "early_size": 1, "groups": 14},
-        {"name": "realnvp", "groups": 8, "scales": 3, "couplings": 4},
+        {"name": "squeezewave", "flows": 4, "early_every": 2, "early_size": 2, "groups": 8},
+        {"name": "waveglow", "flows": 3, "early_every": 1, "early_size": 1, "groups": 5},
+        {"name": "realnvp", "groups": 8, "scales": 2, "couplings": 2},
     ],
     ids=lambda model: model["name"],
 )
@@ -123,7 +126,7 @@ def test_no_network_falls_back_from_compiled_programs(model, reversible, monkeyp
     values = {"model": sizes, "mel": {**MEL, "hop_length": 4 * model["groups"]}}
     values["mel"] |= {"n_fft": 8 * model["groups"], "win_length": 8 * model["groups"]}
     values["compute"] = {"compile": "default", "reversible": reversible}
-    strict = {"recompile_limit": 8, "fail_on_recompile_limit_hit": True}
+    strict = {"recompile_limit": 1, "fail_on_recompile_limit_hit": True}
     with torch._dynamo.config.patch(strict):
         module = LikelihoodTraining(TrainingConfig.from_dict(values)).train()
         audio = torch.randn(2, 16 * 4 * model["groups"])
@@ -132,7 +135,7 @@ def test_no_network_falls_back_from_compiled_programs(model, reversible, monkeyp
 
 
 def test_a_corpus_on_the_device_is_the_same_corpus(config, tmp_path):
-    config = last(config, 6)
+    config = last(config, 3)
     train(config, data=CLIPS, out=tmp_path / "host")
     there = replace(config, data=replace(config.data, on_device=True))
     train(there, data=CLIPS, out=tmp_path / "device")
@@ -143,7 +146,7 @@ def test_a_corpus_on_the_device_is_the_same_corpus(config, tmp_path):
 def test_mixed_precision_learns(config, tmp_path):
     mixed = replace(config, compute=replace(config.compute, precision="bf16-mixed"))
     first = train(last(mixed, 1), data=CLIPS, out=tmp_path)
-    second = train(last(mixed, 16), data=CLIPS, out=tmp_path)
+    second = train(last(mixed, 12), data=CLIPS, out=tmp_path)
     assert second.nats_per_sample > first.nats_per_sample + 0.1
 
 
