@@ -32,7 +32,9 @@ def test_training_is_measured(tmp_path):
     plain, reversible = rows
     assert reversible["model_gflop"] == plain["model_gflop"]  # recomputation does not count
     assert reversible["peak_mb"] < plain["peak_mb"]
-    table = [line for line in shown.splitlines() if line.startswith("| lapflow-16 | 6 | 1 | 32768 ")]
+    table = [
+        line for line in shown.splitlines() if line.startswith("| lapflow-16 | 6 | 1 | 32768 ")
+    ]
     assert len(table) == 2
     assert "| aten::convolution_backward |" in shown
 
