@@ -8,6 +8,22 @@ from torch import Tensor
 from waveflow.precision import Durable
 
 
+def levels(spectrum: Tensor, filters: Tensor, *, floor: float, clamp: float) -> Tensor:
+    """The log-mel of spectra, (..., frames, bins) -> (..., frames, n_mels).
+
+    Args:
+        spectrum: complex spectra, (..., frames, bins).
+        filters: filters of the bands, (n_mels, bins).
+        floor: value added to the power before the square root.
+        clamp: smallest magnitude of a band.
+    """
+    if floor:
+        magnitude = (spectrum.real.square() + spectrum.imag.square() + floor).sqrt()
+    else:
+        magnitude = spectrum.abs()
+    return (magnitude @ filters.mT).clamp_min(clamp).log()
+
+
 class Bands(Durable):
     r"""Bands of a mel, and the gains of bins that move the bands to given levels.
 
@@ -57,15 +73,6 @@ class Bands(Durable):
         """Number of bins that a band sees; bins above stay unchanged."""
         return self.filters.shape[1]
 
-    def levels(self, spectrum: Tensor) -> Tensor:
-        """The natural log of the bands of complex spectra, (..., bins or more) -> (..., bands)."""
-        spectrum = spectrum[..., : self.bins]
-        if self.floor:
-            magnitude = (spectrum.real.square() + spectrum.imag.square() + self.floor).sqrt()
-        else:
-            magnitude = spectrum.abs()
-        return (magnitude @ self.filters.mT).clamp_min(self.clamp).log()
-
     def gain(self, spectrum: Tensor, mel: Tensor) -> Tensor:
         """The factor of each bin, minus 1.
 
@@ -76,4 +83,5 @@ class Bands(Durable):
         Returns:
             (..., frames, bins).
         """
-        return ((mel - self.levels(spectrum)) @ self.weights).expm1()
+        present = levels(spectrum, self.filters, floor=self.floor, clamp=self.clamp)
+        return ((mel - present) @ self.weights).expm1()

@@ -82,7 +82,14 @@ class MelConsistency(nn.Module):
         if not 0 < cutoff < math.inf:
             raise ValueError(f"expected a finite cutoff > 0; got {cutoff}")
         self.log_mel = log_mel
-        self.whole = Step(log_mel.cutting, log_mel.banding)
+        config = log_mel.config
+        bands = Bands(
+            log_mel.filters[:, : log_mel.bins],
+            rows=slice(0, config.n_mels),
+            floor=config.power_floor,
+            clamp=config.clamp,
+        )
+        self.whole = Step(log_mel.cutting, bands)
         low = low_bands(log_mel, cutoff)
         self.low = None if low is None else LowBand(log_mel, *low)
 

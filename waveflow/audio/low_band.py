@@ -31,8 +31,8 @@ def low_bands(log_mel: LogMel, cutoff: float) -> tuple[int, Bands] | None:
         cutoff: frequency in Hz above which bins stay unchanged.
     """
     config = log_mel.config
-    filters = log_mel.banding.filters
-    share = _share(config, log_mel.banding.bins, cutoff)
+    share = _share(config, log_mel.bins, cutoff)
+    filters = log_mel.filters[:, : log_mel.bins]
     seeing = filters[:, share > 0].any(1).nonzero()
     if not len(seeing):
         return None

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from waveflow.audio.bands import Bands
+from waveflow.audio.bands import levels
 from waveflow.audio.frames import Frames
 from waveflow.audio.mel_conventions import MEL_CONVENTIONS as MEL_CONVENTIONS
 from waveflow.audio.mel_conventions import MelConfig as MelConfig
@@ -47,6 +47,7 @@ class LogMel(Durable):
                 f"mel: expected bands wide enough for n_fft {config.n_fft}; got none that sees a "
                 f"bin from f_min {config.f_min} to f_max {config.f_max} Hz"
             )
+        self.bins = int(seen.max()) + 1  # no band sees a bin above
         self.cutting = Frames(
             hann_window(config).to(default_precision()),
             hop=config.hop_length,
@@ -54,12 +55,6 @@ class LogMel(Durable):
             mirrors=config.pad_mode == "reflect",
         )
         self.register_buffer("filters", table.to(default_precision()), persistent=False)
-        self.banding = Bands(
-            self.filters[:, : int(seen.max()) + 1],
-            rows=slice(0, config.n_mels),
-            floor=config.power_floor,
-            clamp=config.clamp,
-        )
         # a Python number, to avoid waiting for a GPU later
         self._most = float(self.window.sum()) * float(self.filters.sum(1).max())
         silence = max(config.clamp, config.power_floor**0.5 * float(self.filters.sum(1).min()))
@@ -133,7 +128,13 @@ class LogMel(Durable):
 
     def bands(self, spectrum: Tensor) -> Tensor:
         """The log-mel of spectra, (batch, frames, 1 + n_fft / 2) -> (batch, frames, n_mels)."""
-        return self.banding.levels(spectrum)
+        config, seen = self.config, slice(self.bins)
+        return levels(
+            spectrum[..., seen],
+            self.filters[:, seen],
+            floor=config.power_floor,
+            clamp=config.clamp,
+        )
 
     @property
     def padding(self) -> int:

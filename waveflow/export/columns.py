@@ -33,7 +33,7 @@ class Columns(nn.Module):
 
     def ends(self, audio: Tensor) -> Ends:
         """What both ends of audio, (batch, time), have in common for any content."""
-        time = torch.full((self.side,), audio.shape[1], device=audio.device)
+        time = torch.full((self.side,), audio.shape[1], dtype=torch.int64, device=audio.device)
         enough = (time[:1] >= self.side + self.skipped).to(audio.dtype)
         distance = torch.arange(self.skipped, self.skipped + self.side, device=audio.device)
         left, right = torch.minimum(distance, time - 1).flip(0), (time - 1 - distance).clamp_min(0)

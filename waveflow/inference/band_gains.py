@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from waveflow.audio.consistency import Step
 from waveflow.streaming.products import padding_rows
+from waveflow.streaming.rows import NO_ROWS
 
 _BINS = 128  # bins of a part; the fastest number measured
 
@@ -40,7 +41,7 @@ class FrameChange:
         """A function (frames, n_fft), (frames, n_mels) -> (frames, n_fft), which reuses its
         memory.
         """
-        bands = gain = torch.empty(0)
+        bands = gain = NO_ROWS
 
         def change(frames: Tensor, mel: Tensor) -> Tensor:
             nonlocal bands, gain
@@ -67,7 +68,7 @@ class FrameChange:
         return change
 
     def _read_bands(self, spectrum: Tensor, magnitude: Tensor, bands: Tensor) -> None:
-        """``Bands.levels`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
+        """``LogMel.bands`` of (frames, 1 + n_fft / 2) into (frames, n_mels)."""
         real, imaginary = spectrum.real[:, : self._bins], spectrum.imag[:, : self._bins]
         torch.mul(real, real, out=magnitude).addcmul_(imaginary, imaginary)
         magnitude.add_(self._floor).sqrt_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from waveflow.streaming.rows import PushFunction, SharedBuffer, joined
+from waveflow.streaming.rows import NO_ROWS, PushFunction, SharedBuffer, joined
 from waveflow.streaming.weights import to_constant
 
 
@@ -28,7 +28,7 @@ class LappedRotationStage:
 
     def begin(self, context: SharedBuffer) -> PushFunction:
         half = self._groups // 2
-        held, is_first = torch.empty(0), True
+        held, is_first = NO_ROWS, True
 
         def push(samples: Tensor, last: bool) -> Tensor:
             nonlocal held, is_first
@@ -69,7 +69,7 @@ class SqueezeStage:
         self._groups = groups
 
     def begin(self, context: SharedBuffer) -> PushFunction:
-        held = torch.empty(0)
+        held = NO_ROWS
 
         def push(samples: Tensor, last: bool) -> Tensor:
             nonlocal held

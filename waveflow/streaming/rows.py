@@ -18,6 +18,9 @@ from torch import Tensor
 PushFunction = Callable[[Tensor, bool], Tensor]
 """Rows (steps, channels) or audio (samples,), and whether they are the last -> rows or audio."""
 
+NO_ROWS = torch.empty(0, dtype=torch.float32, device="cpu")
+"""What a buffer of rows of any type holds at first."""
+
 
 class Reach(Protocol):
     """What the output of a part depends on: its own step alone, unless the part says otherwise."""
@@ -104,7 +107,7 @@ class SharedBuffer:
     """
 
     def __init__(self) -> None:
-        self._rows = torch.empty(0)
+        self._rows = NO_ROWS
         self._start = 0
         self._readers: list[Reader] = []
 
@@ -181,7 +184,7 @@ class DelayLine:
     """Rows that wait until the output that belongs to them exists; first in, first out."""
 
     def __init__(self) -> None:
-        self._rows = torch.empty(0)
+        self._rows = NO_ROWS
 
     def push(self, rows: Tensor) -> None:
         """Append."""
