@@ -334,7 +334,7 @@ class Test_a_run:
         monkeypatch.setattr(StopCallback, "on_step", look)
         train(config, data=corpus, out=tmp_path / "run", device="cuda")
         for seen in waits[2:-1]:
-            synthesised = {line for line in seen if line.startswith("long_term.py")}
+            synthesised = {line for line in seen if line.startswith("long_term_loops.py")}
             if reversible:  # the predictor's inverse, which the CPU makes for few examples
                 seen = Counter({k: n for k, n in seen.items() if k not in synthesised})
             assert seen.total() <= 1, seen

@@ -36,8 +36,10 @@ def case(model):
     return Case(model, "engine", torch.get_num_threads(), 1, 0.5)
 
 
-@pytest.mark.parametrize("engine", ["engine", "plain", "onnx", "openvino"])
-@pytest.mark.parametrize("consistency", [None, 0])
+@pytest.mark.parametrize(
+    ("engine", "consistency"),
+    [("engine", None), ("engine", 0), ("plain", None), ("plain", 0), ("onnx", 0), ("openvino", 0)],
+)
 def test_all_ways_make_the_same_sound(engine, consistency, case):
     if engine == "openvino" and not find_spec("openvino"):
         pytest.skip("needs openvino")

@@ -161,10 +161,10 @@ def export_onnx(
         noise: ``"input"`` for noise as an input, ``"graph"`` for noise that the graph draws.
 
     >>> import tempfile
-    >>> from waveflow import Vocoder
-    >>> vocoder = Vocoder.from_pretrained("ljspeech-nano")
+    >>> from waveflow import Vocoder, VocoderConfig
+    >>> vocoder = Vocoder(VocoderConfig.from_dict({"model": {"name": "nice", "flows": 1}}))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     export_onnx(vocoder, f"{folder}/ljspeech-nano.onnx")
+    ...     export_onnx(vocoder, f"{folder}/vocoder.onnx", consistency=0)
     """
     path = as_path(path)
     model = onnx_model(vocoder, temperature=temperature, consistency=consistency, noise=noise)
