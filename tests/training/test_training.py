@@ -100,7 +100,7 @@ def test_ways_to_compute_learn_the_same(config, tmp_path, compute, plainly):
         outcome = train(other, data=CLIPS, out=tmp_path / "other")
     assert outcome.nats_per_sample == pytest.approx(expected, abs=1e-4)
     resumed = train(last(config, 7), data=CLIPS, out=tmp_path / "other", resume=True)
-    assert resumed.steps == 7  # a run may go on another way
+    assert resumed.steps == 7  # a run may resume with other options
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # of torch's compiler

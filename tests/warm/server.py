@@ -221,7 +221,7 @@ def main():
     address, owner = sys.argv[1:]
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, "expected imports that begin no thread"
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whatever its first client blocks
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the first client may block some
     words = Server(address, owner).serve()
     if words:
         leave(run(words))

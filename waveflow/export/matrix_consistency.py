@@ -172,7 +172,7 @@ class MatrixStep(nn.Module):
             moved = moved + hold * (audio - moved)
             return (moved + MOMENTUM * (moved - before), moved), share.new_zeros(())
 
-        if torch.compiler.is_exporting():  # one iteration is recorded, whatever their number
+        if torch.compiler.is_exporting():  # one iteration is recorded for any number of them
             from torch._higher_order_ops.scan import scan  # slow to import
 
             start, times = (audio.clone(), audio.clone()), share.new_zeros(self.iterations)

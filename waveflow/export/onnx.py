@@ -92,8 +92,7 @@ def to_onnx(
 ) -> onnx.ModelProto:
     """The checked ONNX model of a traced program.
 
-    Each constant is stored once, and nothing but the operators remains of the program: no names of
-    modules, and no lines of source files.
+    Each constant is stored once. The file holds no lines or paths of source files.
 
     Args:
         program: The program, traced from float32 tensors.
