@@ -23,6 +23,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
+from waveflow.bijections import long_term
+
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 
 COPIES = {"copy_", "_to_copy"}
@@ -258,6 +260,7 @@ def pretend_cuda() -> Iterator[Counts]:
         (torch, "is_autocast_enabled", lambda device_type: plain["enabled"]("cpu")),
         (torch, "get_autocast_dtype", lambda device_type: plain["dtype"]("cpu")),
         (torch.accelerator, "is_available", lambda: False),  # so no memory is pinned
+        (long_term, "find_spec", lambda name: None),  # no Triton
     ]
     for name, value in CLAIMS.items():
         patches.append((torch.cuda, name, lambda *_, value=value, **__: value))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
 import torch
@@ -24,11 +26,6 @@ KERNEL_SIZE = 9
 
 FLOOR = 1e-2
 """Added to the product of two energies of whitened samples, whose variance is about 1."""
-
-FEW = 32
-"""Batch size up to which synthesis runs on the CPU even if tensors are on a GPU. A block takes some
-fifty kernel launches in sequence there, for any number of examples; the CPU has a thread for each
-example."""
 
 _START = {"voicing": -1.0, "sharpness": 4.0, "gain": 0.0, "gain_slope": 0.0, "voicing_slope": 2.0}
 """The parameters of a block besides logits and kernel, and their initial values."""
@@ -205,7 +202,7 @@ class LongTermPredictor(Bijection, Durable):
     def synthesise(self, z: Tensor, parameters: Tensor, past: Tensor) -> Tensor:
         """The inverse of blocks that follow given samples.
 
-        Differentiable once: the gradients are compiled loops, which autograd cannot record.
+        Differentiable once: the gradients are compiled, and autograd cannot record them.
 
         Args:
             z: Whole blocks, (batch, blocks * block).
@@ -215,46 +212,14 @@ class LongTermPredictor(Bijection, Durable):
         Returns:
             x, (batch, blocks * block).
         """
-        recorded = torch.is_grad_enabled() and any(x.requires_grad for x in (z, parameters, past))
-        if recorded or z.device.type == "cpu" or len(z) <= FEW:
-            from waveflow.bijections.long_term_loops import Loops  # numba is slow to import
-
-            options = self.block, self._options(z.dtype), self.through_correlation
-            return cast(Tensor, Loops.apply(past, z, parameters, *options))
-        done = [z[:, :0]]
-        blocks = z.reshape(len(z), parameters.shape[1], self.block)
-        for block, own in zip(blocks.unbind(1), parameters.unbind(1), strict=True):
-            past, audio = self.advance(past, block, own)
-            done.append(audio)
-        return torch.cat(done, dim=1)
-
-    def advance(self, past: Tensor, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of one block, in torch.
-
-        Args:
-            past: The samples before the block, (batch, memory).
-            z: The block, (batch, block).
-            parameters: Parameters of the block, (batch, n_params).
-
-        Returns:
-            The samples before the next block, (batch, memory), and x, (batch, block).
-        """
-        low = _filtered(past[:, -self.correlated - LOW_PASS_TAPS + 1 :], self.low_pass)
-        weights, kernel, log_gain = self.coefficients(parameters, self._correlation(low))
-        taps = _convolved(weights, kernel).flip(1)[..., None]
-        for excitation in (z * log_gain.exp()).split(self.shortest, dim=1):
-            reach = self.longest - self.shortest + excitation.shape[1]
-            start = past.shape[1] - self.longest
-            seen = past[:, start : start + reach].unfold(1, taps.shape[1], 1)
-            piece = excitation + (seen @ taps)[..., 0]
-            past = torch.cat([past, piece], dim=1)
-        return past[:, z.shape[1] :], past[:, self.memory :]
-
-    def _options(self, dtype: torch.dtype) -> tuple[Any, ...]:
-        """The arguments of the compiled loops for this predictor."""
-        low_pass = self._low_pass.to(dtype).numpy()
+        recursion = _recursion(z.device)
+        low_pass = self._low_pass if recursion.on_cpu else self.low_pass
         lags = self.lags.start, self.lags.stop
-        return low_pass, lags, self.kernel_size, self.window, FLOOR
+        options = low_pass.to(z.dtype), lags, self.kernel_size, self.window, FLOOR
+        return cast(
+            Tensor,
+            recursion.apply(past, z, parameters, self.block, options, self.through_correlation),
+        )
 
     def local_log_det(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As :meth:`Bijection.local_log_det`, with one part a block."""
@@ -434,6 +399,19 @@ def _coefficients(
     return weights, strength * kernel, gain + gain_slope * mean
 
 
+@cache
+def _recursion(device: torch.device) -> Any:
+    """The compiled recursion for tensors of a device; a GPU without Triton uses the CPU's."""
+    if device.type == "cuda" and find_spec("triton") is not None:
+        from waveflow.bijections import long_term_kernels
+
+        if long_term_kernels.run_on(device):
+            return long_term_kernels.Kernels
+    from waveflow.bijections.long_term_loops import Loops  # numba is slow to import
+
+    return Loops
+
+
 def pitch_lags(sample_rate: int, lowest_pitch: float, highest_pitch: float) -> range:
     """The periods of a range of pitch, in whole samples.
 
@@ -492,10 +470,3 @@ def _low_pass(cutoff: float) -> Tensor:
 def _filtered(x: Tensor, taps: Tensor) -> Tensor:
     """(batch, time) -> (batch, time - taps + 1): cross-correlation with the taps."""
     return functional.conv1d(x[:, None], taps.to(x.dtype)[None, None])[:, 0]
-
-
-def _convolved(weights: Tensor, kernel: Tensor) -> Tensor:
-    """(batch, n), (batch, m) -> (batch, n + m - 1), row by row."""
-    reach = kernel.shape[1] - 1
-    padded = functional.pad(weights, (reach, reach))
-    return (padded.unfold(1, reach + 1, 1) @ kernel.flip(1)[..., None])[..., 0]

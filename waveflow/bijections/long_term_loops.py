@@ -25,6 +25,8 @@ class Loops(torch.autograd.Function):
     device, each direction is one copy to the CPU and one copy back.
     """
 
+    on_cpu = True
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -35,7 +37,8 @@ class Loops(torch.autograd.Function):
         options: tuple[Any, ...],
         through_correlation: bool,
     ) -> Tensor:
-        ctx.shape, ctx.block, ctx.options = tuple(parameters.shape[1:]), block, options
+        ctx.shape, ctx.block = tuple(parameters.shape[1:]), block
+        ctx.options = options[0].numpy(), *options[1:]
         ctx.through_correlation = through_correlation
         ctx.threads = min(len(z), torch.get_num_threads())
         inputs = [x.detach().to(z.dtype) for x in (past, z, parameters.flatten(1))]

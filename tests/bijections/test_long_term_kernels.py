@@ -1,0 +1,105 @@
+"""The GPU kernels of long-term synthesis: on a GPU, or by Triton's interpreter on the CPU."""
+
+import os
+
+import pytest
+import torch
+
+from tests.bijections.test_long_term import SIZES, UNUSUAL, difference, drawn, gradients
+from tests.bijections.test_long_term import predictor_of as on_cpu
+from waveflow.bijections import long_term
+from waveflow.bijections.long_term_kernels import Kernels, run_on
+from waveflow.bijections.long_term_loops import Loops
+
+REAL = bool(os.environ.get("WAVEFLOW_TEST_CUDA"))
+DEVICE = "cuda" if REAL else "cpu"
+
+
+def predictor_of(**sizes):
+    return on_cpu(**sizes).to(DEVICE)
+
+
+@pytest.fixture
+def both(monkeypatch):
+    """``synthesise`` of a predictor by its kernels on ``DEVICE``, and by its loops on the CPU."""
+
+    def by(recursion, device, predictor):
+        def synthesise(*given):
+            monkeypatch.setattr(long_term, "_recursion", lambda device: recursion)
+            return predictor.synthesise(*(x.to(device) for x in given)).cpu()
+
+        return synthesise
+
+    return lambda predictor: (by(Kernels, DEVICE, predictor), by(Loops, "cpu", predictor))
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["through", "constant correlation"])
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_kernels_and_their_gradients_are_those_of_the_loops(sizes, through, both, double):
+    predictor = predictor_of(**sizes)
+    predictor.through_correlation = through
+    z, parameters, past = (x.cpu() for x in drawn(on_cpu(**sizes), blocks=4))
+    parameters = parameters + 0.3 * torch.randn_like(parameters)  # kernels of any size
+    by_kernels, by_loops = both(predictor)
+    given = z, parameters, past
+    assert difference([by_kernels(*given)], [by_loops(*given)]) < 1e-12
+    assert difference(gradients(by_kernels, given), gradients(by_loops, given)) < 1e-10
+
+
+def test_kernels_in_float32_are_close_to_the_loops_in_float64(both):
+    by_kernels, by_loops = both(predictor_of(**SIZES["usual"]))
+    given = drawn(on_cpu(**SIZES["usual"]), blocks=6)
+    doubled = [x.double() for x in given]
+    assert by_kernels(*given).dtype == torch.float32
+    assert difference([by_kernels(*given).double()], [by_loops(*doubled)]) < 1e-5
+    assert difference(gradients(by_kernels, given), gradients(by_loops, doubled)) < 1e-3
+
+
+@pytest.mark.parametrize("change", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_inputs(change, both, double):
+    sizes = SIZES["one piece a block"]
+    by_kernels, by_loops = both(predictor_of(**sizes))
+    given = change(*drawn(on_cpu(**sizes), blocks=4))
+    audio = by_kernels(*given)
+    assert audio.shape == given[0].shape
+    if audio.numel():
+        assert difference([audio], [by_loops(*given)]) < 1e-12
+        assert difference(gradients(by_kernels, given), gradients(by_loops, given)) < 1e-10
+
+
+def test_gradients_of_kernels_at_the_start_are_those_of_the_loops(both, double):
+    """Their sum is 1, where it begins to be bounded, and most of their taps are zero."""
+    predictor = on_cpu(**SIZES["usual"])
+    z, parameters, past = drawn(predictor, blocks=2)
+    start = torch.tensor(long_term.initial_parameters(predictor.lags, 9)).expand_as(parameters)
+    by_kernels, by_loops = both(predictor_of(**SIZES["usual"]))
+    given = z, start, past
+    assert difference(gradients(by_kernels, given), gradients(by_loops, given)) < 1e-10
+
+
+def test_inputs_may_change_before_the_gradient_is_asked_for(both, double):
+    sizes = SIZES["one piece a block"]
+    by_kernels, _ = both(predictor_of(**sizes))
+    given = drawn(on_cpu(**sizes), blocks=4)
+    expected = gradients(by_kernels, given)
+
+    def changed(*given):
+        copies = [x.clone() for x in given]
+        audio = by_kernels(*copies)
+        kept = audio.clone()
+        with torch.no_grad():
+            for x in (*copies, audio):
+                x.zero_()
+        return kept
+
+    assert difference(gradients(changed, given), expected) == 0
+
+
+def test_kernels_need_a_triton_that_works(monkeypatch):
+    if REAL:
+        assert run_on(torch.device("cuda"))
+        assert long_term._recursion(torch.device("cuda")) is Kernels
+    else:
+        with pytest.warns(UserWarning, match="long-term prediction runs on the CPU, because Triton"):
+            assert not run_on(torch.device("cpu"))
+    assert long_term._recursion(torch.device("cpu")) is Loops
