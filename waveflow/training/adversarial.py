@@ -25,20 +25,23 @@ class AdversarialTraining(LikelihoodTraining):
     vocoder minimises
 
     .. math::
-        -\lambda_\ell\,\ell(r) - \lambda_o\,\ell(\bar x)
+        -\lambda_\ell\,\ell(r) - \lambda_o\,\min\big(\ell(\bar x), \ell(r)\big)
         + \sum_k \Big(\lambda_a\,\mathbb E\,(1 - D_k(x))^2 + \lambda_f\,\mathrm{FM}_k\Big)
         + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
 
-    with :math:`\bar x` the same audio without a gradient. The discriminators minimise
+    with :math:`\bar x` the same audio without a gradient, and :math:`\ell(r)` in the minimum without
+    one. The discriminators minimise
     :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(\bar x)^2`; :math:`\mathrm{FM}` is the
     distance of the features of :math:`D_k`. In half of each batch, :math:`x` is the flow's sample;
     in the other half it is the sample after the iterations of mel consistency in the recipe's
     synthesis. All losses are one sum with one backward pass: the discriminators see a detached
     sample, and the vocoder sees discriminators whose weights take no gradient.
 
-    The term in :math:`\ell(\bar x)` matters: without it the networks of the couplings never see
-    what the flow synthesises on the way from audio to latent, and answer it with scales that run
-    away. The latents of synthesised or damaged speech are then far from standard normal.
+    The minimum matters. Without its term the networks of the couplings never see what the flow
+    synthesises on the way from audio to latent, and answer it with scales that run away: the
+    latents of synthesised or damaged speech are then far from standard normal. Without its bound
+    the term never ends: samples at a temperature below 1 are more likely than recordings, the
+    density contracts around them, and the next samples are narrower still.
 
     Grover, Dhar & Ermon, *Flow-GAN* (https://arxiv.org/abs/1705.08868); least squares and feature
     matching as in Kong, Kim & Bae, *HiFi-GAN* (https://arxiv.org/abs/2010.05646).
@@ -66,26 +69,27 @@ class AdversarialTraining(LikelihoodTraining):
         audio, mel = batch
         weights = self.config.adversarial
         context = self.vocoder.context_net(mel)
-        nats = self._nats(audio, context)
+        log_prob = self.vocoder.flow.log_prob(audio, context)
         made = self.synthesise(self._noise(audio, batch_index), mel, context)
-        own = nats.new_zeros(())
+        own = torch.zeros_like(log_prob)
         if weights.own_likelihood:
-            own = self._nats(made.detach(), context)
+            own = self.vocoder.flow.log_prob(made.detach(), context)
+            own = torch.minimum(own, log_prob.detach())
         margin = MARGIN * self.config.mel.hop_length
         real, made = audio[:, margin:-margin], made[:, margin:-margin]
         judged, features = self._judge(real, made)
         fooled, matched = self._convince(made, features)
         losses = {
             "discriminators": (1.0, judged),
-            "nats_per_sample": (-weights.likelihood, nats),
-            "own_nats_per_sample": (-weights.own_likelihood, own),
+            "nats_per_sample": (-weights.likelihood, log_prob.sum() / audio.numel()),
+            "own_nats_per_sample": (-weights.own_likelihood, own.sum() / audio.numel()),
             "adversarial": (weights.adversarial, fooled),
             "features": (weights.features, matched),
             "mel": (weights.mel, self._levels(real, made)),
         }
         for name, (_, loss) in losses.items():
             self.log(f"train/{name}", loss, sync_dist=True, batch_size=len(audio))
-        return sum((weight * loss for weight, loss in losses.values()), start=nats.new_zeros(()))
+        return sum((weight * loss for weight, loss in losses.values()), start=judged.new_zeros(()))
 
     def synthesise(self, z: Tensor, mel: Tensor, context: Tensor) -> Tensor:
         """Synthesise a batch, (batch, time); its second half passes mel consistency.
@@ -106,10 +110,6 @@ class AdversarialTraining(LikelihoodTraining):
             x[half:], mel[half:], synthesis.consistency, synthesis.full_band
         )
         return torch.cat([x[:half], done])
-
-    def _nats(self, audio: Tensor, context: Tensor) -> Tensor:
-        """Nats per sample of a batch."""
-        return self.vocoder.flow.log_prob(audio, context).sum() / audio.numel()
 
     def _judge(self, real: Tensor, made: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
         """The loss of the discriminators, and their features of the recordings."""

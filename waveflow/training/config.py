@@ -102,8 +102,9 @@ class AdversarialConfig(Section):
         features: weight of the distance of the discriminators' features.
         mel: weight of the distance of log-mels at three resolutions.
         likelihood: weight of nats per sample of the recordings.
-        own_likelihood: weight of nats per sample of what the vocoder synthesises, held fixed. It
-            keeps the latents of such sound standard normal.
+        own_likelihood: weight of nats per sample of what the vocoder synthesises, held fixed, where
+            they are below those of the recording. It keeps the latents of such sound standard
+            normal.
         learning_rate: peak learning rate of the discriminators.
     """
 
