@@ -100,9 +100,7 @@ def test_the_likelihood_of_synthesis_rises_to_that_of_the_recording():
     """The gradient is that of the example that is less likely than its recording."""
     module, audio, mel = small_training("glow")
     audio = audio * torch.tensor([[0.01], [30.0]])
-    zero = AdversarialConfig(
-        adversarial=1e-30, features=0, mel=0, likelihood=0, own_likelihood=2.0
-    )
+    zero = AdversarialConfig(adversarial=1e-30, features=0, mel=0, likelihood=0, own_likelihood=2.0)
     module.config = replace(module.config, adversarial=zero)
     module.training_step((audio, mel), 0).backward()
     found = [p.grad.clone() for p in module.vocoder.parameters()]

@@ -113,9 +113,7 @@ def _launch(kernel: Any, ctx: Any, *arrays: Tensor) -> None:
         }
     scratch = z.new_empty(len(z), 4, reach)
     with torch.cuda.device(z.device) if z.is_cuda else nullcontext():
-        kernel[(len(z),)](
-            *arrays, low_pass, scratch, parameters.shape[1], **sizes, num_warps=WARPS
-        )
+        kernel[(len(z),)](*arrays, low_pass, scratch, parameters.shape[1], **sizes, num_warps=WARPS)
 
 
 @triton.jit(do_not_specialize=["blocks"])
@@ -166,9 +164,7 @@ def _synthesise(
         tl.store(correlations + number * COUNT + lag, correlation, mask=lag < COUNT)
         weights, mean = _weigh(own, correlation, COUNT, KERNEL, LAGS)
         _store_taps(scratch, own, weights, mean, COUNT, KERNEL, LAGS)
-        gain = tl.exp(
-            tl.load(own + COUNT + KERNEL + 2) + tl.load(own + COUNT + KERNEL + 3) * mean
-        )
+        gain = tl.exp(tl.load(own + COUNT + KERNEL + 2) + tl.load(own + COUNT + KERNEL + 3) * mean)
         for offset in range(0, BLOCK, SHORTEST):
             inside = (piece < SHORTEST) & (offset + piece < BLOCK)
             at = begin + offset + piece
@@ -182,9 +178,7 @@ def _synthesise(
                     other=0.0,
                 )
                 predicted += a[None, :] * seen
-            excitation = gain * tl.load(
-                z + number * BLOCK + offset + piece, mask=inside, other=0.0
-            )
+            excitation = gain * tl.load(z + number * BLOCK + offset + piece, mask=inside, other=0.0)
             tl.store(audio + at, excitation + tl.sum(predicted, 1), mask=inside)
             tl.debug_barrier()
         _filter(low, audio, low_pass, begin, begin + BLOCK, TAPS, SAMPLES)
@@ -276,9 +270,7 @@ def _differentiate(
             tl.store(place, before + tl.sum(to_seen, 1), mask=inside)
             tl.debug_barrier()
 
-        gain = tl.exp(
-            tl.load(own + COUNT + KERNEL + 2) + tl.load(own + COUNT + KERNEL + 3) * mean
-        )
+        gain = tl.exp(tl.load(own + COUNT + KERNEL + 2) + tl.load(own + COUNT + KERNEL + 3) * mean)
         inside = sample < BLOCK
         to_block = gain * tl.load(to_audio + begin + sample, mask=inside, other=0.0)
         tl.store(to_z + number * BLOCK + sample, to_block, mask=inside)
@@ -325,9 +317,7 @@ def _differentiate(
 
 
 @triton.jit
-def _filter(
-    low, audio, low_pass, start, stop, TAPS: tl.constexpr, SAMPLES: tl.constexpr
-):
+def _filter(low, audio, low_pass, start, stop, TAPS: tl.constexpr, SAMPLES: tl.constexpr):
     """Set ``low[start:stop]`` to the filtered audio; the last tap is that of the newest sample."""
     at = start + tl.arange(0, SAMPLES)
     filtered = tl.zeros((SAMPLES,), audio.dtype.element_ty)
@@ -461,9 +451,7 @@ def _differentiate_weights(
         kernel = tl.load(own + COUNT + tap)
         sign = tl.where(kernel > 0, 1.0, tl.where(kernel < 0, -1.0, 0.0))
         bound = tl.where(size >= 1, sign * to_strength, 0.0)
-        tl.store(
-            to_own + COUNT + tap, strength * (tl.sum(slope * weights, 0) - bound) / divisor
-        )
+        tl.store(to_own + COUNT + tap, strength * (tl.sum(slope * weights, 0) - bound) / divisor)
     to_voicing = to_strength * strength * (1 - strength)
     to_mean = to_voicing * tl.load(rest + 4) + to_log_gain * tl.load(rest + 3)
     to_weights += to_mean * correlation

@@ -29,8 +29,8 @@ class AdversarialTraining(LikelihoodTraining):
         + \sum_k \Big(\lambda_a\,\mathbb E\,(1 - D_k(x))^2 + \lambda_f\,\mathrm{FM}_k\Big)
         + \lambda_m\,\|\mathrm{mel}(x) - \mathrm{mel}(r)\|_1
 
-    with :math:`\bar x` the same audio without a gradient, and :math:`\ell(r)` in the minimum without
-    one. The discriminators minimise
+    with :math:`\bar x` the same audio without a gradient; nor has :math:`\ell(r)` one in the
+    minimum. The discriminators minimise
     :math:`\sum_k \mathbb E\,(1 - D_k(r))^2 + \mathbb E\,D_k(\bar x)^2`; :math:`\mathrm{FM}` is the
     distance of the features of :math:`D_k`. In half of each batch, :math:`x` is the flow's sample;
     in the other half it is the sample after the iterations of mel consistency in the recipe's
