@@ -35,54 +35,67 @@ def both(monkeypatch):
     return lambda predictor: (by(Kernels, DEVICE, predictor), by(Loops, "cpu", predictor))
 
 
+def assert_equal(one, other, given, share=1e-10):
+    """Two ways of ``synthesise`` give the same audio and the same gradients."""
+    audio = []
+
+    def kept(synthesise):
+        def keeping(*given):
+            audio.append(synthesise(*given))
+            return audio[-1]
+
+        return keeping
+
+    slopes = [gradients(kept(synthesise), given) for synthesise in (one, other)]
+    assert difference(audio[:1], audio[1:]) < share / 100
+    assert difference(*slopes) < share
+
+
 @pytest.mark.parametrize("through", [True, False], ids=["through", "constant correlation"])
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
 def test_kernels_and_their_gradients_are_those_of_the_loops(sizes, through, both, double):
     predictor = predictor_of(**sizes)
     predictor.through_correlation = through
-    z, parameters, past = drawn(on_cpu(**sizes), blocks=4 if REAL else 2)
+    z, parameters, past = drawn(on_cpu(**sizes), blocks=2)
     parameters = parameters + 0.3 * torch.randn_like(parameters)  # kernels of any size
-    by_kernels, by_loops = both(predictor)
-    given = z, parameters, past
-    assert difference([by_kernels(*given)], [by_loops(*given)]) < 1e-12
-    assert difference(gradients(by_kernels, given), gradients(by_loops, given)) < 1e-10
+    assert_equal(*both(predictor), (z, parameters, past))
 
 
 def test_kernels_in_float32_are_close_to_the_loops_in_float64(both):
     by_kernels, by_loops = both(predictor_of(**SIZES["usual"]))
     given = drawn(on_cpu(**SIZES["usual"]), blocks=2)
-    doubled = [x.double() for x in given]
+
+    def in_double(*given):
+        return by_loops(*(x.double() for x in given)).float()
+
     assert by_kernels(*given).dtype == torch.float32
-    assert difference([by_kernels(*given).double()], [by_loops(*doubled)]) < 1e-5
-    assert difference(gradients(by_kernels, given), gradients(by_loops, doubled)) < 1e-3
+    assert_equal(by_kernels, in_double, given, 1e-3)
 
 
 @pytest.mark.parametrize("change", FEW.values(), ids=FEW)
 def test_unusual_inputs(change, both, double):
     sizes = SIZES["one piece a block"]
     by_kernels, by_loops = both(predictor_of(**sizes))
-    given = change(*drawn(on_cpu(**sizes), blocks=4))
-    audio = by_kernels(*given)
-    assert audio.shape == given[0].shape
-    if audio.numel():
-        assert difference([audio], [by_loops(*given)]) < 1e-12
-        assert difference(gradients(by_kernels, given), gradients(by_loops, given)) < 1e-10
+    given = change(*drawn(on_cpu(**sizes), blocks=2))
+    if given[0].numel():
+        assert_equal(by_kernels, by_loops, given)
+    else:
+        assert by_kernels(*given).shape == given[0].shape
 
 
 def test_gradients_of_kernels_at_the_start_are_those_of_the_loops(both, double):
     """Their sum is 1, where it begins to be bounded, and most of their taps are zero."""
-    predictor = on_cpu(**SIZES["usual"])
-    z, parameters, past = drawn(predictor, blocks=2)
-    start = torch.tensor(long_term.initial_parameters(predictor.lags, 9)).expand_as(parameters)
-    by_kernels, by_loops = both(predictor_of(**SIZES["usual"]))
-    given = z, start, past
-    assert difference(gradients(by_kernels, given), gradients(by_loops, given)) < 1e-10
+    sizes = SIZES["one piece a block"]
+    z, parameters, past = drawn(on_cpu(**sizes), blocks=2)
+    start = long_term.initial_parameters(sizes["lags"], sizes["kernel_size"])
+    given = z, torch.tensor(start).expand_as(parameters), past
+    assert_equal(*both(predictor_of(**sizes)), given)
 
 
 def test_inputs_may_change_before_the_gradient_is_asked_for(both, double):
     sizes = SIZES["one piece a block"]
     by_kernels, _ = both(predictor_of(**sizes))
-    given = drawn(on_cpu(**sizes), blocks=4)
+    given = drawn(on_cpu(**sizes), blocks=2)
     expected = gradients(by_kernels, given)
 
     def changed(*given):

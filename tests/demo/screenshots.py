@@ -65,7 +65,7 @@ def likelihood(page: Page) -> None:
     """A clip with a clipped second."""
     page.get_by_role("button", name=CLIP).locator("visible=true").click()
     page.locator("#likelihood-recording").get_by_role("button", name="Play", exact=True).wait_for()
-    page.get_by_label("clipped").click()
+    page.get_by_label("noise, 20 dB below").click()
     page.locator("#likelihood-button").click()
     page.locator("#likelihood-report .wf-tiles").wait_for()
 
