@@ -62,7 +62,7 @@ def latent(page: Page) -> None:
 
 
 def likelihood(page: Page) -> None:
-    """A clip with a clipped second."""
+    """A clip with a noisy second."""
     page.get_by_role("button", name=CLIP).locator("visible=true").click()
     page.locator("#likelihood-recording").get_by_role("button", name="Play", exact=True).wait_for()
     page.get_by_label("noise, 20 dB below").click()
