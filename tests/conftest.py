@@ -115,6 +115,7 @@ def mel_like(vocoder, batch, frames):
 
 
 LONGEST = [
+    "tests/export/test_onnx.py",
     "tests/test_recipe.py",
     "tests/demo/test_page.py",
     "tests/training/test_devices.py",

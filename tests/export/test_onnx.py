@@ -68,42 +68,40 @@ def mels():
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """The file of the bundled vocoder, as the command writes it."""
-    path = tmp_path_factory.mktemp("onnx") / "ljspeech.onnx"
-    assert main(["export", "onnx", "-o", str(path), "--noise", "input"]) == 0
+    """The file of a bundled vocoder with many iterations, as the command writes it."""
+    path = tmp_path_factory.mktemp("onnx") / "nano.onnx"
+    options = ["--model", "ljspeech-nano", "--noise", "input", "--consistency", "64"]
+    assert main(["export", "onnx", "-o", str(path), *options]) == 0
     return onnx.load(path)
 
 
-def test_the_bundled_vocoder_sounds_the_same(exported, ljspeech, mels):
-    """Blocks of several pieces, lags of speech, several clips at once."""
-    audio = run(session_of(exported), mels, 3, 256)
-    expected = ljspeech(mels, seed=3)
-    assert audio.shape == expected.shape
-    assert (audio - expected).abs().max() < 1e-4
-    assert expected.abs().max() > 0.2
+@pytest.fixture(scope="module")
+def nano():
+    return Vocoder.from_pretrained("ljspeech-nano")
 
 
-def test_many_iterations_round_no_worse_than_torch(mels):
-    """64 iterations with momentum magnify rounding, in torch as in ONNX Runtime."""
-    config = VocoderConfig.from_dict(
-        {"model": TINY | {"flows": 1, "layers": 1}, "synthesis": {"consistency": 64}}
-    )
-    vocoder, mel = randomise(Vocoder(config), scale=0.02).eval(), mels[:2, :, :60]
-    session = session_of(onnx_model(vocoder, noise="input"))
-    audio, single = run(session, mel, 0, 256), vocoder(mel, seed=0)
+def test_a_bundled_vocoder_sounds_the_same(exported, nano, mels):
+    """Blocks of several pieces, lags of speech, several clips at once.
+
+    64 iterations with momentum magnify rounding, in ONNX Runtime no more than in torch.
+    """
+    mel, options = mels[:3], {"seed": 3, "consistency": 64}
+    audio, single = run(session_of(exported), mel, 3, 256), nano(mel, **options)
     torch.set_default_dtype(torch.float64)
     try:
-        exact = Vocoder(vocoder.config)
-        exact.load_state_dict(vocoder.state_dict())
-        double = exact.double().eval()(mel.double(), seed=0)
+        exact = Vocoder(nano.config)
+        exact.load_state_dict(nano.state_dict())
+        double = exact.double().eval()(mel.double(), **options)
     finally:
         torch.set_default_dtype(torch.float32)
 
     def distance(one):
         return (one - double).square().mean().sqrt()
 
+    assert audio.shape == single.shape
+    assert (audio - single).abs().max() < 1e-4
     assert distance(audio) < 2 * distance(single)
-    assert distance(audio) < 1e-4
+    assert single.abs().max() > 0.2
 
 
 @pytest.mark.parametrize("convention", ["hifigan-22k", "nvidia-22k", "nemo-hifigan-22k"])
@@ -126,7 +124,7 @@ def test_every_vocoder_at_every_length(small):
 
 PROGRAMS = [
     (("waveglow", False, "constant", True, 1), {"flows": 2, "early_every": 1}),
-    (("lapflow", True, "reflect", True, 1), {"flows": 1}),
+    (("nice", True, "reflect", True, 1), {"flows": 1}),
 ]
 """Kinds of vocoders and how many layers they have, since tracing takes longer the more there are.
 
@@ -170,13 +168,13 @@ def test_noise_drawn_inside():
     assert np.abs(np.corrcoef(np.concatenate([audio, again])) - np.eye(8)).max() < 0.05
 
 
-def test_the_file_says_what_it_is_and_holds_weights_once(exported, ljspeech):
+def test_the_file_says_what_it_is_and_holds_weights_once(exported, nano):
     about = {entry.key: entry.value for entry in exported.metadata_props}
     assert about["model_type"] == "hifigan"  # which sherpa-onnx asks for
-    assert (about["temperature"], about["consistency"]) == ("0.8", "32")
-    for name, value in asdict(ljspeech.config.mel).items():
+    assert (about["temperature"], about["consistency"]) == ("0.8", "64")
+    for name, value in asdict(nano.config.mel).items():
         assert about[name] == str(value)
-    weights = sum(parameter.numel() for parameter in ljspeech.parameters())
+    weights = sum(parameter.numel() for parameter in nano.parameters())
     assert exported.ByteSize() < 4 * weights + 1.6e6  # and the tables of the transforms
     assert {opset.domain: opset.version for opset in exported.opset_import} == {"": 18}
     kinds = {node.op_type for node in exported.graph.node}
