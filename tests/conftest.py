@@ -9,7 +9,7 @@ from pathlib import Path
 
 if not os.environ.get("WAVEFLOW_TEST_CUDA"):  # the bits that tests expect are those of a CPU
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks; for what tests start as well
-    os.environ["TRITON_INTERPRET"] = "1"  # its kernels run on the CPU
+    os.environ["TRITON_INTERPRET"] = "1"  # Triton runs kernels on the CPU
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a shell
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what tests start inherits it

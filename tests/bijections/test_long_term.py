@@ -80,6 +80,21 @@ def gradients(synthesise, given):
     return torch.autograd.grad(loss + audio.square().sum() / 2, given)
 
 
+def overwriting(synthesise):
+    """``synthesise`` of copies that are set to zero at once, as is the audio that it returned."""
+
+    def changed(*given):
+        copies = [x.clone() for x in given]
+        audio = synthesise(*copies)
+        kept = audio.clone()
+        with torch.no_grad():
+            for x in (*copies, audio):
+                x.zero_()
+        return kept
+
+    return changed
+
+
 def difference(gradients, others):
     """The largest, relative to the largest gradient of its kind."""
     pairs = zip(gradients, others, strict=True)
@@ -242,15 +257,7 @@ def test_inputs_and_outputs_may_change_before_the_gradient_is_asked_for(double):
     given = drawn(predictor)
     expected = gradients(predictor.synthesise, given)
 
-    def changed(*given):
-        copies = [x.clone() for x in given]
-        audio = predictor.synthesise(*copies)
-        kept = audio.clone()
-        with torch.no_grad():
-            for x in (*copies, audio):
-                x.zero_()
-        return kept
-
+    changed = overwriting(predictor.synthesise)
     assert difference(gradients(changed, given), expected) == 0
 
 

@@ -75,7 +75,7 @@ def run_on(device: torch.device) -> bool:
     try:
         with torch.cuda.device(device):
             _filter[(1,)](*given, 0, 1, TAPS=1, SAMPLES=1)
-    except Exception as error:  # whatever its compilers raise
+    except Exception as error:  # Triton and its compilers raise errors of many classes
         warnings.warn(
             f"{device}: long-term prediction runs on the CPU, because Triton raises "
             f"{type(error).__name__}: {error}",
