@@ -344,24 +344,27 @@ class ConstantLongTerm(LongTermPredictor):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """(batch, blocks * block), (batch, channels, frames) -> (batch, blocks * block)."""
-        from torch._higher_order_ops.scan import scan  # slow to import
+        from torch._higher_order_ops.scan import scan_op  # slow to import
 
         logits, *rest = self._parts(self.network(context).mT)
         before = functional.pad(torch.ones_like(rest[-1][:, 1:], dtype=torch.bool), (0, 0, 1, 0))
         blocks = z.reshape(*before.shape[:2], self.block)
         given = [x.flatten(0, 1)[:, None, None] for x in (before, blocks, logits.flip(2), *rest)]
-        _, audio = scan(self._block, z.new_zeros(1, 1, self.memory), given)
+        start, tables = [z.new_zeros(1, 1, self.memory)], (self.low_pass,)
+        _, audio = scan_op(self._block, start, given, tables)
         return audio.reshape(z.shape)
 
-    def _block(self, past: Tensor, given: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _block(
+        self, past: Tensor, before: Tensor, z: Tensor, *parts_and_low_pass: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One block of one example, all (1, 1, size): past, and whether a block of the same example
-        comes before, z and the parts of the parameters.
+        comes before, z, the parts of the parameters, and the low-pass filter, (taps,).
         """
-        before, z, *parts = given
+        *parts, low_pass = parts_and_low_pass
         past = torch.where(before, past, 0.0)
         count, window = len(self.lags), self.window
         recent = past[..., self.memory - self.correlated - LOW_PASS_TAPS + 1 :]
-        low = functional.conv1d(recent, self.low_pass[None, None])
+        low = functional.conv1d(recent, low_pass[None, None])
         newest = low[..., self.correlated - window :]
         products = functional.conv1d(low[..., : window + count - 1], newest)
         sums = functional.pad((low * low).cumsum(-1), (1, 0))

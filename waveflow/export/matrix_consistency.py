@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from waveflow.audio.consistency import MOMENTUM, LowBand, MelConsistency, Step
 from waveflow.audio.mel import LogMel
@@ -44,7 +45,7 @@ class MatrixConsistency(nn.Module):
             raise ValueError(f"expected 0 or more iterations; got {iterations}")
         full = iterations if full_band is None else min(iterations, full_band)
         plain = MelConsistency(log_mel, cutoff=cutoff)
-        self.whole = MatrixStep(plain.whole, iterations=full)
+        self.whole = MatrixIterations(plain.whole, iterations=full)
         self.low: MatrixLowBand | None = None
         if plain.low is not None and iterations > full:
             self.low = MatrixLowBand(plain.low, iterations=iterations - full)
@@ -68,7 +69,7 @@ class MatrixLowBand(nn.Module):
 
     def __init__(self, low_band: LowBand, *, iterations: int) -> None:
         super().__init__()
-        self.step = MatrixStep(low_band.step, iterations=iterations)
+        self.low = MatrixIterations(low_band.step, iterations=iterations)
         resampler = low_band.resampler
         self.resamples = resampler is not None
         if resampler is None:
@@ -85,13 +86,55 @@ class MatrixLowBand(nn.Module):
     def forward(self, audio: Tensor, mel: Tensor) -> Tensor:
         """(batch, frames * hop_length), (batch, n_mels, frames) -> (batch, frames * hop_length)."""
         if not self.resamples:
-            return cast(Tensor, self.step(audio, mel))
+            return cast(Tensor, self.low(audio, mel))
         blocks = mel.shape[2] * self.blocks
         low = self.down_matrix @ self.down_columns.cut(audio, blocks, self.down_columns.ends(audio))
         low = low.mT.reshape(low.shape[0], -1)
-        change = self.step(low, mel) - low
+        change = self.low(low, mel) - low
         change = self.up_matrix @ self.up_columns.cut(change, blocks, self.up_columns.ends(change))
         return audio + change.mT.reshape(change.shape[0], -1)
+
+
+class MatrixIterations(nn.Module):
+    """Iterations of a :class:`waveflow.audio.consistency.Step` as a plain graph of real products.
+
+    Args:
+        step: The arithmetic of an iteration.
+        iterations: Number of iterations.
+    """
+
+    def __init__(self, step: Step, *, iterations: int) -> None:
+        super().__init__()
+        self.step = MatrixStep(step)
+        self.iterations = iterations
+
+    def forward(self, audio: Tensor, mel: Tensor) -> Tensor:
+        """(batch, frames * hop), (batch, n_mels, frames) -> (batch, frames * hop)."""
+        if not self.iterations:
+            return audio
+        columns = self.step.columns
+        mel = mel[:, self.step.bands]
+        ends = columns.ends(audio)
+        share, hold = columns.share_and_hold(mel, ends)
+        given = audio, mel, share, hold, *ends
+        if not torch.compiler.is_exporting():
+            state = audio, audio
+            for _ in range(self.iterations):
+                state = self.step(*state, *given)
+            return state[1]
+        # one iteration is recorded for any number of them, with all its tensors as arguments
+        from torch._higher_order_ops.scan import scan_op  # slow to import
+
+        tables = dict(self.step.named_buffers())
+
+        def recorded(*state_and_given: Tensor) -> tuple[Tensor, ...]:
+            extrapolated, before, time, *rest = state_and_given
+            values = dict(zip(tables, rest, strict=False))
+            state = extrapolated, before, *rest[len(tables) :]
+            return (*functional_call(self.step, values, state), time.clone())
+
+        start, times = [audio.clone(), audio.clone()], [audio.new_zeros(self.iterations)]
+        return cast(Tensor, scan_op(recorded, start, times, (*tables.values(), *given))[1])
 
 
 class MatrixStep(nn.Module):
@@ -120,7 +163,6 @@ class MatrixStep(nn.Module):
 
     Args:
         step: The arithmetic of an iteration.
-        iterations: Number of iterations.
     """
 
     first: Tensor
@@ -130,11 +172,11 @@ class MatrixStep(nn.Module):
     filters: Tensor
     weights: Tensor
 
-    def __init__(self, step: Step, *, iterations: int) -> None:
+    def __init__(self, step: Step) -> None:
         super().__init__()
         bands, size = step.bands, step.frames.size
         self.columns = Columns(step.frames)
-        self.iterations, self.size = iterations, size
+        self.size = size
         self.floor, self.clamp, self.bands = bands.floor, bands.clamp, bands.rows
         rows = rows_of(size)
         grid = grid_of(size, rows, bands.bins)
@@ -157,30 +199,36 @@ class MatrixStep(nn.Module):
             value = value.to(bands.filters.dtype).contiguous()
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, audio: Tensor, mel: Tensor) -> Tensor:
-        """(batch, frames * hop), (batch, n_mels, frames) -> (batch, frames * hop)."""
-        if not self.iterations:
-            return audio
-        mel = mel[:, self.bands]
-        ends = self.columns.ends(audio)
-        share, hold = self.columns.share_and_hold(mel, ends)
+    def forward(
+        self,
+        extrapolated: Tensor,
+        before: Tensor,
+        audio: Tensor,
+        mel: Tensor,
+        share: Tensor,
+        hold: Tensor,
+        *ends: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """One iteration.
 
-        def step(state: tuple[Tensor, Tensor], _: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
-            extrapolated, before = state
-            change = self.columns.lay_down(self._change(extrapolated, mel, ends), ends)
-            moved = extrapolated + share * change
-            moved = moved + hold * (audio - moved)
-            return (moved + MOMENTUM * (moved - before), moved), share.new_zeros(())
+        Args:
+            extrapolated: The audio of the last iteration, extrapolated, (batch, frames * hop).
+            before: The audio of the last iteration.
+            audio: The audio before the first iteration.
+            mel: The levels of the bands, (batch, bands, frames).
+            share: The weight of the change of every sample, (1, frames * hop).
+            hold: How far every sample is held at the audio before the first iteration.
+            ends: The result of :meth:`waveflow.export.columns.Columns.ends`.
 
-        if torch.compiler.is_exporting():  # one iteration is recorded for any number of them
-            from torch._higher_order_ops.scan import scan  # slow to import
-
-            start, times = (audio.clone(), audio.clone()), share.new_zeros(self.iterations)
-            return cast(Tensor, scan(step, start, times)[0][1])
-        state = audio, audio
-        for _ in range(self.iterations):
-            state, _ = step(state, share)
-        return state[1]
+        Returns:
+            The audio of this iteration, extrapolated; and the audio itself.
+        """
+        left, right, enough = ends
+        change = self._change(extrapolated, mel, (left, right, enough))
+        change = self.columns.lay_down(change, (left, right, enough))
+        moved = extrapolated + share * change
+        moved = moved + hold * (audio - moved)
+        return moved + MOMENTUM * (moved - before), moved
 
     def _change(self, audio: Tensor, mel: Tensor, ends: Ends) -> Tensor:
         """The change of every frame by the mel, (batch, size, frames)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -107,7 +107,7 @@ def to_onnx(
     import onnx_ir.passes.common as passes
     from onnxscript.optimizer import fold_constants
 
-    with _quiet():
+    with _quiet(), _uncached():
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -206,9 +206,16 @@ def traced(
     shapes: tuple[Any, ...] = ({0: free, 2: free}, {0: free, 1: free})
     if noise == "graph":
         given, shapes = (mel, None), (shapes[0], None)
-    with torch.no_grad(), full_precision(mel):
+    with torch.no_grad(), full_precision(mel), _uncached():
         graph = SynthesisGraph(vocoder, synthesis)
         return torch.export.export(graph, given, dynamic_shapes=shapes)
+
+
+def _uncached() -> AbstractContextManager[None]:
+    """Without a cache of shapes: to compare symbolic sizes takes longer than to compute again."""
+    from torch._dynamo import config  # slow to import
+
+    return config.patch(fake_tensor_cache_enabled=False)
 
 
 @contextmanager
