@@ -322,15 +322,14 @@ def test_a_phone_needs_no_scrolling_aside_and_everything_has_a_name(visit, clip)
 def test_the_keyboard_alone_is_enough(visit):
     page = visit()
     focused = "(document.activeElement.ariaLabel || document.activeElement.innerText || '').trim()"
-    page.keyboard.press("Tab")
     order = []
-    while "Vocode" not in order[1:] and len(order) < 60:
+    while "Vocode" not in order[1:]:
+        assert len(order) < 60, order
+        page.keyboard.press("Tab")
         order.append(page.evaluate(focused))
         if order[-1] == "LJ001-0016":
             page.keyboard.press("Enter")
             page.locator("#vocode-recording").get_by_role("button", name="Play").first.wait_for()
-        page.keyboard.press("Tab")
-    page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     page.locator("#vocode-report .wf-tiles").wait_for()
     places = [
