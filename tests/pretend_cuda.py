@@ -8,12 +8,15 @@ be asked to do. Streams, pinned memory, several devices, memory and time are not
 
 from __future__ import annotations
 
-import traceback
+import linecache
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from traceback import walk_stack
 from unittest import mock
 
 import torch
@@ -21,7 +24,6 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
-from torch.utils._pytree import tree_leaves
 
 from waveflow.bijections import long_term
 
@@ -57,6 +59,8 @@ CLAIMS = {
 """What functions of ``torch.cuda`` return."""
 
 ROOT = Path(__file__).parents[1]
+OURS = str(ROOT / "waveflow"), str(ROOT / "b")
+"""How the paths of the package's and the benchmarks' modules begin."""
 
 
 @dataclass
@@ -112,10 +116,27 @@ def _storage(x: Tensor) -> torch.UntypedStorage:
 
 def _line() -> str:
     """The line of this repository that is at work; of a library's, where none of ours is."""
-    frames = [frame for frame in traceback.extract_stack() if frame.filename != __file__]
-    ours = [f for f in frames if f.filename.startswith((str(ROOT / "waveflow"), str(ROOT / "b")))]
-    frame = (ours or [f for f in frames if "/torch/" not in f.filename] or frames)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno} {frame.line}"
+    stack = [(f.f_code.co_filename, number) for f, number in walk_stack(sys._getframe())]
+    frames = [frame for frame in stack if frame[0] != __file__]  # the innermost is the first
+    ours = [frame for frame in frames if frame[0].startswith(OURS)]
+    path, number = (ours or [f for f in frames if "/torch/" not in f[0]] or frames)[0]
+    return f"{Path(path).name}:{number} {linecache.getline(path, number).strip()}"
+
+
+@cache
+def _is_composite(func: torch._ops.OpOverload) -> bool:
+    """Whether an operator is made of others."""
+    key = "CompositeImplicitAutograd"
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key)
+
+
+def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
+    """The tensors among the arguments or results of an operator, and in their lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _tensors(value)
 
 
 class Operators(TorchDispatchMode):
@@ -127,11 +148,11 @@ class Operators(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
+        if _is_composite(func):
             with self:
                 return func.decompose(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::")
-        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        tensors = [*_tensors(args), *_tensors(kwargs.values())]
         there = [self.marks.there(x) for x in tensors]
         if any(there) and name not in MIXING:
             # a number in a tensor without axes goes along with the others
@@ -145,7 +166,7 @@ class Operators(TorchDispatchMode):
             self._count(func, name, there)
         out = func(*args, **kwargs)
         if self.marks.there(args[0]) if name in MIXING else any(there):
-            for x in tree_leaves(out):
+            for x in _tensors([out]):
                 self.marks.mark(x)
         return out
 
@@ -241,7 +262,7 @@ def pretend_cuda() -> Iterator[Counts]:
             return plain["backward"](*args, **options)
 
     def group(tensors, *args):
-        device = CUDA if any(map(marks.there, tree_leaves(tensors))) else CPU
+        device = CUDA if any(map(marks.there, _tensors(tensors))) else CPU
         found = plain["group"](tensors, *args)
         return {(device, dtype): value for (_, dtype), value in found.items()}
 
