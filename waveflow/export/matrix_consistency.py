@@ -69,16 +69,14 @@ class MatrixLowBand(nn.Module):
 
     def __init__(self, low_band: LowBand, *, iterations: int) -> None:
         super().__init__()
-        self.low = MatrixIterations(low_band.step, iterations=iterations)
+        self.iterate = MatrixIterations(low_band.step, iterations=iterations)
         resampler = low_band.resampler
         self.resamples = resampler is not None
         if resampler is None:
             return
         self.down_columns = Columns(resampler.down_frames)
         self.up_columns = Columns(resampler.up_frames)
-        self.blocks = (
-            low_band.step.frames.hop // self.up_columns.hop
-        )  # blocks in the hop of a frame
+        self.blocks_of_a_frame = low_band.step.frames.hop // self.up_columns.hop
         for name in ("down_matrix", "up_matrix"):
             table = getattr(resampler, name).mT.contiguous()
             self.register_buffer(name, table, persistent=False)
@@ -86,11 +84,11 @@ class MatrixLowBand(nn.Module):
     def forward(self, audio: Tensor, mel: Tensor) -> Tensor:
         """(batch, frames * hop_length), (batch, n_mels, frames) -> (batch, frames * hop_length)."""
         if not self.resamples:
-            return cast(Tensor, self.low(audio, mel))
-        blocks = mel.shape[2] * self.blocks
+            return cast(Tensor, self.iterate(audio, mel))
+        blocks = mel.shape[2] * self.blocks_of_a_frame
         low = self.down_matrix @ self.down_columns.cut(audio, blocks, self.down_columns.ends(audio))
         low = low.mT.reshape(low.shape[0], -1)
-        change = self.low(low, mel) - low
+        change = self.iterate(low, mel) - low
         change = self.up_matrix @ self.up_columns.cut(change, blocks, self.up_columns.ends(change))
         return audio + change.mT.reshape(change.shape[0], -1)
 
@@ -127,14 +125,14 @@ class MatrixIterations(nn.Module):
 
         tables = dict(self.step.named_buffers())
 
-        def recorded(*state_and_given: Tensor) -> tuple[Tensor, ...]:
-            extrapolated, before, time, *rest = state_and_given
-            values = dict(zip(tables, rest, strict=False))
-            state = extrapolated, before, *rest[len(tables) :]
-            return (*functional_call(self.step, values, state), time.clone())
+        def recorded(*state: Tensor) -> tuple[Tensor, ...]:
+            extrapolated, before, time, *rest = state
+            values = dict(zip(tables, rest[len(given) :], strict=True))
+            arguments = extrapolated, before, *rest[: len(given)]
+            return (*functional_call(self.step, values, arguments), time.clone())
 
         start, times = [audio.clone(), audio.clone()], [audio.new_zeros(self.iterations)]
-        return cast(Tensor, scan_op(recorded, start, times, (*tables.values(), *given))[1])
+        return cast(Tensor, scan_op(recorded, start, times, (*given, *tables.values()))[1])
 
 
 class MatrixStep(nn.Module):

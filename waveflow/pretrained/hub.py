@@ -93,40 +93,27 @@ def upload(
     folder: Path,
     repo_id: str,
     *,
-    commit_message: str = "Push waveflow vocoder",
-    private: bool | None = None,
-    token: str | None = None,
-    branch: str | None = None,
-    create_pr: bool | None = None,
-    allow_patterns: Sequence[str] | str | None = None,
-    ignore_patterns: Sequence[str] | str | None = None,
-    delete_patterns: Sequence[str] | str | None = None,
-    replace_card: bool = True,
+    private: bool | None,
+    token: str | None,
+    branch: str | None,
+    ignore_patterns: Sequence[str] | str | None,
+    replace_card: bool,
+    **options: Any,
 ) -> str:
-    """Upload the files of a folder to the hub in one commit.
+    """Upload the files of a folder in one commit, as ``Vocoder.push_to_hub`` describes.
 
     Args:
         folder: folder of the files.
         repo_id: id of the repository, ``"user/name"``; created if missing.
-        commit_message: message of the commit.
         private: whether a new repository is private; None is the account's default.
         token: token of the hub; None is the one that ``hf auth login`` stored.
         branch: existing branch to commit to; None is ``main``.
-        create_pr: open a pull request instead of committing.
-        allow_patterns: patterns of files to upload; None is all.
         ignore_patterns: patterns of files to leave out.
-        delete_patterns: patterns of files to delete on the hub.
         replace_card: whether ``README.md`` may replace an existing one.
+        options: options of ``huggingface_hub.HfApi.upload_folder``.
 
     Returns:
         The URL of the commit.
-
-    Raises:
-        ValueError: ``repo_id`` is empty.
-        FileNotFoundError: the repository or the branch does not exist.
-        PermissionError: the hub requires another token.
-        ConnectionError: the hub cannot be reached, or fails.
-        ImportError: the extra ``hub`` is not installed.
     """
     if not repo_id:
         raise ValueError("expected an id on the hub (user/name); got an empty string")
@@ -136,17 +123,8 @@ def upload(
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if not replace_card and api.file_exists(repo_id, CARD_FILE, revision=branch):
             ignored.append(CARD_FILE)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            folder_path=folder,
-            commit_message=commit_message,
-            revision=branch,
-            create_pr=create_pr,
-            allow_patterns=allow_patterns,
-            ignore_patterns=ignored or None,
-            delete_patterns=delete_patterns,
-        )
-    return str(commit)
+        options |= {"revision": branch, "ignore_patterns": ignored or None}
+        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, **options))
 
 
 def _hub(repo_id: str) -> Any:

@@ -144,15 +144,15 @@ class PretrainedMixin(Durable):
             return hub.upload(
                 Path(folder),
                 repo_id,
-                commit_message=commit_message,
                 private=private,
                 token=token,
                 branch=branch,
+                ignore_patterns=ignore_patterns,
+                replace_card=model_card_kwargs is not None,
+                commit_message=commit_message,
                 create_pr=create_pr,
                 allow_patterns=allow_patterns,
-                ignore_patterns=ignore_patterns,
                 delete_patterns=delete_patterns,
-                replace_card=model_card_kwargs is not None,
             )
 
     @classmethod
