@@ -136,9 +136,10 @@ def test_a_clip_is_uploaded_vocoded_and_played(visit, clip, ljspeech):
     assert rate == 22050
     assert (audio - expected).abs().max() < 1e-3
     images = page.locator("#vocode-pictures img")
+    images.nth(1).wait_for()
     assert images.count() == 2
     assert all("Mel spectrogram" in image.get_attribute("alt") for image in images.all())
-    assert images.first.evaluate("image => image.naturalWidth") > 400
+    page.wait_for_function("image => image.naturalWidth > 400", arg=images.first.element_handle())
     page.locator("#vocode-result").get_by_role("button", name="Play", exact=True).click()
     page.wait_for_function("window.played.some((one) => one.currentTime > 0.3)")
 
@@ -207,7 +208,9 @@ def test_latents_are_interpolated_scaled_and_moved(visit, clip):
         page.locator(f"#{place}").get_by_text("speech").first.wait_for()
     figures = press(page, "along", "latent")
     assert "dB change" in figures
-    assert page.locator("#latent-pictures img").count() == 2
+    images = page.locator("#latent-pictures img")
+    images.nth(1).wait_for()
+    assert images.count() == 2
 
 
 def test_a_noisy_second_is_seen_in_the_likelihood(visit):
@@ -229,9 +232,8 @@ def test_a_noisy_second_is_seen_in_the_likelihood(visit):
 def test_about_tells_results_and_models(visit):
     page = visit()
     page.get_by_role("tab", name="About").click()
-    text = page.locator("body").inner_text()
-    assert "Griffin-Lim, the same mels" in text
-    assert "The default vocoder" in text
+    for text in ("Griffin-Lim, the same mels", "The default vocoder"):
+        page.get_by_text(text).first.wait_for()
     page.get_by_role("button", name="ljspeech-hq").click()
     page.get_by_text("5.50 million").first.wait_for()
 
