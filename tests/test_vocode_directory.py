@@ -207,10 +207,11 @@ def lengths(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-c", LENGTHS, *WAYS],
         cwd=folder,
+        # each array is mapped by itself, so that a heap in pieces does not blur the peak
         env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"},
         capture_output=True,
         text=True,
-    )  # every array is mapped by itself, so that a heap in pieces does not blur the peak
+    )
     assert done.returncode == 0, done.stderr
     taken = list(map(float, done.stdout.split()))
     return folder, dict(zip(WAYS, zip(taken[::2], taken[1::2], strict=True), strict=True)), frames
@@ -220,7 +221,7 @@ def lengths(tmp_path_factory):
 def test_memory_does_not_grow_with_length(way, lengths):
     folder, megabytes, frames = lengths
     short, long = megabytes[way]
-    assert long - short < 30  # writing the whole takes 60 more
+    assert long - short < 22  # 16 of longer pieces; writing the whole takes 60 more
     if way.endswith("wav"):
         assert len(read_audio(folder / f"{way.rpartition('-')[0]}-long.wav")[0]) == frames * 256
     else:

@@ -351,7 +351,7 @@ class ConstantLongTerm(LongTermPredictor):
         blocks = z.reshape(*before.shape[:2], self.block)
         given = [x.flatten(0, 1)[:, None, None] for x in (before, blocks, logits.flip(2), *rest)]
         start, tables = [z.new_zeros(1, 1, self.memory)], (self.low_pass,)
-        _, audio = scan_op(self._block, start, given, tables)
+        _, audio = scan_op(self._block, start, given, tables)  # all its tensors are arguments
         return audio.reshape(z.shape)
 
     def _block(

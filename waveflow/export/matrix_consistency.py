@@ -125,8 +125,8 @@ class MatrixIterations(nn.Module):
 
         tables = dict(self.step.named_buffers())
 
-        def recorded(*state: Tensor) -> tuple[Tensor, ...]:
-            extrapolated, before, time, *rest = state
+        def recorded(*tensors: Tensor) -> tuple[Tensor, ...]:
+            extrapolated, before, time, *rest = tensors
             values = dict(zip(tables, rest[len(given) :], strict=True))
             arguments = extrapolated, before, *rest[: len(given)]
             return (*functional_call(self.step, values, arguments), time.clone())
@@ -205,7 +205,9 @@ class MatrixStep(nn.Module):
         mel: Tensor,
         share: Tensor,
         hold: Tensor,
-        *ends: Tensor,
+        left: Tensor,
+        right: Tensor,
+        enough: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """One iteration.
 
@@ -216,14 +218,15 @@ class MatrixStep(nn.Module):
             mel: The levels of the bands, (batch, bands, frames).
             share: The weight of the change of every sample, (1, frames * hop).
             hold: How far every sample is held at the audio before the first iteration.
-            ends: The result of :meth:`waveflow.export.columns.Columns.ends`.
+            left: The numbers of the samples that are mirrored before the audio, (side,).
+            right: The numbers of the samples that are mirrored after the audio, (side,).
+            enough: 0 if the audio is too short for mirrors, else 1, (1,).
 
         Returns:
             The audio of this iteration, extrapolated; and the audio itself.
         """
-        left, right, enough = ends
-        change = self._change(extrapolated, mel, (left, right, enough))
-        change = self.columns.lay_down(change, (left, right, enough))
+        ends = left, right, enough
+        change = self.columns.lay_down(self._change(extrapolated, mel, ends), ends)
         moved = extrapolated + share * change
         moved = moved + hold * (audio - moved)
         return moved + MOMENTUM * (moved - before), moved

@@ -100,7 +100,7 @@ def upload(
     replace_card: bool,
     **options: Any,
 ) -> str:
-    """Upload the files of a folder in one commit, as ``Vocoder.push_to_hub`` describes.
+    """Upload the files of a folder to the hub in one commit.
 
     Args:
         folder: folder of the files.
@@ -114,6 +114,10 @@ def upload(
 
     Returns:
         The URL of the commit.
+
+    Raises:
+        ValueError, FileNotFoundError, PermissionError, ConnectionError, ImportError: as for
+            ``Vocoder.push_to_hub``.
     """
     if not repo_id:
         raise ValueError("expected an id on the hub (user/name); got an empty string")
